@@ -1,0 +1,171 @@
+"""JPG and PNG files: `train/<digit>/*` and `test/*` as in the tutorial, or Kaggle's `trainingSet/` and `testSet/`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from kaggle_mnist.data.cache import cached
+from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
+from kaggle_mnist.errors import BadData
+from kaggle_mnist.files import Progress, quiet
+
+NAMES = (("train", "test"), ("trainingSet", "testSet"))
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, as are names that begin with a dot
+CHUNK = 1000  # images decoded between two reports of progress
+
+
+@dataclass(frozen=True)
+class ImageFolders:
+    """The two folders of a set: digit folders inside `train`, numbered files inside `test`."""
+
+    train: Path
+    test: Path
+
+    def __str__(self) -> str:
+        return f"{self.train}/ and {self.test}/"
+
+
+def in_folder(folder: Path) -> ImageFolders | None:
+    """The pair of image folders that lies in `folder`, if one does.
+
+    Raises BadData where only one of the two is there.
+    """
+    for train_name, test_name in NAMES:
+        train, test = folder / train_name, folder / test_name
+        if train.is_dir() and test.is_dir():
+            return ImageFolders(_inside_double(train), _inside_double(test))
+        if train.is_dir() or test.is_dir():
+            there, lacking = (train, test) if train.is_dir() else (test, train)
+            raise BadData(f"{there}/ is there but {lacking}/ is not; put the two folders of the set side by side")
+    return None
+
+
+def list_images(folders: ImageFolders) -> tuple[list[Path], list[int], list[Path]]:
+    """Paths and labels of the labeled images, and paths of the test images in the order of their ImageIds.
+
+    The labeled images are in the order of the numbers in their names too, so that a set whose files are numbered as
+    Kaggle's CSV rows gives the rows' order.
+
+    Raises BadData for a digit without images, a file that is no JPG or PNG, and for test files whose numbers are not
+    1 to n, each once.
+    """
+    labeled: list[tuple[int, int, Path]] = []
+    strangers = [entry for entry in _entries(folders.train) if entry.name not in {str(d) for d in range(CLASSES)}]
+    if strangers:
+        raise BadData(f"{strangers[0]}: expected only the digit folders 0 to 9 here; move it away")
+    for digit in range(CLASSES):
+        folder = folders.train / str(digit)
+        files = _image_files(folder) if folder.is_dir() else []
+        if not files:
+            raise BadData(f"{folder}: has no images; every digit needs some")
+        labeled += [(_number(path) or 0, digit, path) for path in files]
+    labeled.sort(key=lambda entry: (entry[0], entry[1], entry[2].name))
+    return [path for _, _, path in labeled], [digit for _, digit, _ in labeled], _in_order_of_id(folders.test)
+
+
+def load_images(folders: ImageFolders, *, progress: Progress = quiet) -> Digits:
+    """The digits of a pair of image folders, decoded once and then cached; colour is turned to grey.
+
+    Raises BadData, naming the file, for what `list_images` refuses, for an image of another size than 28×28 and for
+    one that cannot be decoded.
+    """
+    train, labels, test = list_images(folders)
+
+    def decode() -> Digits:
+        images = _decode_all([*train, *test], progress)
+        return Digits(
+            source="image folders",
+            path=f"{folders}",
+            train_images=images[: len(train)],
+            train_labels=np.array(labels, np.int64),
+            test_images=images[len(train) :],
+        )
+
+    return cached([*train, *test], decode)
+
+
+def _inside_double(folder: Path) -> Path:
+    """`testSet/testSet` for `testSet` where an archive was unpacked into a folder of its own name."""
+    inner = folder / folder.name
+    return inner if inner.is_dir() else folder
+
+
+def _entries(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    return [folder / name for name in sorted(names) if not name.startswith(".") and name.lower() not in LITTER]
+
+
+def _image_files(folder: Path) -> list[Path]:
+    paths = _entries(folder)
+    for path in paths:
+        if path.suffix.lower() not in SUFFIXES:
+            raise BadData(f"{path}: is neither a .jpg nor a .png file; move it away")
+    return paths
+
+
+def _number(path: Path) -> int | None:
+    """The last number in a file's name: 17 for `img_17.jpg`."""
+    found = re.findall(r"[0-9]{1,18}", path.stem)
+    return int(found[-1]) if found else None
+
+
+def _in_order_of_id(folder: Path) -> list[Path]:
+    by_id: dict[int, Path] = {}
+    for path in _image_files(folder):
+        number = _number(path)
+        if number is None:
+            raise BadData(f"{path}: has no number in its name; a test image is named for its ImageId, as img_17.jpg")
+        if number in by_id:
+            raise BadData(f"{path} and {by_id[number].name}: both have the number {number}; an ImageId must be unique")
+        by_id[number] = path
+    if not by_id:
+        raise BadData(f"{folder}: has no images")
+    missing = next((i for i in range(1, len(by_id) + 1) if i not in by_id), None)
+    if missing is not None:
+        raise BadData(
+            f"{folder}: has no image with the number {missing}, but one with {max(by_id)};"
+            f" the test images are numbered 1 to n without a gap"
+        )
+    return [by_id[i] for i in range(1, len(by_id) + 1)]
+
+
+def _decode_all(paths: Sequence[Path], progress: Progress) -> NDArray[np.uint8]:
+    """Every image, shape ``(n, 28, 28)``, decoded in as many processes as there are cores."""
+    chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
+    images = np.empty((len(paths), SIDE, SIDE), np.uint8)
+    jobs = -1 if len(chunks) > 2 else 1  # a few images are decoded before a second process has started
+    decoded = Parallel(n_jobs=jobs, return_as="generator")(delayed(_decode)(chunk) for chunk in chunks)
+    for i, chunk in enumerate(decoded):
+        images[i * CHUNK : i * CHUNK + len(chunk)] = chunk
+        progress("Reading images", min((i + 1) * CHUNK, len(paths)), len(paths))
+    return images
+
+
+def _decode(paths: Sequence[Path]) -> NDArray[np.uint8]:
+    return np.stack([_decode_one(path) for path in paths])
+
+
+def _decode_one(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            if image.size != (SIDE, SIDE):  # known from the header, before anything is decompressed
+                width, height = image.size
+                raise BadData(f"{path}: is {width}×{height} pixels; every image must be {SIDE}×{SIDE}")
+            if image.mode.startswith(("I", "F")):
+                raise BadData(f"{path}: has more than 8 bits a pixel; save it as 8-bit grey")
+            return np.asarray(image.convert("L"))
+    except UnidentifiedImageError as error:
+        raise BadData(f"{path}: is not a JPG or PNG image, whatever its name says") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadData(f"{path}: cannot be decoded, it may be cut off ({error}); copy it again") from error

@@ -1,0 +1,200 @@
+"""Kaggle's own files: `train.csv` and `test.csv`, loose or still inside the downloaded zip."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kaggle_mnist.data.cache import cached
+from kaggle_mnist.data.digits import SIDE, Digits
+from kaggle_mnist.errors import BadData
+
+PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
+COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}
+MAX_BYTES = 2 << 30  # of one CSV; Kaggle's train.csv has 77 MB
+MAX_HEADER = 1 << 16  # bytes; Kaggle's has 7 kB
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file on disk, or a member of a zip, which is read in place and never unpacked."""
+
+    path: Path
+    member: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}/{self.member}" if self.member else f"{self.path}"
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The file's bytes as a stream.
+
+        Raises BadData where the file or its archive cannot be read, also when that shows while reading.
+        """
+        try:
+            if self.member is None:
+                with self.path.open("rb") as file:
+                    yield file
+            else:
+                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+                    yield file
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise BadData(f"{self.path}: the zip is damaged ({error}); download it again") from error
+        except OSError as error:
+            raise BadData(f"{self}: cannot be read ({error.strerror or error})") from error
+
+    def size_and_crc(self) -> tuple[int, int]:
+        """Size in bytes and CRC-32: how a zip's member and a loose file are known to be the same."""
+        if self.member is not None:
+            with zipfile.ZipFile(self.path) as archive:
+                info = archive.getinfo(self.member)
+                return info.file_size, info.CRC
+        crc, size = 0, 0
+        with self.open() as file:
+            while chunk := file.read(1 << 20):
+                crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+        return size, crc
+
+
+def in_folder(folder: Path) -> dict[str, CsvFile]:
+    """Those of `train.csv` and `test.csv` that lie in `folder`, by name."""
+    return {name: CsvFile(folder / name) for name in COLUMNS if (folder / name).is_file()}
+
+
+def in_zip(path: Path) -> dict[str, CsvFile]:
+    """Those of `train.csv` and `test.csv` inside a zip, at its top or one folder down, by name.
+
+    Raises BadData where the file is no zip, or a member claims more than `MAX_BYTES`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if info.filename.count("/") <= 1]
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise BadData(f"{path}: not a readable zip ({error}); download it again") from error
+    found: dict[str, CsvFile] = {}
+    for info in members:
+        name = info.filename.rpartition("/")[2]
+        if name in COLUMNS and name not in found:
+            if info.file_size > MAX_BYTES:
+                raise BadData(f"{path}: {info.filename} unpacks to {info.file_size:,} bytes; that is no digits file")
+            found[name] = CsvFile(path, info.filename)
+    return found
+
+
+def load_csv(train: CsvFile, test: CsvFile) -> Digits:
+    """The digits of a pair of CSV files, parsed once and then cached.
+
+    Raises BadData, naming file, row and column, for whatever is not `label,pixel0…pixel783` with whole numbers in
+    range. Rows are counted as an editor counts them: the header is row 1.
+    """
+
+    def parse() -> Digits:
+        labeled = _read(train, COLUMNS["train.csv"])
+        return Digits(
+            source="Kaggle CSV",
+            path=f"{train} and {test}",
+            train_images=np.ascontiguousarray(labeled[:, 1:]).reshape(-1, SIDE, SIDE),
+            train_labels=labeled[:, 0].astype(np.int64),
+            test_images=_read(test, COLUMNS["test.csv"]).reshape(-1, SIDE, SIDE),
+        )
+
+    return cached([train.path, test.path], parse)
+
+
+def write_csv(digits: Digits, folder: Path) -> None:
+    """`train.csv`, `test.csv` and `sample_submission.csv` as Kaggle ships them, into an existing folder."""
+    labeled = np.column_stack([digits.train_labels, digits.train_images.reshape(-1, SIDE * SIDE)])
+    tables = {
+        "train.csv": pd.DataFrame(labeled, columns=COLUMNS["train.csv"]),
+        "test.csv": pd.DataFrame(digits.test_images.reshape(-1, SIDE * SIDE), columns=PIXELS),
+        "sample_submission.csv": pd.DataFrame({"ImageId": digits.test_ids, "Label": 0}),
+    }
+    for name, table in tables.items():
+        table.to_csv(folder / name, index=False, lineterminator="\n")
+
+
+def _read(file: CsvFile, columns: list[str]) -> NDArray[np.uint8]:
+    """The values, shape ``(rows, columns)``. pandas reads; where it finds anything odd, `_first_fault` says what."""
+    with file.open() as stream:
+        _check_header(file, stream.read(MAX_HEADER), columns)
+    limits = [10 if name == "label" else 256 for name in columns]
+    try:
+        with file.open() as stream:
+            table = pd.read_csv(stream, encoding="utf-8-sig")
+        values = table.to_numpy()
+        # Rows longer than the header make pandas take their first value for an index.
+        whole = isinstance(table.index, pd.RangeIndex) and values.shape[1] == len(columns) and values.dtype == np.int64
+    except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):
+        whole = False
+    if not whole or (values < 0).any() or (values >= limits).any():
+        raise BadData(f"{file}, {_first_fault(file, columns)}")
+    if len(values) == 0:
+        raise BadData(f"{file}: has a header and no rows; download it again")
+    return values.astype(np.uint8)
+
+
+def _check_header(file: CsvFile, start: bytes, columns: list[str]) -> None:
+    expected = f"{columns[0]},…,{columns[-1]}" if columns[0] != "label" else "label,pixel0,…,pixel783"
+    if not start.strip():
+        raise BadData(f"{file}: is empty; download it again")
+    line = start.removeprefix(b"\xef\xbb\xbf").splitlines()[0].decode("utf-8", errors="replace")
+    found = [name.strip().strip('"') for name in line.split(",")]
+    if found == columns:
+        return
+    missing = [name for name in columns if name not in set(found)]
+    extra = [name for name in found if name not in set(columns)]
+    if len(missing) == len(columns):
+        fault = f"begins with {line[:40]!r}, not with the header"
+    elif missing or extra:
+        fault = " and ".join(
+            f"{what} {', '.join(map(repr, names[:3]))}{' …' if len(names) > 3 else ''} ({len(names)} in all)"
+            for what, names in (("lacks the columns", missing), ("has the unknown columns", extra))
+            if names
+        )
+    elif len(found) > len(columns):
+        fault = "names a column twice"
+    else:
+        at = next(i for i, (a, b) in enumerate(zip(found, columns, strict=True)) if a != b)
+        fault = f"has its columns in another order: column {at + 1} is {found[at]!r}, not {columns[at]!r}"
+    raise BadData(f"{file}, row 1: {fault}; expected {expected}")
+
+
+def _first_fault(file: CsvFile, columns: list[str]) -> str:
+    """The first row that breaks the format, in words."""
+    with file.open() as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+        rows = csv.reader(text)
+        try:
+            for row in itertools.islice(rows, 1, None):
+                if fault := _fault(row, columns):
+                    number = rows.line_num
+                    cut = next(rows, None) is None
+                    return f"row {number}: {fault}{'; the file looks cut off, download it again' if cut else ''}"
+        except csv.Error as error:
+            return f"row {rows.line_num}: {error}"
+    return "some row: is written in a way that cannot be read as whole numbers"
+
+
+def _fault(row: list[str], columns: list[str]) -> str | None:
+    if not row:  # a blank line, which pandas skips too
+        return None
+    if len(row) != len(columns):
+        return f"has {len(row)} values instead of {len(columns)}"
+    for name, value in zip(columns, row, strict=True):
+        limit = 9 if name == "label" else 255
+        if not (value.isascii() and value.isdigit() and len(value) <= 20 and int(value) <= limit):
+            shown = repr(value[:20]) if value else "empty"
+            return f"{name} is {shown}; it must be a whole number from 0 to {limit}"
+    return None

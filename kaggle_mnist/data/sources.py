@@ -1,0 +1,112 @@
+"""Finds the digits: the competition's files in `input/`, what the user named, or else the practice set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaggle_mnist.data import image_folders, kaggle_csv
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.image_folders import ImageFolders
+from kaggle_mnist.data.kaggle_csv import CsvFile
+from kaggle_mnist.data.practice import load_practice
+from kaggle_mnist.errors import AmbiguousData, DataNotFound
+from kaggle_mnist.files import Progress, quiet
+
+PRACTICE = "practice"  # what --input takes for the bundled set
+# Where Kaggle mounts the competition's files in a notebook; the second since it sorts its inputs by kind.
+KAGGLE_INPUTS = (Path("/kaggle/input/digit-recognizer"), Path("/kaggle/input/competitions/digit-recognizer"))
+EXPECTED = "train.csv and test.csv, digit-recognizer.zip, or image folders train/0 … train/9 and test/"
+
+
+@dataclass(frozen=True)
+class CsvPair:
+    """`train.csv` and `test.csv` of one place, or the only one of them that is there."""
+
+    files: dict[str, CsvFile]
+
+    @property
+    def missing(self) -> list[str]:
+        return [name for name in kaggle_csv.COLUMNS if name not in self.files]
+
+    def __str__(self) -> str:
+        return " and ".join(str(file) for file in self.files.values())
+
+    def is_part_of(self, other: CsvPair) -> bool:
+        """Whether every file of this pair is in `other` too, byte for byte."""
+        return all(
+            name in other.files and file.size_and_crc() == other.files[name].size_and_crc()
+            for name, file in self.files.items()
+        )
+
+
+def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) -> Digits:
+    """The digits of a folder, of a zip or of the practice set.
+
+    Parameters
+    ----------
+    where : a folder, a zip, the word ``"practice"``, or None: `input/` of the current folder, else Kaggle's own
+        `/kaggle/input/digit-recognizer/`, else the practice set
+    progress : called while images are decoded
+
+    Raises
+    ------
+    DataNotFound
+        Nothing usable at the place that was named, or only half of a set.
+    AmbiguousData
+        Two different sets in one place.
+    BadData
+        A file that cannot be used, with the row where it has rows.
+    """
+    if where is None:
+        places = (Path("input"), *KAGGLE_INPUTS)
+        found = next((source for place in places if place.is_dir() and (source := _find_in(place))), None)
+    elif str(where) == PRACTICE and not Path(where).exists():
+        found = None
+    else:
+        found = _find_named(Path(where))
+    if isinstance(found, ImageFolders):
+        return image_folders.load_images(found, progress=progress)
+    if isinstance(found, CsvPair):
+        return kaggle_csv.load_csv(found.files["train.csv"], found.files["test.csv"])
+    return load_practice()
+
+
+def _find_named(path: Path) -> CsvPair | ImageFolders:
+    if path.is_dir():
+        if found := _find_in(path):
+            return found
+        raise DataNotFound(f"{path}: holds no digits; expected {EXPECTED}")
+    if not path.exists():
+        raise DataNotFound(f"{path.absolute()}: no such file or folder")
+    if path.suffix.lower() != ".zip":
+        raise DataNotFound(f"{path}: is neither a folder nor a zip; name the folder that holds {EXPECTED}")
+    return _whole(CsvPair(kaggle_csv.in_zip(path)), path)
+
+
+def _find_in(folder: Path) -> CsvPair | ImageFolders | None:
+    """The one set in `folder` or directly below it."""
+    reserved = {name for names in image_folders.NAMES for name in names}
+    subfolders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name not in reserved and p.name[0] != ".")
+    places = [folder, *subfolders]
+    images = [found for place in places if (found := image_folders.in_folder(place))]
+    pairs = [CsvPair(files) for place in places if (files := kaggle_csv.in_folder(place))]
+    zips = [place / "digit-recognizer.zip" for place in places]
+    pairs += [CsvPair(kaggle_csv.in_zip(path)) for path in zips if path.is_file()]
+
+    whole = [pair for pair in pairs if not pair.missing]
+    if not whole and not images:
+        return _whole(pairs[0], folder) if pairs else None
+    chosen = whole[0] if whole else images[0]
+    others = [pair for pair in pairs if pair is not chosen and not (whole and pair.is_part_of(whole[0]))]
+    for other in (*images, *others):
+        if other is not chosen:
+            raise AmbiguousData(f"two sets of digits: {chosen}, and {other}; keep one, or name one with --input")
+    return chosen
+
+
+def _whole(pair: CsvPair, place: Path) -> CsvPair:
+    if pair.missing:
+        there = f"{pair} is there, but not {pair.missing[0]}" if pair.files else "holds no train.csv and test.csv"
+        raise DataNotFound(f"{place}: {there}; put both in place, or the competition's zip")
+    return pair

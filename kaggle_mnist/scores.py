@@ -1,0 +1,56 @@
+"""How good the outputs are. Only scikit-learn's metrics, and the loss that the recipe trains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, mean_squared_error, precision_recall_fscore_support
+
+from kaggle_mnist.data.digits import CLASSES
+from kaggle_mnist.recipes import Recipe
+
+DIGITS = list(range(CLASSES))
+
+
+def accuracy(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> float:
+    """Share of images, ``(n, 10)`` outputs, whose largest output is their label's."""
+    return float(accuracy_score(y_true, outputs.argmax(1)))
+
+
+def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe) -> float:
+    """Log loss, or the mean squared error over the ten outputs: what the recipe trains, without label smoothing."""
+    if recipe.loss == "squared_error":
+        wrong, right = recipe.targets
+        return float(mean_squared_error(np.where(np.eye(CLASSES)[y_true] > 0, right, wrong), outputs))
+    return float(log_loss(y_true, outputs.astype(np.float64), labels=DIGITS))
+
+
+def fold_scores(
+    outputs: NDArray[np.float32], y_true: NDArray[np.int64], fold_of: NDArray[np.int64], recipe: Recipe
+) -> pd.DataFrame:
+    """A row for each member: repeat, fold, images it held out, accuracy and loss on them.
+
+    `outputs` are out of fold, ``(repeats, n, 10)``. CV accuracy is the mean of the accuracy column.
+    """
+    rows = []
+    for repeat, fold_row in enumerate(fold_of):
+        for fold in np.unique(fold_row):
+            held_out = fold_row == fold
+            y, out = y_true[held_out], outputs[repeat, held_out]
+            rows.append((repeat, int(fold), len(y), accuracy(out, y), loss(out, y, recipe)))
+    return pd.DataFrame(rows, columns=["repeat", "fold", "images", "accuracy", "loss"])
+
+
+def confusion(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> pd.DataFrame:
+    """Images by true digit (rows) and predicted digit (columns)."""
+    counts = confusion_matrix(y_true, outputs.argmax(1), labels=DIGITS)
+    return pd.DataFrame(counts, index=pd.Index(DIGITS, name="true"), columns=DIGITS)
+
+
+def digit_scores(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> pd.DataFrame:
+    """Precision and recall of each digit."""
+    precision, recall, _, support = precision_recall_fscore_support(
+        y_true, outputs.argmax(1), labels=DIGITS, zero_division=0.0
+    )
+    return pd.DataFrame({"digit": DIGITS, "images": support, "precision": precision, "recall": recall})

@@ -1,0 +1,192 @@
+"""Trains every member of the ensemble at once: k-fold cross-validation as one tensor program.
+
+Each step draws as many images from every fold, and augments them. Laid out in a ring,
+
+    fold 1 | fold 2 | … | fold k-1 | fold 0 | fold 1 | … | fold k-2
+
+the images that member m may learn from, all but those of fold m, are k-1 neighbours: a window, which is a view and
+costs nothing. The members' windows are one batched matrix product. No product is wasted on a held-out image, and none
+can reach its member.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kaggle_mnist.augment import augment
+from kaggle_mnist.data.digits import CLASSES, Digits
+from kaggle_mnist.errors import Diverged
+from kaggle_mnist.files import Progress, quiet
+from kaggle_mnist.networks import Members
+from kaggle_mnist.recipes import Recipe
+
+WATCHED = 2000  # held-out images of each member that an epoch is judged by; the finished run is judged by all
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The members, repeat by repeat and in each fold by fold, and what was seen of them after every epoch."""
+
+    network: Members
+    history: list[dict[str, Any]]
+
+
+def train_members(
+    digits: Digits,
+    fold_of: NDArray[np.int64],
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: Progress = quiet,
+) -> Trained:
+    """Train one member for every repeat and fold of `fold_of`, ``(repeats, n)``.
+
+    Every random number comes from a generator keyed by the seed and what it is for, so the same arguments on the same
+    device with the same number of threads give the same bits. Raises Diverged where a loss is no longer finite.
+    """
+    device = torch.device(device)
+    repeats, k = len(fold_of), int(fold_of.max()) + 1
+    network = new_network(recipe, repeats * k, seed).to(device)
+    optimizer = _optimizer(network, recipe)
+    images = torch.from_numpy(digits.train_images).to(device)
+    labels = torch.from_numpy(digits.train_labels).to(device)
+    folds = torch.from_numpy(fold_of).to(device)
+    watched = [np.flatnonzero(row == fold)[:WATCHED] for row in fold_of for fold in range(k)]
+
+    smallest = min(int((row == fold).sum()) for row in fold_of for fold in range(k))
+    steps = max(1, min(round(len(images) / recipe.batch_size), smallest))
+    edges = [smallest * step // steps for step in range(steps + 1)]
+    history: list[dict[str, Any]] = []
+    for epoch in range(recipe.epochs):
+        generator = generator_for(seed, 1, epoch, device=device)
+        shuffled = _shuffle_within_folds(folds, smallest, generator)  # (repeats, k, smallest)
+        total = torch.zeros(repeats * k, device=device)
+        network.train()
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, epoch + step / steps)
+            rows = shuffled[:, :, edges[step] : edges[step + 1]]  # (repeats, k, b)
+            x = augment(images[rows.flatten()].float() / 255, recipe, generator)  # (repeats * k * b, 28, 28)
+            x = leave_own_fold_out(scaled(x, recipe).view(*rows.shape, -1))  # (members, (k - 1) * b, 784)
+            y = leave_own_fold_out(labels[rows])  # (members, (k - 1) * b)
+            losses = losses_of(network(x, dropout=recipe.dropout, generator=generator), y, recipe)  # (members,)
+            optimizer.zero_grad()
+            losses.sum().backward()  # each member's gradient comes from its own loss alone
+            optimizer.step()
+            total += losses.detach()
+        train_loss = (total / steps).tolist()
+        if not all(map(math.isfinite, train_loss)):
+            raise Diverged(
+                f"recipe {recipe.name}: the loss of epoch {epoch + 1} is not finite;"
+                f" try a learning_rate below {recipe.learning_rate:g}, or a longer warmup"
+            )
+        rate = learning_rate(recipe, epoch)
+        for member, held_out in enumerate(watched):
+            loss, accuracy = _watch(network, member, images[held_out], labels[held_out], recipe)
+            history.append(
+                {
+                    "epoch": epoch + 1,
+                    "repeat": member // k,
+                    "fold": member % k,
+                    "learning_rate": rate,
+                    "train_loss": train_loss[member],
+                    "watched_loss": loss,
+                    "watched_accuracy": accuracy,
+                }
+            )
+        cv = sum(row["watched_accuracy"] for row in history[-repeats * k :]) / (repeats * k)
+        progress("Training", epoch + 1, recipe.epochs, f"CV accuracy {cv:.4f}")
+    return Trained(network, history)
+
+
+def new_network(recipe: Recipe, members: int, seed: int) -> Members:
+    """The members before training, each from a generator of its own."""
+    units = (28 * 28, *recipe.hidden, CLASSES)
+    return Members(units, [generator_for(seed, 0, member) for member in range(members)])
+
+
+def generator_for(seed: int, *purpose: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A stream of random numbers of its own for every seed and purpose."""
+    state = np.random.SeedSequence([seed, *purpose]).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(state))
+
+
+def leave_own_fold_out(groups: Tensor) -> Tensor:
+    """To each member the images of all folds but its own: ``(repeats, k, b, …)`` to ``(repeats * k, (k - 1) * b, …)``.
+
+    Member ``m`` of a repeat gets the groups ``m + 1, …, m + k - 1``, modulo ``k``. With one repeat, a view of the ring.
+    """
+    k = groups.shape[1]
+    ring = torch.cat([groups[:, 1:], groups[:, :-1]], 1)  # (repeats, 2k - 2, b, …)
+    windows = ring.unfold(1, k - 1, 1).movedim(-1, 2)  # (repeats, k, k - 1, b, …)
+    return windows.flatten(2, 3).flatten(0, 1)
+
+
+def scaled(x: Tensor, recipe: Recipe) -> Tensor:
+    """Pixels from 0 to 1 brought to the recipe's range."""
+    low, high = recipe.pixels
+    return x if (low, high) == (0, 1) else x * (high - low) + low
+
+
+def losses_of(logits: Tensor, labels: Tensor, recipe: Recipe, *, smoothing: bool = True) -> Tensor:
+    """Each member's mean loss, ``(members,)``, from ``(members, b, 10)`` logits and ``(members, b)`` labels."""
+    if recipe.loss == "squared_error":
+        wrong, right = recipe.targets
+        targets = F.one_hot(labels, CLASSES) * (right - wrong) + wrong
+        return (logits.sigmoid() - targets).square().mean((1, 2))
+    each = F.cross_entropy(
+        logits.flatten(0, 1),
+        labels.flatten(),
+        reduction="none",
+        label_smoothing=recipe.label_smoothing if smoothing else 0.0,
+    )
+    return each.view_as(labels).mean(1)
+
+
+def learning_rate(recipe: Recipe, epoch: float) -> float:
+    """The rate at a moment, in epochs from the start."""
+    if recipe.schedule == "steps":
+        passed = [rate for start, rate in recipe.steps if start <= epoch]
+        rate = passed[-1] if passed else recipe.learning_rate
+    else:
+        share = max(0.0, epoch - recipe.warmup) / max(recipe.epochs - recipe.warmup, 1e-9)
+        rate = recipe.learning_rate * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+    warm = (epoch + 0.01) / recipe.warmup if recipe.warmup else 1.0  # the very first step is not wasted
+    return rate * min(1.0, warm)
+
+
+def _shuffle_within_folds(fold_of: Tensor, smallest: int, generator: torch.Generator) -> Tensor:
+    """Image numbers, ``(repeats, k, smallest)``: those of each fold in random order, as many as the smallest has."""
+    noise = torch.rand(fold_of.shape, generator=generator, device=fold_of.device, dtype=torch.float64)
+    order = (fold_of + noise).argsort(1)  # by fold, and at random inside a fold
+    sizes = F.one_hot(fold_of).sum(1)  # (repeats, k)
+    starts = sizes.cumsum(1) - sizes
+    picked = starts[:, :, None] + torch.arange(smallest, device=fold_of.device)
+    return order.gather(1, picked.flatten(1)).view_as(picked)
+
+
+def _optimizer(network: Members, recipe: Recipe) -> torch.optim.Optimizer:
+    """All of these work value by value, so that no member can see another's gradient."""
+    parameters, rate, decay = network.parameters(), recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.momentum > 0
+        return torch.optim.SGD(parameters, rate, recipe.momentum, weight_decay=decay, nesterov=nesterov, fused=True)
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(parameters, rate, weight_decay=decay, fused=True)
+
+
+@torch.no_grad()
+def _watch(network: Members, member: int, images: Tensor, labels: Tensor, recipe: Recipe) -> tuple[float, float]:
+    network.eval()
+    logits = network.outputs_of(member, scaled(images.flatten(1).float() / 255, recipe))
+    loss = losses_of(logits[None], labels[None], recipe, smoothing=False)
+    return float(loss), float((logits.argmax(1) == labels).float().mean())
