@@ -52,4 +52,5 @@ def out_of_fold_outputs(
 def ensemble_outputs(network: Members, images: NDArray[np.uint8], recipe: Recipe) -> NDArray[np.float32]:
     """The mean of all members' sigmoid outputs, ``(n, 10)``."""
     members = len(network.biases[0])
-    return np.mean([member_outputs(network, member, images, recipe) for member in range(members)], axis=0)
+    mean: NDArray[np.float32] = np.mean([member_outputs(network, m, images, recipe) for m in range(members)], axis=0)
+    return mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ class Members(nn.Module):
     def __init__(self, units: Sequence[int], generators: Sequence[torch.Generator]):
         super().__init__()
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for n_in, n_out in zip(units[:-1], units[1:], strict=True):
+        for n_in, n_out in itertools.pairwise(units):
             bound = 1 / math.sqrt(n_in)
             drawn = torch.stack([torch.rand(n_in + 1, n_out, generator=g) * 2 * bound - bound for g in generators])
             self.weights.append(nn.Parameter(drawn[:, :-1].contiguous()))  # (members, n_in, n_out)

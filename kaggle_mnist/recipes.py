@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kaggle_mnist.errors import BadRecipe
 
-Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Epoch = Annotated[int, Field(ge=0)]
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -24,32 +24,30 @@ class Recipe(BaseModel):
 
     name: str = Field("custom", pattern=r"^[\w.-]{1,60}$", description="what its runs are called")
 
-    hidden: tuple[Units, ...] = Field((1024, 512), min_length=1, description="units of each hidden layer (ReLU)")
-    dropout: float = Field(0.0, ge=0, lt=1, description="probability that a hidden unit is dropped, after ReLU")
-    pixels: tuple[float, float] = Field((0.0, 1.0), description="what black and white are scaled to")
+    hidden: tuple[Units, ...] = Field((1024, 512), min_length=1, description="units of each hidden layer")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of hidden units, a probability")
+    pixels: tuple[float, float] = Field((0.0, 1.0), description="what 0 and 255 are scaled to")
 
-    loss: Literal["cross_entropy", "squared_error"] = Field(
-        "cross_entropy", description="of the softmax outputs, or mean squared error of the sigmoid outputs"
-    )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="of cross_entropy: share spread over all classes")
-    targets: tuple[Share, Share] = Field((0.0, 1.0), description="of squared_error: wrong classes, right class")
+    loss: Literal["cross_entropy", "squared_error"] = Field("cross_entropy", description="of softmax, or of sigmoids")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share spread over all classes")
+    targets: tuple[Share, Share] = Field((0.0, 1.0), description="of wrong classes, of right one")
 
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="as torch.optim has it")
-    learning_rate: float = Field(1e-3, ge=0, description="the highest, or the first of the steps")
-    schedule: Literal["cosine", "steps"] = Field("cosine", description="to zero by a cosine, or in steps")
-    steps: tuple[tuple[Count, float], ...] = Field((), description="(epoch counted from 0, rate from there on)")
-    warmup: float = Field(0.0, ge=0, description="epochs in which the rate rises from zero")
-    weight_decay: float = Field(0.0, ge=0, description="as the optimizer defines it")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd (Nesterov's)")
-    epochs: Count = Field(40, ge=1, description="passes over the images")
-    batch_size: Count = Field(640, ge=1, description="images a step, all folds together")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="as in torch.optim")
+    learning_rate: float = Field(1e-3, ge=0, description="the highest")
+    schedule: Literal["cosine", "steps"] = Field("cosine", description="cosine to zero, or steps")
+    steps: tuple[tuple[Epoch, float], ...] = Field((), description="[from epoch (0 first), rate]")
+    warmup: float = Field(0.0, ge=0, description="epochs until the full rate")
+    weight_decay: float = Field(0.0, ge=0, description="as in torch.optim")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd, Nesterov's")
+    epochs: int = Field(40, ge=1, le=100_000, description="passes over the images")
+    batch_size: int = Field(640, ge=1, le=1_000_000, description="images a step, of all folds")
 
-    rotation: float = Field(0.0, ge=0, le=180, description="degrees either way, at most")
-    scaling: float = Field(0.0, ge=0, lt=1, description="share of each axis either way, at most")
-    shear: float = Field(0.0, ge=0, le=2, description="pixels sideways per pixel up, at most")
-    shift: float = Field(0.0, ge=0, le=28, description="pixels either way, at most")
-    elastic: float = Field(0.0, ge=0, le=28, description="standard deviation of the displacement, pixels")
-    elastic_sigma: float = Field(5.0, ge=1.5, le=28, description="its smoothness: the Gaussian's sigma, pixels")
+    rotation: float = Field(0.0, ge=0, le=180, description="degrees, at most")
+    scaling: float = Field(0.0, ge=0, lt=1, description="share of each axis, at most")
+    shear: float = Field(0.0, ge=0, le=2, description="pixels per pixel, at most")
+    shift: float = Field(0.0, ge=0, le=28, description="pixels, at most")
+    elastic: float = Field(0.0, ge=0, le=28, description="displacement's SD, pixels")
+    elastic_sigma: float = Field(5.0, ge=1.5, le=28, description="its Gaussian's SD, pixels")
 
     @model_validator(mode="after")
     def _fields_have_an_effect(self) -> Self:
@@ -74,7 +72,9 @@ class Recipe(BaseModel):
             place = str(first["loc"][0]) if first["loc"] else ""
             if place and place not in cls.model_fields:
                 known = ", ".join(cls.model_fields)
-                raise BadRecipe(f"{place}: no such field{_nearest(place, cls.model_fields)}; there are {known}") from error
+                raise BadRecipe(
+                    f"{place}: no such field{_nearest(place, cls.model_fields)}; there are {known}"
+                ) from error
             message = first["msg"].removeprefix("Value error, ")
             raise BadRecipe(f"{place}: {first['input']!r}: {message}" if place else message) from error
 
@@ -142,7 +142,7 @@ def find_recipe(name: str) -> Recipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadRecipe(f"{path}: cannot be read as TOML ({error})") from error
     base = fields.pop("base", None)
-    if base is not None and base not in NAMED:
+    if base is not None and base not in list(NAMED):
         raise BadRecipe(f"{path}: base is {base!r}; it must be one of {', '.join(NAMED)}")
     try:
         return (NAMED[base] if base else Recipe()).replaced(**{"name": path.stem, **fields})

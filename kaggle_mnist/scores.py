@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, mean_squared_error, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    log_loss,
+    mean_squared_error,
+    precision_recall_fscore_support,
+)
 
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.recipes import Recipe
@@ -23,7 +29,8 @@ def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe
     if recipe.loss == "squared_error":
         wrong, right = recipe.targets
         return float(mean_squared_error(np.where(np.eye(CLASSES)[y_true] > 0, right, wrong), outputs))
-    return float(log_loss(y_true, outputs.astype(np.float64), labels=DIGITS))
+    shares = outputs.astype(np.float64)
+    return float(log_loss(y_true, shares / shares.sum(1, keepdims=True), labels=DIGITS))
 
 
 def fold_scores(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Trained:
     """The members, repeat by repeat and in each fold by fold, and what was seen of them after every epoch."""
 
     network: Members
-    history: list[dict[str, Any]]
+    history: pd.DataFrame
 
 
 def train_members(
@@ -66,6 +67,7 @@ def train_members(
     steps = max(1, min(round(len(images) / recipe.batch_size), smallest))
     edges = [smallest * step // steps for step in range(steps + 1)]
     history: list[dict[str, Any]] = []
+    progress("Training", 0, recipe.epochs)
     for epoch in range(recipe.epochs):
         generator = generator_for(seed, 1, epoch, device=device)
         shuffled = _shuffle_within_folds(folds, smallest, generator)  # (repeats, k, smallest)
@@ -105,7 +107,7 @@ def train_members(
             )
         cv = sum(row["watched_accuracy"] for row in history[-repeats * k :]) / (repeats * k)
         progress("Training", epoch + 1, recipe.epochs, f"CV accuracy {cv:.4f}")
-    return Trained(network, history)
+    return Trained(network, pd.DataFrame(history))
 
 
 def new_network(recipe: Recipe, members: int, seed: int) -> Members:

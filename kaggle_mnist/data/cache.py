@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -28,10 +29,8 @@ def cached(files: Iterable[Path], load: Callable[[], Digits]) -> Digits:
     digits = _read(entry)
     if digits is None:
         digits = load()
-        try:
+        with contextlib.suppress(OSError):
             _write(entry, digits)
-        except OSError:
-            pass
     return digits
 
 
@@ -69,7 +68,7 @@ def _write(entry: Path, digits: Digits) -> None:
                 test_images=digits.test_images,
                 fingerprint=np.array(digits.fingerprint),
             )
-        os.replace(part, entry)
+        Path(part).replace(entry)
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import SIDE, Digits
-from kaggle_mnist.errors import BadData
+from kaggle_mnist.errors import BadData, OutputError
+from kaggle_mnist.files import Progress, quiet, write_whole
 
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}
@@ -113,16 +114,28 @@ def load_csv(train: CsvFile, test: CsvFile) -> Digits:
     return cached([train.path, test.path], parse)
 
 
-def write_csv(digits: Digits, folder: Path) -> None:
-    """`train.csv`, `test.csv` and `sample_submission.csv` as Kaggle ships them, into an existing folder."""
+def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> None:
+    """`train.csv`, `test.csv` and `sample_submission.csv` as Kaggle ships them.
+
+    Raises OutputError where one of them is there already, or `folder` cannot be written to.
+    """
     labeled = np.column_stack([digits.train_labels, digits.train_images.reshape(-1, SIDE * SIDE)])
     tables = {
         "train.csv": pd.DataFrame(labeled, columns=COLUMNS["train.csv"]),
         "test.csv": pd.DataFrame(digits.test_images.reshape(-1, SIDE * SIDE), columns=PIXELS),
         "sample_submission.csv": pd.DataFrame({"ImageId": digits.test_ids, "Label": 0}),
     }
-    for name, table in tables.items():
-        table.to_csv(folder / name, index=False, lineterminator="\n")
+    present = [name for name in tables if (folder / name).exists()]
+    if present:
+        raise OutputError(f"{folder / present[0]}: is there already; choose another folder for --export")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, (name, table) in enumerate(tables.items()):
+            progress("Exporting", i, len(tables), name)
+            write_whole(folder / name, table.to_csv(index=False, lineterminator="\n").encode())
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot write there ({error.strerror})") from error
+    progress("Exporting", len(tables), len(tables))
 
 
 def _read(file: CsvFile, columns: list[str]) -> NDArray[np.uint8]:
@@ -140,8 +153,6 @@ def _read(file: CsvFile, columns: list[str]) -> NDArray[np.uint8]:
         whole = False
     if not whole or (values < 0).any() or (values >= limits).any():
         raise BadData(f"{file}, {_first_fault(file, columns)}")
-    if len(values) == 0:
-        raise BadData(f"{file}: has a header and no rows; download it again")
     return values.astype(np.uint8)
 
 
@@ -175,16 +186,16 @@ def _first_fault(file: CsvFile, columns: list[str]) -> str:
     """The first row that breaks the format, in words."""
     with file.open() as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        rows = csv.reader(text)
+        rows, number = csv.reader(text), 0
         try:
             for row in itertools.islice(rows, 1, None):
+                number = rows.line_num
                 if fault := _fault(row, columns):
-                    number = rows.line_num
                     cut = next(rows, None) is None
                     return f"row {number}: {fault}{'; the file looks cut off, download it again' if cut else ''}"
         except csv.Error as error:
             return f"row {rows.line_num}: {error}"
-    return "some row: is written in a way that cannot be read as whole numbers"
+    return "some row: cannot be read as whole numbers" if number else "row 2: the header has no rows below it"
 
 
 def _fault(row: list[str], columns: list[str]) -> str | None:

@@ -1,0 +1,79 @@
+"""The same digits as practice set, CSV files, zip, PNG and JPG folders: how long they load, and what each scores.
+
+    ./run.sh bench sources [--epochs N]
+
+A row for each source: seconds to load it first and again (from the cache), whether the pixels are the practice set's,
+and the scores of a short run of the default recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from kaggle_mnist import scores
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.data.practice import open_withheld_labels
+from kaggle_mnist.data.sources import load_digits
+from kaggle_mnist.files import sha256_of
+from kaggle_mnist.pipeline import train
+from kaggle_mnist.recipes import find_recipe
+
+
+def write_images(digits: Digits, folder: Path, suffix: str) -> None:
+    for number, (image, label) in enumerate(zip(digits.train_images, digits.train_labels, strict=True), start=1):
+        (folder / "train" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / "train" / str(label) / f"img_{number}{suffix}")
+    (folder / "test").mkdir()
+    for number, image in enumerate(digits.test_images, start=1):
+        Image.fromarray(image).save(folder / "test" / f"img_{number}{suffix}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=3)
+    recipe = find_recipe("mlp").replaced(epochs=parser.parse_args().epochs)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["KAGGLE_MNIST_CACHE"] = f"{folder / 'cache'}"
+        practice = load_digits("practice")
+        export_csv(practice, folder / "csv")
+        with zipfile.ZipFile(folder / "digits.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in (folder / "csv").iterdir():
+                archive.write(file, file.name)
+        write_images(practice, folder / "png", ".png")
+        write_images(practice, folder / "jpg", ".jpg")
+        for source in ("practice", "csv", "digits.zip", "png", "jpg"):
+            where = source if source == "practice" else folder / source
+            seconds = []
+            for _ in range(2):
+                start = time.perf_counter()
+                digits = load_digits(where)
+                seconds.append(time.perf_counter() - start)
+            run = train(recipe, input=digits, output=folder / "runs")
+            rows.append(
+                {
+                    "source": source,
+                    "load": seconds[0],
+                    "again": seconds[1],
+                    "practice pixels": digits.fingerprint == practice.fingerprint,
+                    "CV accuracy": run.cv_accuracy,
+                    "withheld": scores.accuracy(run.outputs()["test_outputs"], open_withheld_labels()),
+                    "outputs.npz": sha256_of(run.path / "outputs.npz")[:12],
+                    "submission.csv": sha256_of(run.submission)[:12],
+                }
+            )
+    print(pd.DataFrame(rows).round(5).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

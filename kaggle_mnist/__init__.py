@@ -1,0 +1,24 @@
+"""kaggle-mnist: a fold ensemble of multilayer perceptrons for Kaggle's Digit Recognizer, trained as one program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kaggle_mnist.data.sources import load_digits
+    from kaggle_mnist.pipeline import train
+    from kaggle_mnist.recipes import Recipe
+
+__all__ = ["Recipe", "load_digits", "train"]
+__version__ = "0.1.0"
+
+_HOMES = {"Recipe": "recipes", "load_digits": "data.sources", "train": "pipeline"}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for when it is asked for: torch alone takes a second."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,177 @@
+"""What a person sees in the terminal: progress, tables and plain sentences."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.practice import FINGERPRINT as PRACTICE_FINGERPRINT
+from kaggle_mnist.errors import one_line
+from kaggle_mnist.recipes import NAMED, Recipe
+from kaggle_mnist.submission import Verdict
+
+if TYPE_CHECKING:
+    import torch
+
+    from kaggle_mnist.runs import Run
+
+PLAIN_SECONDS = 10  # between two lines of progress where there is no terminal
+SHOWN_REASONS = 40
+COMPETITION = "https://www.kaggle.com/competitions/digit-recognizer/data"
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def say(label: str, text: str) -> None:
+    """One line: a label, then what there is to say, whatever signs it holds."""
+    console.print(f"{label:<12} {one_line(text)}", markup=False)
+
+
+def new_table(*columns: str, numbers: bool = False) -> Table:
+    """An empty table that fits 80 characters more often than Rich's own; `numbers` are set to the right."""
+    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        table.add_column(column, justify="right" if numbers else "left")
+    return table
+
+
+class Watcher:
+    """Shows a long job's progress: a bar with the time left, or plain lines where the output is no terminal."""
+
+    def __init__(self) -> None:
+        self.bar = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            disable=not console.is_terminal,
+            speed_estimate_period=600,
+        )
+        self.stage, self.task = "", TaskID(0)
+        self.started = self.printed = 0.0
+
+    def __enter__(self) -> Watcher:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if stage != self.stage:
+            self.stage, self.started, self.printed = stage, now, now
+            self.task = self.bar.add_task(stage, total=total, note=note)
+        self.bar.update(self.task, completed=done, total=total, note=note)
+        if not console.is_terminal and (done == total or now - self.printed >= PLAIN_SECONDS):
+            self.printed = now
+            left = round((now - self.started) / done * (total - done)) if done else 0
+            say(stage, f"{done}/{total}" + f", {note}" * bool(note) + f", {left // 60}:{left % 60:02} left")
+
+
+def show_digits(digits: Digits, *, counts: bool = False) -> None:
+    """What was found, and where the competition's own files are to be had if it was not them."""
+    labeled, unlabeled = len(digits.train_images), len(digits.test_images)
+    say("Digits", f"{digits.source}: {labeled:,} labeled, {unlabeled:,} unlabeled ({digits.path})")
+    if digits.fingerprint == PRACTICE_FINGERPRINT:
+        say("", "These are MNIST's own digits, for practice: Kaggle would not know their ImageIds.")
+        say("", f"For the competition, put train.csv and test.csv into input/: {COMPETITION}")
+    if counts:
+        table = new_table("digit", *map(str, range(10)))
+        table.add_row("images", *(f"{count:,}" for count in digits.counts))
+        console.print(table)
+        say("Fingerprint", digits.fingerprint)
+
+
+def show_plan(recipe: Recipe, *, folds: int, repeats: int, seed: int, device: torch.device) -> None:
+    """What is about to be trained."""
+    import torch
+
+    units = "-".join(map(str, (784, *recipe.hidden, 10)))
+    times = f" × {repeats} repeats" if repeats > 1 else ""
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    say(
+        "Recipe",
+        f"{recipe.name}: {units}, {recipe.epochs} epochs, {folds} folds{times}, seed {seed}, {device.type}{threads}",
+    )
+
+
+def show_run(run: Run) -> None:
+    """Fold scores, the out-of-fold confusion matrix, the withheld score, and the way to the CSV."""
+    found, folds = run.record["scores"], run.table("folds")
+    repeated = run.record["repeats"] > 1
+    table = new_table(*(["repeat"] if repeated else []), "fold", "images", "accuracy", "loss", numbers=True)
+    table.show_footer = True
+    for row in folds.itertuples():
+        first = [f"{row.repeat}"] if repeated else []
+        table.add_row(*first, f"{row.fold}", f"{row.images:,}", f"{row.accuracy:.4f}", f"{row.loss:.4f}")
+    table.columns[-4].footer = "mean"
+    table.columns[-2].footer, table.columns[-1].footer = f"{found['cv_accuracy']:.4f}", f"{found['cv_loss']:.4f}"
+    console.print(table)
+
+    confusion = run.table("confusion").set_index("true")
+    table = new_table("true", *confusion.columns, "recall", numbers=True)
+    table.title = "Out of fold: true digit × predicted digit"
+    recall = run.table("digits").recall
+    for digit, counts in enumerate(confusion.to_numpy()):
+        cells = [f"[bold]{n}[/bold]" if digit == i else f"{n}" if n else "·" for i, n in enumerate(counts)]
+        table.add_row(f"{digit}", *cells, f"{recall[digit]:.4f}")
+    console.print(table)
+
+    spread = f"± {found['cv_accuracy_std']:.4f} (standard deviation over the folds)"
+    say("CV accuracy", f"{found['cv_accuracy']:.4f} {spread}")
+    if repeated:
+        say("OOF accuracy", f"{found['oof_accuracy']:.4f} (outputs averaged over the repeats)")
+    if run.withheld_accuracy is not None:
+        images = run.record["data"]["test_images"]
+        say(
+            "Withheld", f"{run.withheld_accuracy:.4f} of the {images:,} digits nobody trained on: a leaderboard's score"
+        )
+    seconds = run.record["seconds"]
+    say("Time", f"{seconds['train']:.0f} s of training, {seconds['all']:.0f} s in all")
+    say("Submission", f"{run.submission}")
+
+
+def show_recipes() -> None:
+    """The named recipes side by side, a field a line."""
+    table = new_table("field", *NAMED, "meaning")
+    for column in table.columns[1:-1]:
+        column.max_width = 15
+    for name, field in Recipe.model_fields.items():
+        values = [getattr(recipe, name) for recipe in NAMED.values()]
+        table.add_row(name, *map(_plain, values), escape(field.description or ""))
+    console.print(table)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, tuple):
+        return escape("[" + ", ".join(map(_plain, value)) + "]")
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
+def show_verdict(file: Path, verdict: Verdict, expected: int) -> None:
+    """Whether Kaggle would take the file; if not, every reason."""
+    for warning in verdict.warnings:
+        say("Warning", warning)
+    for error in verdict.errors[:SHOWN_REASONS]:
+        say("Error", error)
+    if len(verdict.errors) > SHOWN_REASONS:
+        say("", f"… and {len(verdict.errors) - SHOWN_REASONS:,} more")
+    if verdict.errors:
+        say("Refused", f"{file}: Kaggle would not take it")
+    else:
+        say("Valid", f"{file}: {expected:,} ImageIds, each with a digit")

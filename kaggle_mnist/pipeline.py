@@ -1,0 +1,166 @@
+"""The main job on one page: load the digits, assign the folds, train, ensemble, score, write."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as save_tensors
+
+from kaggle_mnist import scores
+from kaggle_mnist.data import practice
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.sources import load_digits
+from kaggle_mnist.ensemble import ensemble_outputs, out_of_fold_outputs
+from kaggle_mnist.errors import BadOption
+from kaggle_mnist.files import Progress, quiet, write_whole
+from kaggle_mnist.folds import assign_folds
+from kaggle_mnist.recipes import Recipe, find_recipe
+from kaggle_mnist.runs import Run, csv_bytes, ensure_writable, npz_bytes, write_run
+from kaggle_mnist.submission import submission_csv
+from kaggle_mnist.training import train_members
+
+KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
+PACKAGES = ("kaggle-mnist", "torch", "numpy", "pandas", "scikit-learn", "pillow")
+
+
+def train(
+    recipe: str | Recipe = "mlp",
+    *,
+    input: str | Path | Digits | None = None,
+    output: str | Path = "submissions",
+    folds: int = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    device: str = "auto",
+    score: bool = True,
+    progress: Progress = quiet,
+) -> Run:
+    """Train a fold ensemble and write its run folder, submission and all.
+
+    Parameters
+    ----------
+    recipe : a name from `kaggle-mnist recipes`, the path of a TOML file, or a `Recipe`
+    input : a folder, a zip, ``"practice"``, digits already loaded, or None to look in `input/`
+    output : the folder that gets the run folder
+    folds : members of each repeat, at least 2; every image is held out by one of them
+    repeats : how often the folds are drawn anew
+    seed : 0 or more; the same seed, recipe, digits, machine and thread count give the same bytes
+    device : ``"auto"``, ``"cpu"`` or ``"cuda"``
+    score : open the practice set's withheld labels for the finished run; turn it off while tuning
+    progress : called after every epoch
+
+    Returns
+    -------
+    The finished run; `run.submission` is the file for Kaggle, `run.cv_accuracy` what to expect of it.
+
+    Raises
+    ------
+    kaggle_mnist.errors.UserError
+        One of its kinds, with one line that says what is wrong and what to do. No run folder is left behind then.
+
+    Examples
+    --------
+    >>> from kaggle_mnist import train
+    >>> run = train("mlp", input="practice", seed=1)  # doctest: +SKIP
+    >>> run.cv_accuracy, run.submission  # doctest: +SKIP
+    """
+    started, created = time.perf_counter(), datetime.now().astimezone()
+    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    if seed < 0:
+        raise BadOption(f"seed {seed}: must be 0 or more")
+    where = resolve_device(device)
+    output = Path(output)
+    ensure_writable(output)
+
+    digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
+    y_true = digits.train_labels
+    fold_of = assign_folds(y_true, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
+    loaded = time.perf_counter()
+
+    trained = train_members(digits, fold_of, recipe, seed=seed, device=where, progress=progress)
+    trained_at = time.perf_counter()
+
+    oof_by_repeat = out_of_fold_outputs(trained.network, digits.train_images, fold_of, recipe)  # (repeats, n, 10)
+    oof = oof_by_repeat.mean(0)  # (n, 10)
+    test = ensemble_outputs(trained.network, digits.test_images, recipe)  # (m, 10)
+
+    fold_table = scores.fold_scores(oof_by_repeat, y_true, fold_of, recipe)
+    is_practice = digits.fingerprint == practice.FINGERPRINT
+    withheld = scores.accuracy(test, practice.open_withheld_labels()) if is_practice and score else None
+
+    record = {
+        "created": created.isoformat(timespec="seconds"),
+        "recipe": recipe.model_dump(mode="json"),
+        "folds": folds,
+        "repeats": repeats,
+        "seed": seed,
+        "data": {
+            "source": digits.source,
+            "path": digits.path,
+            "fingerprint": digits.fingerprint,
+            "practice": is_practice,
+            "train_images": len(digits.train_images),
+            "test_images": len(digits.test_images),
+        },
+        "scores": {
+            "cv_accuracy": float(fold_table.accuracy.mean()),
+            "cv_accuracy_std": float(fold_table.accuracy.std()),
+            "cv_loss": float(fold_table.loss.mean()),
+            "oof_accuracy": scores.accuracy(oof, y_true),
+            "oof_loss": scores.loss(oof, y_true, recipe),
+            "withheld_accuracy": withheld,
+        },
+        "environment": _environment(where),
+        "seconds": {"load": loaded - started, "train": trained_at - loaded, "all": time.perf_counter() - started},
+    }
+    arrays = {
+        "oof_outputs": oof,
+        "test_outputs": test,
+        "y_true": y_true,
+        "test_ids": digits.test_ids,
+        "fold_of": fold_of,
+    }
+    submission = submission_csv(test, digits.test_ids)
+    files = {
+        "submission.csv": submission,
+        "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode() + b"\n",
+        "folds.csv": csv_bytes(fold_table),
+        "history.csv": csv_bytes(trained.history),
+        "confusion.csv": csv_bytes(scores.confusion(oof, y_true), index=True),
+        "digits.csv": csv_bytes(scores.digit_scores(oof, y_true)),
+        "outputs.npz": npz_bytes(arrays),
+        "members.safetensors": save_tensors({k: v.cpu() for k, v in trained.network.state_dict().items()}),
+    }
+    path = write_run(output, recipe.name, files, now=created)
+    if KAGGLE_WORKING.is_dir():
+        write_whole(KAGGLE_WORKING / "submission.csv", submission)
+    return Run(path, record)
+
+
+def resolve_device(device: str) -> torch.device:
+    """`auto` is CUDA where there is some. Raises BadOption for a device that this machine lacks."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise BadOption(f"device {device}: must be auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BadOption("device cuda: PyTorch sees no CUDA device here; leave --device out to train on the CPU")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("high")  # TF32
+    return torch.device("cuda")
+
+
+def _environment(device: torch.device) -> dict[str, Any]:
+    return {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# ./run.sh              train the default recipe and write a submission
+# ./run.sh ARGS…        kaggle-mnist ARGS… (see ./run.sh --help)
+# ./run.sh test ARGS…   the tests (pytest ARGS…)
+# ./run.sh bench NAME   a measurement of benchmarks/
+# The first call makes .venv and installs into it; PYTHON names the Python to use.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+CPU_INDEX=https://download.pytorch.org/whl/cpu # PyTorch without several gigabytes of CUDA
+
+fail() {
+    echo "run.sh: $1" >&2
+    exit 2
+}
+
+find_python() { # sets python
+    local candidates=(python3 python3.13 python3.12 python3.14 python3.11) lacks_venv=
+    if [ -n "${PYTHON:-}" ]; then candidates=("$PYTHON"); fi
+    for python in "${candidates[@]}"; do
+        "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || continue
+        if "$python" -c 'import ensurepip, venv' 2>/dev/null; then return; fi
+        lacks_venv=$python
+    done
+    if [ -n "$lacks_venv" ]; then
+        fail "$lacks_venv has no venv module; install it (Debian, Ubuntu: apt install python3-venv) and start again"
+    fi
+    fail "needs Python 3.11 to 3.14, found $("${candidates[0]}" --version 2>/dev/null || echo none); install one, or set PYTHON"
+}
+
+state() { # what an installation depends on
+    pwd
+    cat pyproject.toml constraints.txt kaggle_mnist/__init__.py
+}
+
+install() { # $1: the extras, as "" or "[dev]"
+    local stamp=".venv/installed$1"
+    if [ -f "$stamp" ] && state | cmp -s - "$stamp"; then return; fi
+    if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null || ! grep -qsxF "$PWD" .venv/home; then
+        find_python
+        echo "run.sh: making .venv with $("$python" --version)" >&2
+        "$python" -m venv --clear .venv
+        pwd >.venv/home # a virtual environment does not survive being moved
+    fi
+    install_cpu_torch
+    .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".$1" ||
+        fail "the installation failed, see above; start again once its cause is gone"
+    state >"$stamp"
+}
+
+install_cpu_torch() { # by itself: an extra index that does not answer would stall every package
+    local torch pip=(.venv/bin/python -m pip --disable-pip-version-check --timeout 10 --retries 0)
+    torch=$(grep '^torch==' constraints.txt)
+    if [ "$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null; then return; fi
+    if .venv/bin/python -c 'import importlib.metadata as m; m.version("torch")' 2>/dev/null; then return; fi
+    if timeout 20 "${pip[@]}" index versions torch --index-url "$CPU_INDEX" >/dev/null 2>&1; then
+        "${pip[@]}" install --no-deps --index-url "$CPU_INDEX" "$torch" || true
+    fi
+}
+
+case "${1:-}" in
+test)
+    shift
+    install "[dev]"
+    exec .venv/bin/python -m pytest "$@"
+    ;;
+bench)
+    names=$(cd benchmarks && ls -- *.py | sed 's/\.py$//' | tr '\n' ' ')
+    if ! [ -f "benchmarks/${2:-}.py" ]; then fail "bench takes one of: $names"; fi
+    shift
+    name=$1
+    shift
+    install "[dev]"
+    exec .venv/bin/python "benchmarks/$name.py" "$@"
+    ;;
+"")
+    install ""
+    exec .venv/bin/kaggle-mnist train
+    ;;
+*)
+    install ""
+    exec .venv/bin/kaggle-mnist "$@"
+    ;;
+esac

@@ -1,0 +1,75 @@
+"""Real digits for every test: a small piece of the practice set, and recipes that train in a second."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: networks this small only wait for a second thread
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.practice import load_practice
+from kaggle_mnist.recipes import Recipe
+
+TINY = Recipe(name="tiny", hidden=(48,), epochs=4, batch_size=100, learning_rate=5e-3, shift=1.0, elastic=0.5)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the user's cache, input/ or submissions/."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("KAGGLE_MNIST_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def practice() -> Digits:
+    return load_practice()
+
+
+@pytest.fixture(scope="session")
+def few(practice: Digits) -> Digits:
+    """1,500 labeled and 300 unlabeled digits."""
+    return Digits(
+        "practice set", "tests", practice.train_images[:1500], practice.train_labels[:1500], practice.test_images[:300]
+    )
+
+
+@pytest.fixture(scope="session")
+def handful(practice: Digits) -> Digits:
+    """120 labeled and 12 unlabeled digits: enough for files, too few to learn from."""
+    return Digits(
+        "practice set", "tests", practice.train_images[:120], practice.train_labels[:120], practice.test_images[:12]
+    )
+
+
+@pytest.fixture
+def tiny() -> Recipe:
+    return TINY
+
+
+def write_folders(
+    digits: Digits, folder: Path, *, train: str = "train", test: str = "test", suffix: str = ".png"
+) -> None:
+    """The digits as image files, named as in Kaggle's JPEG version; PNG keeps every pixel."""
+    for number, (image, label) in enumerate(zip(digits.train_images, digits.train_labels, strict=True), start=1):
+        place = folder / train / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"img_{number}{suffix}")
+    (folder / test).mkdir(parents=True)
+    for number, image in enumerate(digits.test_images, start=1):
+        Image.fromarray(image).save(folder / test / f"img_{number}{suffix}")
+
+
+def same_digits(a: Digits, b: Digits) -> bool:
+    return (
+        np.array_equal(a.train_images, b.train_images)
+        and np.array_equal(a.train_labels, b.train_labels)
+        and np.array_equal(a.test_images, b.test_images)
+    )

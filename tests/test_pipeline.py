@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_folders
+from safetensors.numpy import load_file
+from sklearn.metrics import accuracy_score
+
+import kaggle_mnist
+from kaggle_mnist import pipeline
+from kaggle_mnist.data import practice
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.errors import BadFolds, BadOption, BadRecipe, UserError
+from kaggle_mnist.recipes import Recipe
+from kaggle_mnist.runs import Run
+from kaggle_mnist.submission import check_submission
+
+COMPARED = ("submission.csv", "outputs.npz", "members.safetensors", "folds.csv", "history.csv", "confusion.csv")
+
+
+@pytest.fixture
+def run(few: Digits, tiny: Recipe) -> Run:
+    return pipeline.train(tiny, input=few, folds=3)
+
+
+def test_the_run_folder_holds_what_it_should(run: Run, few: Digits) -> None:
+    assert {file.name for file in run.path.iterdir()} == {*COMPARED, "run.json", "digits.csv", "SHA256SUMS"}
+    assert json.loads((run.path / "run.json").read_text()) == run.record
+    assert run.record["data"]["fingerprint"] == few.fingerprint
+    assert run.record["recipe"]["name"] == "tiny"
+    outputs = run.outputs()
+    assert outputs["oof_outputs"].shape == (1500, 10)
+    assert outputs["test_outputs"].shape == (300, 10)
+    assert outputs["test_ids"].tolist() == list(range(1, 301))
+    assert np.array_equal(outputs["y_true"], few.train_labels)
+    assert outputs["fold_of"].shape == (1, 1500)
+    assert load_file(run.path / "members.safetensors")["weights.0"].shape == (3, 784, 48)
+
+
+def test_the_submission_is_valid_and_better_than_chance(run: Run, practice: Digits) -> None:
+    assert (run.submission).read_bytes().startswith(b"ImageId,Label\n1,")
+    verdict = check_submission(run.submission, 300)
+    assert (verdict.errors, verdict.warnings) == ([], [])
+    labels = pd.read_csv(run.submission).Label
+    assert accuracy_score(pipeline.practice.open_withheld_labels()[:300], labels) > 0.8
+
+
+def test_scores_agree_with_the_outputs(run: Run) -> None:
+    outputs = run.outputs()
+    right = outputs["oof_outputs"].argmax(1) == outputs["y_true"]
+    folds = run.table("folds")
+    for row in folds.itertuples():
+        assert right[outputs["fold_of"][0] == row.fold].mean() == pytest.approx(row.accuracy)
+    assert run.cv_accuracy == pytest.approx(folds.accuracy.mean())
+    assert run.record["scores"]["oof_accuracy"] == pytest.approx(right.mean())
+    assert run.table("confusion").set_index("true").to_numpy().trace() == right.sum()
+
+
+def test_the_same_recipe_and_seed_give_the_same_bytes(run: Run, few: Digits, tiny: Recipe) -> None:
+    again, other = (pipeline.train(tiny, input=few, folds=3, seed=seed) for seed in (0, 1))
+    assert again.path != run.path
+    for file in COMPARED:
+        assert (again.path / file).read_bytes() == (run.path / file).read_bytes()
+    assert (other.path / "outputs.npz").read_bytes() != (run.path / "outputs.npz").read_bytes()
+
+
+def test_csv_zip_and_numbered_png_files_give_the_same_bytes(few: Digits, tiny: Recipe, run: Run) -> None:
+    export_csv(few, Path("csv"))
+    with zipfile.ZipFile("digit-recognizer.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in Path("csv").iterdir():
+            archive.write(file, file.name)
+    write_folders(few, Path("png"))
+    for source in ("csv", "digit-recognizer.zip", "png"):
+        other = pipeline.train(tiny, input=source, folds=3)
+        for file in COMPARED:
+            assert (other.path / file).read_bytes() == (run.path / file).read_bytes(), (source, file)
+
+
+def test_the_withheld_labels_stay_closed_unless_it_is_the_practice_set_and_scored(
+    few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bool] = []
+    labels = practice.open_withheld_labels()[:300]
+    monkeypatch.setattr(practice, "open_withheld_labels", lambda: opened.append(True) or labels)
+    assert pipeline.train(tiny, input=few, folds=2).withheld_accuracy is None
+    monkeypatch.setattr(practice, "FINGERPRINT", few.fingerprint)
+    assert pipeline.train(tiny, input=few, folds=2, score=False).withheld_accuracy is None
+    assert opened == []
+    run = pipeline.train(tiny, input=replace(few, source="Kaggle CSV"), folds=2)  # known again by its pixels
+    assert run.record["data"]["practice"] is True
+    assert run.withheld_accuracy == accuracy_score(labels, run.outputs()["test_outputs"].argmax(1))
+
+
+def test_repeats_add_members_and_are_averaged(few: Digits, tiny: Recipe) -> None:
+    run = pipeline.train(tiny.replaced(epochs=2), input=few, folds=2, repeats=3)
+    assert len(run.table("folds")) == 6
+    assert load_file(run.path / "members.safetensors")["weights.0"].shape[0] == 6
+    assert run.record["scores"]["oof_accuracy"] > run.cv_accuracy
+
+
+def test_in_a_kaggle_notebook_the_submission_lands_where_it_is_looked_for(
+    few: Digits, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "KAGGLE_WORKING", tmp_path)
+    run = pipeline.train(tiny, input=few, folds=2)
+    assert (tmp_path / "submission.csv").read_bytes() == run.submission.read_bytes()
+
+
+def test_it_is_one_python_call_and_says_nothing(few: Digits, tiny: Recipe, capfd: pytest.CaptureFixture[str]) -> None:
+    run = kaggle_mnist.train(tiny, input=few, folds=2, output="elsewhere")
+    assert run.submission.parent.parent == Path("elsewhere")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ({"recipe": "nothing"}, BadRecipe),
+        ({"folds": 1}, BadFolds),
+        ({"folds": 500}, BadFolds),
+        ({"seed": -1}, BadOption),
+        ({"device": "tpu"}, BadOption),
+        ({"recipe": Recipe(optimizer="sgd", learning_rate=1e9, hidden=(8,))}, UserError),
+    ],
+)
+def test_what_cannot_be_done_leaves_no_run_folder(few: Digits, arguments: dict, kind: type[UserError]) -> None:
+    with pytest.raises(kind):
+        pipeline.train(**{"recipe": "mlp", "input": few, **arguments})
+    assert not Path("submissions").exists() or list(Path("submissions").iterdir()) == []

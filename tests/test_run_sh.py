@@ -1,0 +1,70 @@
+"""run.sh says in one line what is missing, and starts at once when nothing is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    folder = tmp_path / "a path with spaces"
+    folder.mkdir()
+    for name in ("run.sh", "pyproject.toml", "constraints.txt", "kaggle_mnist", "benchmarks"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
+    return folder
+
+
+def python_stub(folder: Path, script: str) -> str:
+    stub = folder / "python"
+    stub.write_text(f"#!/bin/sh\n{script}\n")
+    stub.chmod(0o755)
+    return str(stub)
+
+
+def run_sh(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(clone / "run.sh"), *arguments]
+    env = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (
+            'if [ "$1" = --version ]; then echo Python 3.10.1; else exit 1; fi',
+            "needs Python 3.11 to 3.14, found Python 3.10.1",
+        ),
+        ('case "$2" in *venv*) exit 1;; esac', "has no venv module; install it"),
+    ],
+)
+def test_an_old_python_or_one_without_venv_is_told_in_one_line(clone: Path, script: str, message: str) -> None:
+    done = run_sh(clone, PYTHON=python_stub(clone, script))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (clone / ".venv").exists()
+
+
+def test_an_installed_clone_passes_its_arguments_on_from_any_folder(clone: Path) -> None:
+    """With a stub for the installed program: its arguments arrive whole, and its folder is the repository."""
+    (clone / ".venv/bin").mkdir(parents=True)
+    stub = clone / ".venv/bin/kaggle-mnist"
+    stub.write_text('#!/bin/sh\npwd\nprintf "<%s>" "$@"\n')
+    stub.chmod(0o755)
+    files = ("pyproject.toml", "constraints.txt", "kaggle_mnist/__init__.py")
+    (clone / ".venv/installed").write_text(f"{clone}\n" + "".join((clone / file).read_text() for file in files))
+    assert run_sh(clone).stdout == f"{clone}\n<train>"
+    assert run_sh(clone, "data", "--input", "two words").stdout == f"{clone}\n<data><--input><two words>"
+
+
+def test_bench_names_what_there_is(clone: Path) -> None:
+    done = run_sh(clone, "bench", "nothing")
+    assert done.returncode == 2
+    assert "bench takes one of:" in done.stderr
