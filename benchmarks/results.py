@@ -27,25 +27,14 @@ def main() -> None:
     for recipe in arguments.recipes:
         for seed in range(arguments.seeds):
             with tempfile.TemporaryDirectory() as output:
-                command = [
-                    "-m",
-                    "kaggle_mnist",
-                    "train",
-                    "--input",
-                    "practice",
-                    "--recipe",
-                    recipe,
-                    "--seed",
-                    f"{seed}",
-                ]
-                subprocess.run([sys.executable, *command, "--output", output], check=True)
+                options = ["--input", "practice", "--recipe", recipe, "--seed", f"{seed}", "--output", output]
+                subprocess.run([sys.executable, "-m", "kaggle_mnist", "train", *options], check=True)
                 [record] = [json.loads(path.read_text()) for path in Path(output).glob("*/run.json")]
             rows.append({"recipe": recipe, "seed": seed, **record["scores"], **record["seconds"]})
-    environment = record["environment"]
     print(pd.DataFrame(rows).round(5).to_string(index=False))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 if sys.platform == "darwin" else 1024) / 1024
-    print(f"peak memory of the largest run: {peak:.2f} {'MB' if sys.platform == 'darwin' else 'GB'}")
-    print(", ".join(f"{key} {value}" for key, value in environment.items()))
+    unit = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes there, elsewhere in kB
+    print(f"peak memory of the largest run: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit:.2f} GB")
+    print(", ".join(f"{key} {value}" for key, value in record["environment"].items()))
 
 
 if __name__ == "__main__":
