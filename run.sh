@@ -45,7 +45,7 @@ install() { # $1: the extras, as "" or "[dev]"
     install_cpu_torch
     .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".$1" ||
         fail "the installation failed, see above; start again once its cause is gone"
-    state >"$stamp"
+    state | tee "$stamp" >.venv/installed # the development extras hold everything else too
 }
 
 install_cpu_torch() { # by itself: an extra index that does not answer would stall every package
