@@ -40,7 +40,7 @@ class Recipe(BaseModel):
     weight_decay: float = Field(0.0, ge=0, description="as in torch.optim")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd, Nesterov's")
     epochs: int = Field(40, ge=1, le=100_000, description="passes over the images")
-    batch_size: int = Field(640, ge=1, le=1_000_000, description="images a step, of all folds")
+    batch_size: int = Field(320, ge=1, le=1_000_000, description="images a step, of all folds")
 
     rotation: float = Field(0.0, ge=0, le=180, description="degrees, at most")
     scaling: float = Field(0.0, ge=0, lt=1, description="share of each axis, at most")
@@ -103,19 +103,20 @@ NAMED = {
             batch_size=84,
         ),
         Recipe(
+            # Chosen by CV accuracy on the practice set's 42,000 alone; CHANGELOG.md says what was tried.
             name="mlp",
             hidden=(1024, 512),
-            learning_rate=2e-3,
+            learning_rate=4e-3,
             warmup=1.0,
             weight_decay=0.01,
             label_smoothing=0.05,
             epochs=30,
-            batch_size=640,
-            rotation=12.0,
-            scaling=0.12,
+            batch_size=320,
+            rotation=10.0,
+            scaling=0.1,
             shear=0.1,
-            shift=1.5,
-            elastic=1.2,
+            shift=1.0,
+            elastic=1.0,
             elastic_sigma=5.0,
         ),
     )
