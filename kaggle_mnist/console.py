@@ -89,7 +89,8 @@ def show_digits(digits: Digits, *, counts: bool = False) -> None:
     say("Digits", f"{digits.source}: {labeled:,} labeled, {unlabeled:,} unlabeled ({digits.path})")
     if digits.fingerprint == PRACTICE_FINGERPRINT:
         say("", "These are MNIST's own digits, for practice: Kaggle would not know their ImageIds.")
-        say("", f"For the competition, put train.csv and test.csv into input/: {COMPETITION}")
+        say("", "For the competition, put its train.csv and test.csv into input/; they are at")
+        say("", COMPETITION)
     if counts:
         table = new_table("digit", *map(str, range(10)))
         table.add_row("images", *(f"{count:,}" for count in digits.counts))
