@@ -139,9 +139,8 @@ def show_run(run: Run) -> None:
         say("OOF accuracy", f"{found['oof_accuracy']:.4f} (outputs averaged over the repeats)")
     if run.withheld_accuracy is not None:
         images = run.record["data"]["test_images"]
-        say(
-            "Withheld", f"{run.withheld_accuracy:.4f} of the {images:,} digits nobody trained on: a leaderboard's score"
-        )
+        shown = f"{run.withheld_accuracy:.4f}"
+        say("Withheld", f"{shown} on the {images:,} withheld labels, as the leaderboard would score it")
     seconds = run.record["seconds"]
     say("Time", f"{seconds['train']:.0f} s of training, {seconds['all']:.0f} s in all")
     say("Submission", f"{run.submission}")

@@ -121,6 +121,7 @@ def test_wrong_usage_exits_with_2_and_debug_shows_the_traceback() -> None:
 
 
 def test_ctrl_c_leaves_nothing_behind_and_exits_with_130() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # children of a background shell inherit it ignored
     command = [sys.executable, "-u", "-m", "kaggle_mnist", "train"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
