@@ -1,7 +1,8 @@
-"""What the recipes reach: CV accuracy and loss, withheld score, time and memory, a row for each recipe and seed.
+"""What the recipes reach: CV accuracy and loss, withheld score, seconds, a row for each recipe and seed, and memory.
 
     ./run.sh bench results [RECIPE …] [--seeds N]
 
+Beside the seconds stands the machine's matrix-product rate just before (GFLOP/s).
 The withheld labels are opened here, as for any finished run; nothing may be chosen by them.
 """
 
@@ -10,12 +11,25 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pandas as pd
+import torch
+
+
+def peak() -> float:
+    """The machine's float32 matrix-product rate in GFLOP/s: seconds mean nothing without it."""
+    a, b, seconds = torch.rand(2048, 2048), torch.rand(2048, 2048), []
+    for _ in range(15):
+        start = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - start)
+    return 2 * 2048**3 / statistics.median(seconds) / 1e9
 
 
 def main() -> None:
@@ -26,11 +40,12 @@ def main() -> None:
     rows = []
     for recipe in arguments.recipes:
         for seed in range(arguments.seeds):
+            gflops = peak()
             with tempfile.TemporaryDirectory() as output:
                 options = ["--input", "practice", "--recipe", recipe, "--seed", f"{seed}", "--output", output]
                 subprocess.run([sys.executable, "-m", "kaggle_mnist", "train", *options], check=True)
                 [record] = [json.loads(path.read_text()) for path in Path(output).glob("*/run.json")]
-            rows.append({"recipe": recipe, "seed": seed, **record["scores"], **record["seconds"]})
+            rows.append({"recipe": recipe, "seed": seed, **record["scores"], **record["seconds"], "peak": gflops})
     print(pd.DataFrame(rows).round(5).to_string(index=False))
     unit = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes there, elsewhere in kB
     print(f"peak memory of the largest run: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit:.2f} GB")

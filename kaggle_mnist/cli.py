@@ -42,7 +42,7 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
             return str(error), 2
         case OSError(errno=number, filename=str(name)) if number in USERS_TO_FIX:
             return one_line(f"{name}: {error.strerror}"), 2
-        case MemoryError():
+        case MemoryError() | RuntimeError() if "memory" in str(error) or isinstance(error, MemoryError):
             return "out of memory; try fewer --repeats, a smaller batch_size or fewer hidden units", 1
         case BrokenPipeError() | SystemExit() | GeneratorExit():
             return None
@@ -158,11 +158,11 @@ def data(
     with console.Watcher() as progress:
         digits = load_digits(input, progress=progress)
     console.show_digits(digits, counts=True)
-    print(f"Contact sheet  {write_contact_sheet(digits, output / 'digits.png')}")
+    console.say("Picture", f"{write_contact_sheet(digits, output / 'digits.png')}")
     if export is not None:
         with console.Watcher() as progress:
             export_csv(digits, export, progress=progress)
-        print(f"Kaggle's CSV   {export}/train.csv, test.csv and sample_submission.csv")
+        console.say("Exported", f"{export}/train.csv, test.csv and sample_submission.csv")
 
 
 @app.command()

@@ -27,6 +27,7 @@ from kaggle_mnist.submission import submission_csv
 from kaggle_mnist.training import train_members
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
+MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
 PACKAGES = ("kaggle-mnist", "torch", "numpy", "pandas", "scikit-learn", "pillow")
 
 
@@ -51,7 +52,7 @@ def train(
     output : the folder that gets the run folder
     folds : members of each repeat, at least 2; every image is held out by one of them
     repeats : how often the folds are drawn anew
-    seed : 0 or more; the same seed, recipe, digits, machine and thread count give the same bytes
+    seed : 0 to 2³¹ - 1; the same seed, recipe, digits, machine and thread count give the same bytes
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``
     score : open the practice set's withheld labels for the finished run; turn it off while tuning
     progress : called after every epoch
@@ -73,8 +74,8 @@ def train(
     """
     started, created = time.perf_counter(), datetime.now().astimezone()
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    if seed < 0:
-        raise BadOption(f"seed {seed}: must be 0 or more")
+    if not 0 <= seed < MAX_SEED:
+        raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
     where = resolve_device(device)
     output = Path(output)
     ensure_writable(output)

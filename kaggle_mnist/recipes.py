@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -145,8 +146,9 @@ def find_recipe(name: str) -> Recipe:
     base = fields.pop("base", None)
     if base is not None and base not in list(NAMED):
         raise BadRecipe(f"{path}: base is {base!r}; it must be one of {', '.join(NAMED)}")
+    name_of_file = re.sub(r"[^\w.-]", "-", path.stem)[:60]
     try:
-        return (NAMED[base] if base else Recipe()).replaced(**{"name": path.stem, **fields})
+        return (NAMED[base] if base else Recipe()).replaced(**{"name": name_of_file, **fields})
     except BadRecipe as error:
         raise BadRecipe(f"{path}: {error}") from error
 

@@ -96,7 +96,7 @@ def faulty_inputs(handful: Digits) -> None:
         (["train", "--set", "epoch=3"], "did you mean epochs?"),
         (["train", "--set", "dropout=2"], "dropout: 2: "),
         (["train", "--folds", "1"], "at least 2 folds"),
-        (["train", "--seed", "-1"], "seed -1: must be 0 or more"),
+        (["train", "--seed", "-1"], "seed -1: must be from 0 to 2147483647"),
         (["train", "--device", "tpu"], "device tpu: must be auto, cpu or cuda"),
         (["train", "--output", "file/runs"], "file/runs: cannot write there"),
         (["data", "--output", "file/runs"], "file/runs/digits.png: cannot be written"),

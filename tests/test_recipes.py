@@ -27,7 +27,9 @@ def test_a_toml_file_builds_on_a_named_recipe(tmp_path: Path) -> None:
 
 
 def test_a_toml_file_without_a_base_has_the_defaults(tmp_path: Path) -> None:
-    path = tmp_path / "a.toml"
+    path = tmp_path / "my own, short.toml"
+    path.write_text("epochs = 3\n")
+    assert find_recipe(str(path)) == Recipe(name="my-own--short", epochs=3)
     path.write_text('name = "short"\nepochs = 3\n')
     assert find_recipe(str(path)) == Recipe(name="short", epochs=3)
 

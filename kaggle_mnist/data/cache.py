@@ -18,15 +18,16 @@ from kaggle_mnist.data.digits import Digits
 KEPT = 5  # data sets, of 55 MB each at the competition's size
 
 
-def cached(files: Iterable[Path], load: Callable[[], Digits]) -> Digits:
+def cached(files: Iterable[Path], load: Callable[[], Digits], *, path: str) -> Digits:
     """What `load` makes of `files`, from the cache where their paths, sizes and times are those of an earlier call.
 
     An entry holds the fingerprint of its digits and is believed only if they still have it. A damaged entry, or a
-    folder that cannot be written, costs time and nothing else. `KAGGLE_MNIST_CACHE` names another folder.
+    folder that cannot be written, costs time and nothing else. `path` is where the digits are said to come from; no
+    entry holds it. `KAGGLE_MNIST_CACHE` names another folder.
     """
     folder = Path(os.environ.get("KAGGLE_MNIST_CACHE") or user_cache_path("kaggle-mnist", appauthor=False))
     entry = folder / f"{_manifest(files)}.npz"
-    digits = _read(entry)
+    digits = _read(entry, path)
     if digits is None:
         digits = load()
         with contextlib.suppress(OSError):
@@ -43,12 +44,12 @@ def _manifest(files: Iterable[Path]) -> str:
     return sha.hexdigest()
 
 
-def _read(entry: Path) -> Digits | None:
+def _read(entry: Path, path: str) -> Digits | None:
     try:
         with np.load(entry, allow_pickle=False) as stored:
             fields = {name: stored[name] for name in stored.files}
             fingerprint = str(fields.pop("fingerprint"))
-            digits = Digits(source=str(fields.pop("source")), path=str(fields.pop("path")), **fields)
+            digits = Digits(source=str(fields.pop("source")), path=path, **fields)
             return digits if digits.fingerprint == fingerprint else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
@@ -62,7 +63,6 @@ def _write(entry: Path, digits: Digits) -> None:
             np.savez(
                 file,
                 source=np.array(digits.source),
-                path=np.array(digits.path),
                 train_images=digits.train_images,
                 train_labels=digits.train_labels,
                 test_images=digits.test_images,

@@ -85,13 +85,13 @@ def load_images(folders: ImageFolders, *, progress: Progress = quiet) -> Digits:
         images = _decode_all([*train, *test], progress)
         return Digits(
             source="image folders",
-            path=f"{folders}",
+            path=str(folders),
             train_images=images[: len(train)],
             train_labels=np.array(labels, np.int64),
             test_images=images[len(train) :],
         )
 
-    return cached([*train, *test], decode)
+    return cached([*train, *test], decode, path=str(folders))
 
 
 def _inside_double(folder: Path) -> Path:

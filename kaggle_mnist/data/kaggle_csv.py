@@ -100,18 +100,19 @@ def load_csv(train: CsvFile, test: CsvFile) -> Digits:
     Raises BadData, naming file, row and column, for whatever is not `label,pixel0…pixel783` with whole numbers in
     range. Rows are counted as an editor counts them: the header is row 1.
     """
+    path = f"{train} and {test}"
 
     def parse() -> Digits:
         labeled = _read(train, COLUMNS["train.csv"])
         return Digits(
             source="Kaggle CSV",
-            path=f"{train} and {test}",
+            path=path,
             train_images=np.ascontiguousarray(labeled[:, 1:]).reshape(-1, SIDE, SIDE),
             train_labels=labeled[:, 0].astype(np.int64),
             test_images=_read(test, COLUMNS["test.csv"]).reshape(-1, SIDE, SIDE),
         )
 
-    return cached([train.path, test.path], parse)
+    return cached([train.path, test.path], parse, path=path)
 
 
 def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> None:
