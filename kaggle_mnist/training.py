@@ -60,56 +60,69 @@ def train_members(
     repeats, k = len(fold_of), int(fold_of.max()) + 1
     network = new_network(recipe, repeats * k, seed).to(device)
     optimizer = _optimizer(network, recipe)
-    images = torch.from_numpy(digits.train_images).to(device)
-    labels = torch.from_numpy(digits.train_labels).to(device)
-    folds = torch.from_numpy(fold_of).to(device)
-    watched = [np.flatnonzero(row == fold)[:WATCHED] for row in fold_of for fold in range(k)]
+    images = torch.from_numpy(digits.train_images).to(device)  # (n, 28, 28)
+    labels = torch.from_numpy(digits.train_labels).to(device)  # (n,)
+    folds = torch.from_numpy(fold_of).to(device)  # (repeats, n)
+    watched = [torch.nonzero(row == fold).flatten()[:WATCHED] for row in folds for fold in range(k)]
 
-    smallest = min(int((row == fold).sum()) for row in fold_of for fold in range(k))
-    steps = max(1, min(round(len(images) / recipe.batch_size), smallest))
-    edges = [smallest * step // steps for step in range(steps + 1)]
     history: list[dict[str, Any]] = []
     progress("Training", 0, recipe.epochs)
     for epoch in range(recipe.epochs):
         generator = generator_for(seed, 1, epoch, device=device)
-        shuffled = _shuffle_within_folds(folds, smallest, generator)  # (repeats, k, smallest)
-        total = torch.zeros(repeats * k, device=device)
-        network.train()
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, epoch + step / steps)
-            rows = shuffled[:, :, edges[step] : edges[step + 1]]  # (repeats, k, b)
-            x = augment(images[rows.flatten()].float() / 255, recipe, generator)  # (repeats * k * b, 28, 28)
-            x = leave_own_fold_out(scaled(x, recipe).view(*rows.shape, -1))  # (members, (k - 1) * b, 784)
-            y = leave_own_fold_out(labels[rows])  # (members, (k - 1) * b)
-            losses = losses_of(network(x, dropout=recipe.dropout, generator=generator), y, recipe)  # (members,)
-            optimizer.zero_grad()
-            losses.sum().backward()  # each member's gradient comes from its own loss alone
-            optimizer.step()
-            total += losses.detach()
-        train_loss = (total / steps).tolist()
+        train_loss = _train_epoch(network, optimizer, images, labels, folds, recipe, epoch, generator)
         if not all(map(math.isfinite, train_loss)):
             raise Diverged(
                 f"recipe {recipe.name}: the loss of epoch {epoch + 1} is not finite;"
                 f" try a learning_rate below {recipe.learning_rate:g}, or a longer warmup"
             )
-        rate = learning_rate(recipe, epoch)
-        for member, held_out in enumerate(watched):
-            loss, accuracy = _watch(network, member, images[held_out], labels[held_out], recipe)
-            history.append(
-                {
-                    "epoch": epoch + 1,
-                    "repeat": member // k,
-                    "fold": member % k,
-                    "learning_rate": rate,
-                    "train_loss": train_loss[member],
-                    "watched_loss": loss,
-                    "watched_accuracy": accuracy,
-                }
-            )
-        cv = sum(row["watched_accuracy"] for row in history[-repeats * k :]) / (repeats * k)
-        progress("Training", epoch + 1, recipe.epochs, f"CV accuracy {cv:.4f}")
+        scores = [_watch(network, m, images[rows], labels[rows], recipe) for m, rows in enumerate(watched)]
+        history += [
+            {
+                "epoch": epoch + 1,
+                "repeat": member // k,
+                "fold": member % k,
+                "learning_rate": learning_rate(recipe, epoch),
+                "train_loss": train_loss[member],
+                "watched_loss": loss,
+                "watched_accuracy": accuracy,
+            }
+            for member, (loss, accuracy) in enumerate(scores)
+        ]
+        cv_accuracy = sum(accuracy for _, accuracy in scores) / len(scores)
+        progress("Training", epoch + 1, recipe.epochs, f"CV accuracy {cv_accuracy:.4f}")
     return Trained(network, pd.DataFrame(history))
+
+
+def _train_epoch(
+    network: Members,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    folds: Tensor,
+    recipe: Recipe,
+    epoch: int,
+    generator: torch.Generator,
+) -> list[float]:
+    """One pass over the images; gives each member's mean loss. On a GPU, the host waits for nothing before the end."""
+    shuffled = _shuffle_within_folds(folds, generator)  # (repeats, k, smallest fold)
+    smallest = shuffled.shape[2]
+    steps = max(1, min(round(len(images) / recipe.batch_size), smallest))
+    edges = [smallest * step // steps for step in range(steps + 1)]
+    total = torch.zeros(shuffled.shape[0] * shuffled.shape[1], device=images.device)  # (members,)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, epoch + step / steps)
+        rows = shuffled[:, :, edges[step] : edges[step + 1]]  # (repeats, k, b)
+        x = augment(images[rows.flatten()].float() / 255, recipe, generator)  # (repeats * k * b, 28, 28)
+        x = leave_own_fold_out(scaled(x, recipe).view(*rows.shape, -1))  # (members, (k - 1) * b, 784)
+        y = leave_own_fold_out(labels[rows])  # (members, (k - 1) * b)
+        losses = losses_of(network(x, dropout=recipe.dropout, generator=generator), y, recipe)  # (members,)
+        optimizer.zero_grad()
+        losses.sum().backward()  # each member's gradient comes from its own loss alone
+        optimizer.step()
+        total += losses.detach()
+    mean_losses: list[float] = (total / steps).tolist()
+    return mean_losses
 
 
 def new_network(recipe: Recipe, members: int, seed: int) -> Members:
@@ -168,13 +181,13 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
     return rate * min(1.0, warm)
 
 
-def _shuffle_within_folds(fold_of: Tensor, smallest: int, generator: torch.Generator) -> Tensor:
+def _shuffle_within_folds(folds: Tensor, generator: torch.Generator) -> Tensor:
     """Image numbers, ``(repeats, k, smallest)``: those of each fold in random order, as many as the smallest has."""
-    noise = torch.rand(fold_of.shape, generator=generator, device=fold_of.device, dtype=torch.float64)
-    order = (fold_of + noise).argsort(1)  # by fold, and at random inside a fold
-    sizes = F.one_hot(fold_of).sum(1)  # (repeats, k)
+    noise = torch.rand(folds.shape, generator=generator, device=folds.device, dtype=torch.float64)
+    order = (folds + noise).argsort(1)  # by fold, and at random inside a fold
+    sizes = F.one_hot(folds).sum(1)  # (repeats, k)
     starts = sizes.cumsum(1) - sizes
-    picked = starts[:, :, None] + torch.arange(smallest, device=fold_of.device)
+    picked = starts[:, :, None] + torch.arange(int(sizes.min()), device=folds.device)
     return order.gather(1, picked.flatten(1)).view_as(picked)
 
 
@@ -190,7 +203,6 @@ def _optimizer(network: Members, recipe: Recipe) -> torch.optim.Optimizer:
 
 @torch.no_grad()
 def _watch(network: Members, member: int, images: Tensor, labels: Tensor, recipe: Recipe) -> tuple[float, float]:
-    network.eval()
     logits = network.outputs_of(member, scaled(images.flatten(1).float() / 255, recipe))
     loss = losses_of(logits[None], labels[None], recipe, smoothing=False)
     return float(loss), float((logits.argmax(1) == labels).float().mean())
