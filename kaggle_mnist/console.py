@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kaggle_mnist.runs import Run
 
 PLAIN_SECONDS = 10  # between two lines of progress where there is no terminal
+QUICK_SECONDS = 2  # a job that is done sooner needs none
 SHOWN_REASONS = 40
 COMPETITION = "https://www.kaggle.com/competitions/digit-recognizer/data"
 
@@ -77,10 +78,11 @@ class Watcher:
             self.stage, self.started, self.printed = stage, now, now
             self.task = self.bar.add_task(stage, total=total, note=note)
         self.bar.update(self.task, completed=done, total=total, note=note)
-        if not console.is_terminal and (done == total or now - self.printed >= PLAIN_SECONDS):
+        ended = done == total and now - self.started >= QUICK_SECONDS
+        if not console.is_terminal and (ended or now - self.printed >= PLAIN_SECONDS):
             self.printed = now
             left = round((now - self.started) / done * (total - done)) if done else 0
-            say(stage, f"{done}/{total}" + f", {note}" * bool(note) + f", {left // 60}:{left % 60:02} left")
+            say(stage, f"{done}/{total} {note}, {left // 60}:{left % 60:02} left")
 
 
 def show_digits(digits: Digits, *, counts: bool = False) -> None:

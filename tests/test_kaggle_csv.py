@@ -57,6 +57,17 @@ def test_windows_line_ends_a_bom_and_blank_last_lines_do_no_harm(folder: Path, h
     assert same_digits(load(folder), handful)
 
 
+def test_progress_is_told_in_megabytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kaggle_csv, "CHUNK", 50)
+    told: list[str] = []
+    load_csv(
+        CsvFile(folder / "train.csv"),
+        CsvFile(folder / "test.csv"),
+        progress=lambda stage, done, total, note="": told.append(f"{stage} {note}"),
+    )
+    assert told == ["Reading train MB"] * 3 + ["Reading test MB"]
+
+
 def test_a_second_reading_comes_from_the_cache(folder: Path, handful: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     load(folder)
     monkeypatch.setattr(kaggle_csv, "_read", None)

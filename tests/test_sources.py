@@ -33,6 +33,14 @@ def test_without_anything_in_input_it_is_the_practice_set() -> None:
     assert load_digits("practice").fingerprint == FINGERPRINT
 
 
+def test_something_else_in_input_is_not_answered_with_the_practice_set() -> None:
+    Path("input").mkdir()
+    Path("input/archive.7z").write_text("x")
+    with pytest.raises(DataNotFound, match=r"input: holds archive\.7z, but no digits; expected .*--input practice"):
+        load_digits()
+    assert load_digits("practice").fingerprint == FINGERPRINT
+
+
 @pytest.mark.parametrize("place", ["input", "input/digit-recognizer", "input/whatever"])
 def test_csv_files_in_input_win_over_the_practice_set(place: str, handful: Digits) -> None:
     export_csv(handful, Path(place))
@@ -40,9 +48,10 @@ def test_csv_files_in_input_win_over_the_practice_set(place: str, handful: Digit
 
 
 @pytest.mark.parametrize("inside", ["", "digit-recognizer/"])
-def test_the_zip_is_found_in_input(inside: str, handful: Digits) -> None:
+@pytest.mark.parametrize("name", ["digit-recognizer.zip", "digit-recognizer (1).zip"])
+def test_the_zip_is_found_in_input(inside: str, name: str, handful: Digits) -> None:
     Path("input").mkdir()
-    zipped(handful, Path("input/digit-recognizer.zip"), inside)
+    zipped(handful, Path("input") / name, inside)
     assert same_digits(load_digits(), handful)
 
 

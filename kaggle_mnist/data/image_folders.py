@@ -145,6 +145,7 @@ def _decode_all(paths: Sequence[Path], progress: Progress) -> NDArray[np.uint8]:
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
     images = np.empty((len(paths), SIDE, SIDE), np.uint8)
     jobs = -1 if len(chunks) > 2 else 1  # a few images are decoded before a second process has started
+    progress("Reading images", 0, len(paths))
     decoded = Parallel(n_jobs=jobs, return_as="generator")(delayed(_decode)(chunk) for chunk in chunks)
     for i, chunk in enumerate(decoded):
         images[i * CHUNK : i * CHUNK + len(chunk)] = chunk

@@ -26,6 +26,7 @@ PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}
 MAX_BYTES = 2 << 30  # of one CSV; Kaggle's train.csv has 77 MB
 MAX_HEADER = 1 << 16  # bytes; Kaggle's has 7 kB
+CHUNK = 5000  # rows parsed between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,19 @@ class CsvFile:
             raise BadData(f"{self.path}: the zip is damaged ({error}); download it again") from error
         except OSError as error:
             raise BadData(f"{self}: cannot be read ({error.strerror or error})") from error
+
+    @property
+    def name(self) -> str:
+        """`train.csv` or `test.csv`."""
+        return (self.member or self.path.name).rpartition("/")[2]
+
+    @property
+    def size(self) -> int:
+        """Bytes, unpacked."""
+        if self.member is None:
+            return self.path.stat().st_size
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.getinfo(self.member).file_size
 
     def size_and_crc(self) -> tuple[int, int]:
         """Size in bytes and CRC-32: how a zip's member and a loose file are known to be the same."""
@@ -94,7 +108,7 @@ def in_zip(path: Path) -> dict[str, CsvFile]:
     return found
 
 
-def load_csv(train: CsvFile, test: CsvFile) -> Digits:
+def load_csv(train: CsvFile, test: CsvFile, *, progress: Progress = quiet) -> Digits:
     """The digits of a pair of CSV files, parsed once and then cached.
 
     Raises BadData, naming file, row and column, for whatever is not `label,pixel0…pixel783` with whole numbers in
@@ -103,13 +117,13 @@ def load_csv(train: CsvFile, test: CsvFile) -> Digits:
     path = f"{train} and {test}"
 
     def parse() -> Digits:
-        labeled = _read(train, COLUMNS["train.csv"])
+        labeled = _read(train, COLUMNS["train.csv"], progress)
         return Digits(
             source="Kaggle CSV",
             path=path,
             train_images=np.ascontiguousarray(labeled[:, 1:]).reshape(-1, SIDE, SIDE),
             train_labels=labeled[:, 0].astype(np.int64),
-            test_images=_read(test, COLUMNS["test.csv"]).reshape(-1, SIDE, SIDE),
+            test_images=_read(test, COLUMNS["test.csv"], progress).reshape(-1, SIDE, SIDE),
         )
 
     return cached([train.path, test.path], parse, path=path)
@@ -139,22 +153,27 @@ def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> N
     progress("Exporting", len(tables), len(tables))
 
 
-def _read(file: CsvFile, columns: list[str]) -> NDArray[np.uint8]:
+def _read(file: CsvFile, columns: list[str], progress: Progress) -> NDArray[np.uint8]:
     """The values, shape ``(rows, columns)``. pandas reads; where it finds anything odd, `_first_fault` says what."""
     with file.open() as stream:
         _check_header(file, stream.read(MAX_HEADER), columns)
     limits = [10 if name == "label" else 256 for name in columns]
+    parts: list[NDArray[np.uint8]] = []
     try:
-        with file.open() as stream:
-            table = pd.read_csv(stream, encoding="utf-8-sig")
-        values = table.to_numpy()
-        # Rows longer than the header make pandas take their first value for an index.
-        whole = isinstance(table.index, pd.RangeIndex) and values.shape[1] == len(columns) and values.dtype == np.int64
+        with file.open() as stream, pd.read_csv(stream, encoding="utf-8-sig", chunksize=CHUNK) as tables:
+            for table in tables:
+                values = table.to_numpy()
+                # Rows longer than the header make pandas take their first value for an index.
+                shifted = not isinstance(table.index, pd.RangeIndex) or values.shape[1] != len(columns)
+                if shifted or values.dtype != np.int64 or (values < 0).any() or (values >= limits).any():
+                    break
+                parts.append(values.astype(np.uint8))
+                progress(f"Reading {Path(file.name).stem}", stream.tell() >> 20, file.size >> 20, "MB")
+            else:
+                return np.concatenate(parts)
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):
-        whole = False
-    if not whole or (values < 0).any() or (values >= limits).any():
-        raise BadData(f"{file}, {_first_fault(file, columns)}")
-    return values.astype(np.uint8)
+        pass
+    raise BadData(f"{file}, {_first_fault(file, columns)}")
 
 
 def _check_header(file: CsvFile, start: bytes, columns: list[str]) -> None:

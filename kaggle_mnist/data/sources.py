@@ -47,7 +47,7 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     ----------
     where : a folder, a zip, the word ``"practice"``, or None: `input/` of the current folder, else Kaggle's own
         `/kaggle/input/digit-recognizer/`, else the practice set
-    progress : called while images are decoded
+    progress : called while files are parsed or decoded for the first time
 
     Raises
     ------
@@ -61,6 +61,8 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     if where is None:
         places = (Path("input"), *KAGGLE_INPUTS)
         found = next((source for place in places if place.is_dir() and (source := _find_in(place))), None)
+        if not found:
+            _refuse_strangers(Path("input"))
     elif str(where) == PRACTICE and not Path(where).exists():
         found = None
     else:
@@ -68,7 +70,7 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     if isinstance(found, ImageFolders):
         return image_folders.load_images(found, progress=progress)
     if isinstance(found, CsvPair):
-        return kaggle_csv.load_csv(found.files["train.csv"], found.files["test.csv"])
+        return kaggle_csv.load_csv(found.files["train.csv"], found.files["test.csv"], progress=progress)
     return load_practice()
 
 
@@ -91,8 +93,8 @@ def _find_in(folder: Path) -> CsvPair | ImageFolders | None:
     places = [folder, *subfolders]
     images = [found for place in places if (found := image_folders.in_folder(place))]
     pairs = [CsvPair(files) for place in places if (files := kaggle_csv.in_folder(place))]
-    zips = [place / "digit-recognizer.zip" for place in places]
-    pairs += [CsvPair(kaggle_csv.in_zip(path)) for path in zips if path.is_file()]
+    zips = [path for place in places for path in sorted(place.glob("*.zip"))]
+    pairs += [CsvPair(files) for path in zips if (files := kaggle_csv.in_zip(path))]
 
     whole = [pair for pair in pairs if not pair.missing]
     if not whole and not images:
@@ -103,6 +105,15 @@ def _find_in(folder: Path) -> CsvPair | ImageFolders | None:
         if other is not chosen:
             raise AmbiguousData(f"two sets of digits: {chosen}, and {other}; keep one, or name one with --input")
     return chosen
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Whoever put something into `input/` did not mean the practice set."""
+    names = sorted(path.name for path in folder.glob("[!.]*") if path.name != "README.md")
+    if names:
+        raise DataNotFound(
+            f"{folder}: holds {names[0]}, but no digits; expected {EXPECTED} (or take --input {PRACTICE})"
+        )
 
 
 def _whole(pair: CsvPair, place: Path) -> CsvPair:
