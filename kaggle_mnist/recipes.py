@@ -104,7 +104,7 @@ NAMED = {
             batch_size=84,
         ),
         Recipe(
-            # Chosen by CV accuracy on the practice set's 42,000 alone; CHANGELOG.md says what was tried.
+            # Chosen by CV accuracy on the practice set's 42,000 alone; benchmarks/RESULTS.md says what was tried.
             name="mlp",
             hidden=(1024, 512),
             learning_rate=4e-3,
