@@ -53,7 +53,7 @@ class CsvFile:
                 with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
                     yield file
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise BadData(f"{self.path}: the zip is damaged ({error}); download it again") from error
+            raise BadData(f"{self.path}: the zip cannot be read ({error}); download it again") from error
         except OSError as error:
             raise BadData(f"{self}: cannot be read ({error.strerror or error})") from error
 
