@@ -129,7 +129,8 @@ def test_ctrl_c_leaves_nothing_behind_and_exits_with_130() -> None:
             pass
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        # After an interrupt inside exec(), as imports do, `python -m` ends by the signal: 130 to a shell too.
+        assert process.wait(30) in (130, -signal.SIGINT)
         assert process.stderr.read() == "kaggle-mnist: interrupted; nothing was kept\n"
     assert list(Path("submissions").iterdir()) == []
 
