@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.data.practice import FINGERPRINT as PRACTICE_FINGERPRINT
+from kaggle_mnist.data.practice import is_practice
 from kaggle_mnist.errors import one_line
 from kaggle_mnist.recipes import NAMED, Recipe
 from kaggle_mnist.submission import Verdict
@@ -89,7 +89,7 @@ def show_digits(digits: Digits, *, counts: bool = False) -> None:
     """What was found, and where the competition's own files are to be had if it was not them."""
     labeled, unlabeled = len(digits.train_images), len(digits.test_images)
     say("Digits", f"{digits.source}: {labeled:,} labeled, {unlabeled:,} unlabeled ({digits.path})")
-    if digits.fingerprint == PRACTICE_FINGERPRINT:
+    if is_practice(digits):
         say("", "These are MNIST's own digits, for practice: Kaggle would not know their ImageIds.")
         say("", "For the competition, put its train.csv and test.csv into input/; they are at")
         say("", COMPETITION)

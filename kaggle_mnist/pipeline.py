@@ -93,7 +93,7 @@ def train(
     test = ensemble_outputs(trained.network, digits.test_images, recipe)  # (m, 10)
 
     fold_table = scores.fold_scores(oof_by_repeat, y_true, fold_of, recipe)
-    is_practice = digits.fingerprint == practice.FINGERPRINT
+    is_practice = practice.is_practice(digits)
     withheld = scores.accuracy(test, practice.open_withheld_labels()) if is_practice and score else None
 
     record = {

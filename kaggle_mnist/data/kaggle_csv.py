@@ -159,6 +159,7 @@ def _read(file: CsvFile, columns: list[str], progress: Progress) -> NDArray[np.u
         _check_header(file, stream.read(MAX_HEADER), columns)
     limits = [10 if name == "label" else 256 for name in columns]
     parts: list[NDArray[np.uint8]] = []
+    megabytes = file.size >> 20
     try:
         with file.open() as stream, pd.read_csv(stream, encoding="utf-8-sig", chunksize=CHUNK) as tables:
             for table in tables:
@@ -168,7 +169,7 @@ def _read(file: CsvFile, columns: list[str], progress: Progress) -> NDArray[np.u
                 if shifted or values.dtype != np.int64 or (values < 0).any() or (values >= limits).any():
                     break
                 parts.append(values.astype(np.uint8))
-                progress(f"Reading {Path(file.name).stem}", stream.tell() >> 20, file.size >> 20, "MB")
+                progress(f"Reading {Path(file.name).stem}", stream.tell() >> 20, megabytes, "MB")
             else:
                 return np.concatenate(parts)
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):

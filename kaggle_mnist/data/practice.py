@@ -30,6 +30,11 @@ def load_practice() -> Digits:
     )
 
 
+def is_practice(digits: Digits) -> bool:
+    """Whether these are the practice set's digits, in whatever form they came."""
+    return digits.fingerprint == FINGERPRINT
+
+
 def open_withheld_labels() -> NDArray[np.int64]:
     """The 28,000 withheld labels, shape ``(28000,)``. Only scoring a finished run may call this."""
     _, withheld = _deal()
