@@ -11,25 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pandas as pd
-import torch
-
-
-def peak() -> float:
-    """The machine's float32 matrix-product rate in GFLOP/s: seconds mean nothing without it."""
-    a, b, seconds = torch.rand(2048, 2048), torch.rand(2048, 2048), []
-    for _ in range(15):
-        start = time.perf_counter()
-        a @ b
-        seconds.append(time.perf_counter() - start)
-    return 2 * 2048**3 / statistics.median(seconds) / 1e9
+from peak import machine, peak
 
 
 def main() -> None:
@@ -49,7 +37,7 @@ def main() -> None:
     print(pd.DataFrame(rows).round(5).to_string(index=False))
     unit = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes there, elsewhere in kB
     print(f"peak memory of the largest run: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit:.2f} GB")
-    print(", ".join(f"{key} {value}" for key, value in record["environment"].items()))
+    print(machine())
 
 
 if __name__ == "__main__":

@@ -104,13 +104,14 @@ def show_plan(recipe: Recipe, *, folds: int, repeats: int, seed: int, device: to
     """What is about to be trained."""
     import torch
 
+    from kaggle_mnist.training import precision_of
+
     units = "-".join(map(str, (784, *recipe.hidden, 10)))
     times = f" × {repeats} repeats" if repeats > 1 else ""
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
-    say(
-        "Recipe",
-        f"{recipe.name}: {units}, {recipe.epochs} epochs, {folds} folds{times}, seed {seed}, {device.type}{threads}",
-    )
+    mixed = ", bfloat16" if precision_of(recipe, device) == torch.bfloat16 else ""
+    say("Recipe", f"{recipe.name}: {units}, {recipe.epochs} epochs, {folds} folds{times}, seed {seed}")
+    say("Device", f"{device.type}{threads}{mixed}")
 
 
 def show_run(run: Run) -> None:

@@ -24,7 +24,7 @@ from kaggle_mnist.folds import assign_folds
 from kaggle_mnist.recipes import Recipe, find_recipe
 from kaggle_mnist.runs import Run, csv_bytes, ensure_writable, npz_bytes, write_run
 from kaggle_mnist.submission import submission_csv
-from kaggle_mnist.training import train_members
+from kaggle_mnist.training import precision_of, train_members
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
@@ -118,7 +118,7 @@ def train(
             "oof_loss": scores.loss(oof, y_true, recipe),
             "withheld_accuracy": withheld,
         },
-        "environment": _environment(where),
+        "environment": _environment(where, recipe),
         "seconds": {"load": loaded - started, "train": trained_at - loaded, "all": time.perf_counter() - started},
     }
     arrays = {
@@ -157,10 +157,11 @@ def resolve_device(device: str) -> torch.device:
     return torch.device("cuda")
 
 
-def _environment(device: torch.device) -> dict[str, Any]:
+def _environment(device: torch.device, recipe: Recipe) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
+        "products": str(precision_of(recipe, device)).removeprefix("torch."),
         "platform": platform.platform(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},

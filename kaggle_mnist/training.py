@@ -106,6 +106,7 @@ def _train_epoch(
     """One pass over the images; gives each member's mean loss. On a GPU, the host waits for nothing before the end."""
     shuffled = _shuffle_within_folds(folds, generator)  # (repeats, k, smallest fold)
     smallest = shuffled.shape[2]
+    precision = precision_of(recipe, images.device)
     steps = max(1, min(round(len(images) / recipe.batch_size), smallest))
     edges = [smallest * step // steps for step in range(steps + 1)]
     total = torch.zeros(shuffled.shape[0] * shuffled.shape[1], device=images.device)  # (members,)
@@ -114,9 +115,11 @@ def _train_epoch(
             group["lr"] = learning_rate(recipe, epoch + step / steps)
         rows = shuffled[:, :, edges[step] : edges[step + 1]]  # (repeats, k, b)
         x = augment(images[rows.flatten()].float() / 255, recipe, generator)  # (repeats * k * b, 28, 28)
-        x = leave_own_fold_out(scaled(x, recipe).view(*rows.shape, -1))  # (members, (k - 1) * b, 784)
+        x = leave_own_fold_out(scaled(x, recipe).to(precision).view(*rows.shape, -1))  # (members, (k - 1) * b, 784)
         y = leave_own_fold_out(labels[rows])  # (members, (k - 1) * b)
-        losses = losses_of(network(x, dropout=recipe.dropout, generator=generator), y, recipe)  # (members,)
+        with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
+            logits = network(x, dropout=recipe.dropout, generator=generator).float()  # (members, (k - 1) * b, 10)
+        losses = losses_of(logits, y, recipe)  # (members,)
         optimizer.zero_grad()
         losses.sum().backward()  # each member's gradient comes from its own loss alone
         optimizer.step()
@@ -129,6 +132,15 @@ def new_network(recipe: Recipe, members: int, seed: int) -> Members:
     """The members before training, each from a generator of its own."""
     units = (28 * 28, *recipe.hidden, CLASSES)
     return Members(units, [generator_for(seed, 0, member) for member in range(members)])
+
+
+def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
+    """The type of products: bfloat16 if the recipe is one of mixed precision and the machine has units for it."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+    return torch.bfloat16 if recipe.mixed_precision and native else torch.float32
 
 
 def generator_for(seed: int, *purpose: int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -6,13 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from kaggle_mnist import training
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.ensemble import out_of_fold_outputs
 from kaggle_mnist.errors import Diverged
 from kaggle_mnist.folds import assign_folds
 from kaggle_mnist.recipes import NAMED, Recipe
 from kaggle_mnist.scores import fold_scores
-from kaggle_mnist.training import _shuffle_within_folds, generator_for, learning_rate, leave_own_fold_out, train_members
+from kaggle_mnist.training import (
+    _shuffle_within_folds,
+    generator_for,
+    learning_rate,
+    leave_own_fold_out,
+    precision_of,
+    train_members,
+)
 
 
 def weights_of(member: int, digits: Digits, fold_of: np.ndarray, recipe: Recipe) -> list[torch.Tensor]:
@@ -21,9 +29,13 @@ def weights_of(member: int, digits: Digits, fold_of: np.ndarray, recipe: Recipe)
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("fields", [{}, {"loss": "squared_error", "dropout": 0.5, "optimizer": "adam"}])
-def test_a_held_out_image_never_reaches_its_member(few: Digits, tiny: Recipe, fields: dict, repeats: int) -> None:
+def test_a_held_out_image_never_reaches_its_member(
+    few: Digits, tiny: Recipe, fields: dict, repeats: int, precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The attack: every image that a member holds out is replaced and mislabeled, and it keeps every bit."""
+    monkeypatch.setattr(training, "precision_of", lambda *_: precision)
     recipe = tiny.replaced(epochs=2, **fields)
     fold_of = assign_folds(few.train_labels, n_splits=4, repeats=repeats)
     before = train_members(few, fold_of, recipe, seed=1).network
@@ -71,12 +83,41 @@ def test_each_epoch_takes_every_image_once_and_from_its_own_fold(few: Digits) ->
     assert not torch.equal(shuffled, _shuffle_within_folds(fold_of, generator_for(1)))
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_one_others(few: Digits, tiny: Recipe) -> None:
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_same_seed_gives_the_same_bits_and_another_one_others(
+    few: Digits, tiny: Recipe, precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "precision_of", lambda *_: precision)
     fold_of = assign_folds(few.train_labels, n_splits=3)
     first, again, other = (train_members(few, fold_of, tiny, seed=seed).network for seed in (1, 1, 2))
     for a, b, c in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
         assert not torch.equal(a, c)
+
+
+def test_mixed_precision_multiplies_in_bfloat16_keeps_float32_parameters_and_learns_as_well(
+    few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold_of, recipe = assign_folds(few.train_labels, n_splits=3), tiny.replaced(epochs=8)
+    exact = train_members(few, fold_of, recipe)
+    monkeypatch.setattr(training, "precision_of", lambda *_: torch.bfloat16)
+    mixed = train_members(few, fold_of, recipe)
+    assert all(parameter.dtype == torch.float32 for parameter in mixed.network.parameters())
+    assert not torch.equal(exact.network.weights[0], mixed.network.weights[0])
+    last = [trained.history[trained.history.epoch == 8].watched_accuracy.mean() for trained in (exact, mixed)]
+    assert abs(last[0] - last[1]) < 0.02
+
+
+def test_only_a_recipe_of_mixed_precision_gets_it_and_only_where_the_machine_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cpu = torch.device("cpu")
+    for native, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"amx_bf16": native}, raising=False)
+        assert precision_of(Recipe(mixed_precision=True), cpu) == expected
+        assert precision_of(Recipe(), cpu) == torch.float32
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions of PyTorch
+    assert precision_of(Recipe(mixed_precision=True), cpu) == torch.float32
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from kaggle_mnist.data.digits import Digits
 KEPT = 5  # data sets, of 55 MB each at the competition's size
 
 
-def cached(files: Iterable[Path], load: Callable[[], Digits], *, path: str) -> Digits:
+def cached(files: Iterable[str | Path], load: Callable[[], Digits], *, path: str) -> Digits:
     """What `load` makes of `files`, from the cache where their paths, sizes and times are those of an earlier call.
 
     An entry holds the fingerprint of its digits and is believed only if they still have it. A damaged entry, or a
@@ -35,13 +35,12 @@ def cached(files: Iterable[Path], load: Callable[[], Digits], *, path: str) -> D
     return digits
 
 
-def _manifest(files: Iterable[Path]) -> str:
-    sha = hashlib.sha256(b"kaggle-mnist digits, version 1\n")
-    for path in files:
-        status = path.stat()
-        line = f"{os.path.abspath(path)}\0{status.st_size}\0{status.st_mtime_ns}\n"
-        sha.update(line.encode("utf-8", "surrogateescape"))
-    return sha.hexdigest()
+def _manifest(files: Iterable[str | Path]) -> str:
+    here = str(Path.cwd())
+    states = ((file, os.stat(file)) for file in files)
+    lines = [f"{os.path.join(here, file)}\0{state.st_size}\0{state.st_mtime_ns}\n" for file, state in states]
+    content = "kaggle-mnist digits, version 1\n" + "".join(lines)
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _read(entry: Path, path: str) -> Digits | None:

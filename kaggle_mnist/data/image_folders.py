@@ -19,7 +19,8 @@ from kaggle_mnist.errors import BadData
 from kaggle_mnist.files import Progress, quiet
 
 NAMES = (("train", "test"), ("trainingSet", "testSet"))
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+SUFFIXES = (".jpg", ".jpeg", ".png")
+LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*\.[^.]*$")  # before the suffix
 LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, as are names that begin with a dot
 CHUNK = 1000  # images decoded between two reports of progress
 
@@ -50,7 +51,7 @@ def in_folder(folder: Path) -> ImageFolders | None:
     return None
 
 
-def list_images(folders: ImageFolders) -> tuple[list[Path], list[int], list[Path]]:
+def list_images(folders: ImageFolders) -> tuple[list[str], list[int], list[str]]:
     """Paths and labels of the labeled images, and paths of the test images in the order of their ImageIds.
 
     The labeled images are in the order of the numbers in their names too, so that a set whose files are numbered as
@@ -59,18 +60,19 @@ def list_images(folders: ImageFolders) -> tuple[list[Path], list[int], list[Path
     Raises BadData for a digit without images, a file that is no JPG or PNG, and for test files whose numbers are not
     1 to n, each once.
     """
-    labeled: list[tuple[int, int, Path]] = []
-    strangers = [entry for entry in _entries(folders.train) if entry.name not in {str(d) for d in range(CLASSES)}]
+    labeled: list[tuple[int, int, str]] = []
+    strangers = [name for name in _names(folders.train) if name not in {str(d) for d in range(CLASSES)}]
     if strangers:
-        raise BadData(f"{strangers[0]}: expected only the digit folders 0 to 9 here; move it away")
+        raise BadData(f"{folders.train / strangers[0]}: expected only the digit folders 0 to 9 here; move it away")
     for digit in range(CLASSES):
         folder = folders.train / str(digit)
-        files = _image_files(folder) if folder.is_dir() else []
-        if not files:
+        names = _image_names(folder) if folder.is_dir() else []
+        if not names:
             raise BadData(f"{folder}: has no images; every digit needs some")
-        labeled += [(_number(path) or 0, digit, path) for path in files]
-    labeled.sort(key=lambda entry: (entry[0], entry[1], entry[2].name))
-    return [path for _, _, path in labeled], [digit for _, digit, _ in labeled], _in_order_of_id(folders.test)
+        labeled += [(_number(name) or 0, digit, name) for name in names]
+    labeled.sort()
+    paths = [f"{folders.train}/{digit}/{name}" for _, digit, name in labeled]
+    return paths, [digit for _, digit, _ in labeled], _in_order_of_id(folders.test)
 
 
 def load_images(folders: ImageFolders, *, progress: Progress = quiet) -> Digits:
@@ -100,35 +102,37 @@ def _inside_double(folder: Path) -> Path:
     return inner if inner.is_dir() else folder
 
 
-def _entries(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
+def _names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:  # names, not paths: making 70,000 paths takes as long as reading their sizes
         names = [entry.name for entry in entries]
-    return [folder / name for name in sorted(names) if not name.startswith(".") and name.lower() not in LITTER]
+    return sorted(name for name in names if not name.startswith(".") and name.lower() not in LITTER)
 
 
-def _image_files(folder: Path) -> list[Path]:
-    paths = _entries(folder)
-    for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise BadData(f"{path}: is neither a .jpg nor a .png file; move it away")
-    return paths
+def _image_names(folder: Path) -> list[str]:
+    names = _names(folder)
+    for name in names:
+        if not name.lower().endswith(SUFFIXES):
+            raise BadData(f"{folder / name}: is neither a .jpg nor a .png file; move it away")
+    return names
 
 
-def _number(path: Path) -> int | None:
+def _number(name: str) -> int | None:
     """The last number in a file's name: 17 for `img_17.jpg`."""
-    found = re.findall(r"[0-9]{1,18}", path.stem)
-    return int(found[-1]) if found else None
+    found = LAST_NUMBER.search(name)
+    return int(found[1]) if found else None
 
 
-def _in_order_of_id(folder: Path) -> list[Path]:
-    by_id: dict[int, Path] = {}
-    for path in _image_files(folder):
-        number = _number(path)
+def _in_order_of_id(folder: Path) -> list[str]:
+    by_id: dict[int, str] = {}
+    for name in _image_names(folder):
+        number = _number(name)
         if number is None:
-            raise BadData(f"{path}: has no number in its name; a test image is named for its ImageId, as img_17.jpg")
+            raise BadData(
+                f"{folder / name}: has no number in its name; a test image is named for its ImageId, as img_17.jpg"
+            )
         if number in by_id:
-            raise BadData(f"{path} and {by_id[number].name}: both have the number {number}; an ImageId must be unique")
-        by_id[number] = path
+            raise BadData(f"{folder / name} and {by_id[number]}: both have the number {number}; an ImageId must be unique")
+        by_id[number] = name
     if not by_id:
         raise BadData(f"{folder}: has no images")
     missing = next((i for i in range(1, len(by_id) + 1) if i not in by_id), None)
@@ -137,10 +141,10 @@ def _in_order_of_id(folder: Path) -> list[Path]:
             f"{folder}: has no image with the number {missing}, but one with {max(by_id)};"
             f" the test images are numbered 1 to n without a gap"
         )
-    return [by_id[i] for i in range(1, len(by_id) + 1)]
+    return [f"{folder}/{by_id[i]}" for i in range(1, len(by_id) + 1)]
 
 
-def _decode_all(paths: Sequence[Path], progress: Progress) -> NDArray[np.uint8]:
+def _decode_all(paths: Sequence[str], progress: Progress) -> NDArray[np.uint8]:
     """Every image, shape ``(n, 28, 28)``, decoded in as many processes as there are cores."""
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
     images = np.empty((len(paths), SIDE, SIDE), np.uint8)
@@ -153,11 +157,11 @@ def _decode_all(paths: Sequence[Path], progress: Progress) -> NDArray[np.uint8]:
     return images
 
 
-def _decode(paths: Sequence[Path]) -> NDArray[np.uint8]:
+def _decode(paths: Sequence[str]) -> NDArray[np.uint8]:
     return np.stack([_decode_one(path) for path in paths])
 
 
-def _decode_one(path: Path) -> NDArray[np.uint8]:
+def _decode_one(path: str) -> NDArray[np.uint8]:
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             if image.size != (SIDE, SIDE):  # known from the header, before anything is decompressed
