@@ -142,6 +142,23 @@ NAMED = {
             elastic=1.0,
             elastic_sigma=5.0,
         ),
+        Recipe(
+            name="best",
+            hidden=(2048, 1024),
+            learning_rate=2e-3,
+            warmup=1.0,
+            weight_decay=0.01,
+            label_smoothing=0.05,
+            epochs=100,
+            batch_size=320,
+            mixed_precision=True,
+            rotation=10.0,
+            scaling=0.1,
+            shear=0.1,
+            shift=1.0,
+            elastic=1.0,
+            elastic_sigma=5.0,
+        ),
     )
 }
 

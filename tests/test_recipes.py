@@ -79,7 +79,7 @@ def test_a_wrong_field_or_value_is_named_in_one_line(fields: dict[str, Any], mes
     [
         ("epochs = ", r"bad\.toml: cannot be read as TOML"),
         ("epochs = 'x'", r"bad\.toml: epochs: 'x'"),
-        ("base = 'mpl'", r"bad\.toml: base is 'mpl'; it must be one of article, mlp"),
+        ("base = 'mpl'", r"bad\.toml: base is 'mpl'; it must be one of article, fast, mlp, best"),
         ("base = [1]", r"bad\.toml: base is \[1\]"),
         ("[epochs]\na = 1", r"bad\.toml: epochs: "),
     ],
@@ -91,7 +91,7 @@ def test_a_wrong_toml_file_is_named(content: str, message: str, tmp_path: Path) 
 
 
 def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
-    with pytest.raises(BadRecipe, match=r"articel: no such recipe \(did you mean article\?\); there are article, mlp"):
+    with pytest.raises(BadRecipe, match=r"articel: no such recipe \(did you mean article\?\); there are article, fast, mlp, best"):
         find_recipe("articel")
     with pytest.raises(BadRecipe, match=r"nowhere\.toml: no such file"):
         find_recipe("nowhere.toml")

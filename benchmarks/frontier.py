@@ -1,0 +1,120 @@
+"""What our recipes reach: accuracy against time, a row for each and a picture.
+
+    ./run.sh bench frontier [RECIPE[:EPOCHS] …] [--seeds N] [--withheld]
+
+Every run is a process of its own, on the practice set with 5 folds of its seed. The rows go into `frontier.csv` in this
+folder, in place of older ones of the same recipe, epochs and seed; table and `frontier.png` show all that it holds.
+`--withheld` opens the withheld labels, as for any finished run; nothing may be chosen by them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from peak import machine, peak
+
+from kaggle_mnist.recipes import find_recipe
+
+TABLE = Path(__file__).with_name("frontier.csv")
+POINTS = ("fast:2", "fast:3", "fast", "mlp:10", "mlp", "article", "best")
+KEY = ["recipe", "epochs", "seed"]
+MEMORY_UNIT = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes there, elsewhere in kB
+
+
+def measured(name: str, epochs: int, seed: int, *, withheld: bool) -> dict[str, object]:
+    """One run's row."""
+    rate = peak()
+    with tempfile.TemporaryDirectory() as output:
+        options = ["--recipe", name, "--epochs", f"{epochs}", "--seed", f"{seed}", "--input", "practice"]
+        options += ["--output", output, *([] if withheld else ["--no-score"])]
+        process = subprocess.Popen([sys.executable, "-m", "kaggle_mnist", "train", *options])
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"{name}: ended with status {process.returncode}")
+        [record] = [json.loads(path.read_text()) for path in Path(output).glob("*/run.json")]
+    scores = {key: record["scores"][key] for key in ("cv_accuracy", "cv_loss", "oof_accuracy", "withheld_accuracy")}
+    return {
+        "recipe": name,
+        "epochs": epochs,
+        "seed": seed,
+        **scores,
+        "train_seconds": round(record["seconds"]["train"], 2),
+        "all_seconds": round(record["seconds"]["all"], 2),
+        "memory_gb": round(usage.ru_maxrss / MEMORY_UNIT, 2),
+        "peak_gflops": round(rate),
+        "products": record["environment"]["products"],
+    }
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Per recipe and number of epochs: accuracies as means, the rest as medians, and the spread of both."""
+    groups = rows.groupby(["recipe", "epochs"], sort=False)
+
+    def spread(column: str, digits: int) -> pd.Series:
+        return groups[column].agg(lambda values: f"{values.min():.{digits}f}–{values.max():.{digits}f}")
+
+    table = pd.DataFrame(
+        {
+            "n": groups.size(),
+            "CV accuracy": groups.cv_accuracy.mean().round(4),
+            "CV spread": spread("cv_accuracy", 4),
+            "CV loss": groups.cv_loss.mean().round(4),
+            "withheld": groups.withheld_accuracy.mean().round(4),
+            "withheld spread": spread("withheld_accuracy", 4),
+            "training, s": groups.train_seconds.median().round(1),
+            "time spread": spread("train_seconds", 1),
+            "all, s": groups.all_seconds.median().round(1),
+            "memory, GB": groups.memory_gb.max(),
+            "peak, GFLOP/s": groups.peak_gflops.median().round(),
+        }
+    )
+    return table.sort_values("training, s").reset_index()
+
+
+def draw(table: pd.DataFrame) -> None:
+    """CV error against seconds of training, both logarithmic."""
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    x, y = table["training, s"], 100 * (1 - table["CV accuracy"])
+    axes.scatter(x, y)
+    for recipe, epochs, *place in zip(table.recipe, table.epochs, x, y, strict=True):
+        axes.annotate(f"{recipe}, {epochs}", place, textcoords="offset points", xytext=(6, 4))
+    axes.set(xscale="log", yscale="log", xlabel="seconds of training, five folds", ylabel="CV error, %")
+    axes.set_title("CV error against training time (recipe, epochs)")
+    axes.set_yticks(ticks := [0.5, 1, 2, 3], [f"{tick:g}" for tick in ticks])
+    axes.set_xlim(right=x.max() * 2)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    figure.savefig(TABLE.with_suffix(".png"), dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", default=POINTS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--withheld", action="store_true")
+    arguments = parser.parse_args()
+    for point in arguments.recipes:
+        name, _, epochs = point.partition(":")
+        for seed in range(arguments.seeds):
+            row = measured(name, int(epochs or find_recipe(name).epochs), seed, withheld=arguments.withheld)
+            rows = pd.DataFrame([row])
+            if TABLE.exists():
+                rows = pd.concat([pd.read_csv(TABLE), rows]).drop_duplicates(KEY, keep="last")
+            rows.to_csv(TABLE, index=False)
+    table = summary(pd.read_csv(TABLE))
+    draw(table)
+    print(table.to_string(index=False))
+    print(machine())
+
+
+if __name__ == "__main__":
+    main()
