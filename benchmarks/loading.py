@@ -3,8 +3,8 @@
     ./run.sh bench loading [--repeats N]
 
 Every load is a process of its own, timed inside it from the call to the digits in memory, without Python's start and
-imports; *first* is with an empty cache of ours, *again* with what that left. The files themselves have just been written,
-so the operating system still has them in memory. The JPG files are of quality 75, Pillow's default.
+imports; *first* is with an empty cache of ours, *again* with what that left. The files have just been written, so the
+operating system still has them in memory. The JPG files are of quality 75, Pillow's default.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ import sys, time, zipfile
 import numpy as np, pandas as pd
 start = time.perf_counter()
 place = zipfile.ZipFile(sys.argv[1]) if sys.argv[1].endswith(".zip") else None
-train, test = (pd.read_csv(place.open(name) if place else f"{sys.argv[1]}/{name}") for name in ("train.csv", "test.csv"))
+names = ("train.csv", "test.csv")
+train, test = (pd.read_csv(place.open(name) if place else f"{sys.argv[1]}/{name}") for name in names)
 arrays = train.drop(columns="label").to_numpy(np.uint8), train.label.to_numpy(), test.to_numpy(np.uint8)
 print(time.perf_counter() - start)
 """

@@ -1,6 +1,6 @@
-"""The machine's matrix-product rate (GFLOP/s), square and at the shapes of training: what every other figure stands beside.
+"""The machine's matrix-product rate (GFLOP/s), square and at the shapes of training: all other figures stand beside it.
 
-    ./run.sh bench peak
+./run.sh bench peak
 """
 
 from __future__ import annotations
@@ -50,7 +50,11 @@ def machine() -> str:
 def summary(values: Sequence[float], digits: int = 2) -> dict[str, object]:
     """Number, median and spread of the values, for a table's row."""
     low, high = min(values), max(values)
-    return {"n": len(values), "median": round(statistics.median(values), digits), "spread": f"{low:.{digits}f}–{high:.{digits}f}"}
+    return {
+        "n": len(values),
+        "median": round(statistics.median(values), digits),
+        "spread": f"{low:.{digits}f}–{high:.{digits}f}",
+    }
 
 
 def show(rows: Sequence[dict[str, object]]) -> None:
@@ -65,15 +69,18 @@ def main() -> None:
         x = torch.rand(MEMBERS, IMAGES, PIXELS).to(dtype)
         weight, gradient = torch.rand(MEMBERS, PIXELS, UNITS).to(dtype), torch.rand(MEMBERS, IMAGES, UNITS).to(dtype)
         a, b = (torch.rand(SQUARE, SQUARE).to(dtype) for _ in range(2))
+        layer = 2 * weight.numel() * IMAGES
         jobs: dict[str, tuple[float, Callable[[], object]]] = {
             f"{SQUARE} × {SQUARE} × {SQUARE}": (2 * SQUARE**3, lambda a=a, b=b: a @ b),
-            "forward, batched": (2 * weight.numel() * IMAGES, lambda x=x, w=weight: torch.bmm(x, w)),
-            "gradient of weights, batched": (2 * weight.numel() * IMAGES, lambda x=x, g=gradient: torch.bmm(x.mT, g)),
-            "gradient of inputs, batched": (2 * weight.numel() * IMAGES, lambda g=gradient, w=weight: torch.bmm(g, w.mT)),
+            "forward, batched": (layer, lambda x=x, w=weight: torch.bmm(x, w)),
+            "gradient of weights, batched": (layer, lambda x=x, g=gradient: torch.bmm(x.mT, g)),
+            "gradient of inputs, batched": (layer, lambda g=gradient, w=weight: torch.bmm(g, w.mT)),
         }
         for name, (operations, job) in jobs.items():
             rates = [operations / seconds / 1e9 for seconds in seconds_of(job)]
-            rows.append({"type": str(dtype).removeprefix("torch."), "product": name, "GFLOP/s": "", **summary(rates, 0)})
+            rows.append(
+                {"type": str(dtype).removeprefix("torch."), "product": name, "GFLOP/s": "", **summary(rates, 0)}
+            )
     show(rows)
 
 

@@ -1,9 +1,9 @@
-"""The same digits as practice set, CSV files, zip, PNG and JPG folders: how long they load, and what each scores.
+"""The same digits as practice set, CSV files, zip, PNG and JPG folders: what each scores.
 
     ./run.sh bench sources [--epochs N]
 
-A row for each source: seconds to load it first and again (from the cache), whether the pixels are the practice set's,
-and the scores of a short run of the default recipe.
+A row for each source: whether the pixels are the practice set's, and the scores of a short run of the default recipe.
+How long each takes to load is measured by `./run.sh bench loading`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -54,17 +53,11 @@ def main() -> None:
         write_images(practice, folder / "jpg", ".jpg")
         for source in ("practice", "csv", "digits.zip", "png", "jpg"):
             where = source if source == "practice" else folder / source
-            seconds = []
-            for _ in range(2):
-                start = time.perf_counter()
-                digits = load_digits(where)
-                seconds.append(time.perf_counter() - start)
+            digits = load_digits(where)
             run = train(recipe, input=digits, output=folder / "runs")
             rows.append(
                 {
                     "source": source,
-                    "load": seconds[0],
-                    "again": seconds[1],
                     "practice pixels": digits.fingerprint == practice.fingerprint,
                     "CV accuracy": run.cv_accuracy,
                     "withheld": scores.accuracy(run.outputs()["test_outputs"], open_withheld_labels()),

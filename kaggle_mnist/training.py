@@ -139,7 +139,8 @@ def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch has no such call
+        native = bool(capabilities.get("amx_bf16"))
     return torch.bfloat16 if recipe.mixed_precision and native else torch.float32
 
 

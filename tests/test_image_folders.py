@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import same_digits, write_folders
+from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
 from kaggle_mnist.data import image_folders
@@ -36,18 +37,28 @@ def test_jpg_files_in_kaggles_doubled_folders_are_nearly_those_digits(handful: D
     assert np.abs(digits.test_images.astype(int) - handful.test_images).mean() < 5
 
 
-def test_many_images_are_decoded_by_several_processes_in_order(few: Digits, tmp_path: Path) -> None:
+def test_many_images_are_decoded_by_several_processes_in_order(
+    few: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_folders(few, tmp_path)
     seen: list[int] = []
     found = in_folder(tmp_path)
     assert found is not None
-    original, image_folders.CHUNK = image_folders.CHUNK, 200
-    try:
-        digits = load_images(found, progress=lambda stage, done, total, note="": seen.append(done))
-    finally:
-        image_folders.CHUNK = original
+    monkeypatch.setattr(image_folders, "MANY", 1000)
+    digits = load_images(found, progress=lambda stage, done, total, note="": seen.append(done))
     assert same_digits(digits, few)
-    assert seen == [0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 1800]
+    assert seen == [0, 250, 500, 750, 1000, 1250, 1500, 1750, 1800]
+
+
+def test_a_bad_image_among_many_is_named_and_no_process_is_left(
+    few: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folders(few, tmp_path)
+    (tmp_path / "test/img_1.png").write_bytes(b"not an image")
+    monkeypatch.setattr(image_folders, "MANY", 1000)
+    with pytest.raises(BadData, match=r"test/img_1\.png: is not a JPG or PNG image"):
+        load(tmp_path)
+    assert get_reusable_executor(1, reuse=False).submit(int).result() == 0  # the pool can be used again
 
 
 def test_17_comes_before_100(folder: Path, handful: Digits) -> None:
