@@ -7,8 +7,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# Freed memory stays with the process (glibc): wide layers' gradients, asked for anew at every step, cost a tenth of the time.
-export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=4000000000
+# Freed memory stays with the process: wide layers' gradients, asked for anew at every step, cost a tenth of the time.
+modern='^glibc 2\.(3[5-9]|[4-9][0-9])' # older ones take no such threshold
+if [[ "$(getconf GNU_LIBC_VERSION 2>/dev/null || true)" =~ $modern ]]; then
+    export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-1000000000}
+    export MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-4000000000}
+fi
 
 CPU_INDEX=https://download.pytorch.org/whl/cpu # PyTorch without several gigabytes of CUDA
 

@@ -3,13 +3,15 @@
     ./run.sh bench frontier [RECIPE[:EPOCHS] …] [--seeds N] [--withheld]
 
 Every run is a process of its own, on the practice set with 5 folds of its seed. The rows go into `frontier.csv` in this
-folder, in place of older ones of the same recipe, epochs and seed; table and `frontier.png` show all that it holds.
+folder; those of other versions, of another machine or of a recipe as it is no longer are dropped. Table and
+`frontier.png` show all that it holds.
 `--withheld` opens the withheld labels, as for any finished run; nothing may be chosen by them.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -52,7 +54,20 @@ def measured(name: str, epochs: int, seed: int, *, withheld: bool) -> dict[str, 
         "memory_gb": round(usage.ru_maxrss / MEMORY_UNIT, 2),
         "peak_gflops": round(rate),
         "products": record["environment"]["products"],
+        "recipe_sha": sha_of(name, epochs),
+        "machine": machine(),
     }
+
+
+def sha_of(name: str, epochs: int) -> str:
+    """What a recipe is known by as it is today."""
+    return hashlib.sha256(find_recipe(name).replaced(epochs=epochs).model_dump_json().encode()).hexdigest()[:12]
+
+
+def still_true(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of this machine and these versions, and of recipes as they are."""
+    current = [sha_of(recipe, epochs) for recipe, epochs in zip(rows.recipe, rows.epochs, strict=True)]
+    return rows[(rows.recipe_sha == current) & (rows.machine == machine())]
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -68,13 +83,14 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
             "CV accuracy": groups.cv_accuracy.mean().round(4),
             "CV spread": spread("cv_accuracy", 4),
             "CV loss": groups.cv_loss.mean().round(4),
-            "withheld": groups.withheld_accuracy.mean().round(4),
+            "withheld": groups.withheld_accuracy.agg(lambda values: values.mean(skipna=False)).round(4),
             "withheld spread": spread("withheld_accuracy", 4),
             "training, s": groups.train_seconds.median().round(1),
             "time spread": spread("train_seconds", 1),
             "all, s": groups.all_seconds.median().round(1),
             "memory, GB": groups.memory_gb.max(),
             "peak, GFLOP/s": groups.peak_gflops.median().round(),
+            "products": groups.products.first(),
         }
     )
     return table.sort_values("training, s").reset_index()
@@ -108,9 +124,9 @@ def main() -> None:
             row = measured(name, int(epochs or find_recipe(name).epochs), seed, withheld=arguments.withheld)
             rows = pd.DataFrame([row])
             if TABLE.exists():
-                rows = pd.concat([pd.read_csv(TABLE), rows]).drop_duplicates(KEY, keep="last")
+                rows = pd.concat([still_true(pd.read_csv(TABLE)), rows]).drop_duplicates(KEY, keep="last")
             rows.to_csv(TABLE, index=False)
-    table = summary(pd.read_csv(TABLE))
+    table = summary(still_true(pd.read_csv(TABLE)))
     draw(table)
     print(table.to_string(index=False))
     print(machine())

@@ -3,9 +3,13 @@
     ./run.sh bench peers [PEER …] [--autogluon PYTHON]
 
 Every peer gets the practice set's digits as arrays, and our five folds, in a process of its own; what is timed is
-from there to its cross-validated result and its predictions, without loading the digits or importing libraries.
+from there to its cross-validated result and its predictions, without loading the digits or importing libraries. For the
+predictions the tutorial's loop, AutoGluon and ours average their fold models; scikit-learn and skorch fit a sixth model
+on all images, as their cross-validation gives none. skorch keeps a fifth of what it is given for validation, as is its
+default. The withheld labels stay closed.
+
 AutoGluon wants packages of other versions: install `autogluon.tabular[lightgbm]` into an environment of its own, and
-name that environment's Python. The withheld labels stay closed.
+name that environment's Python.
 """
 
 from __future__ import annotations
@@ -213,7 +217,7 @@ def main() -> None:
                     "peer": peer,
                     "seconds": round(found["seconds"], 1),
                     "CV accuracy": round(found["CV accuracy"], 4),
-                    "memory, GB": round(usage.ru_maxrss / unit, 2),
+                    "largest process, GB": round(usage.ru_maxrss / unit, 2),
                     "peak, GFLOP/s": round(rate),
                 }
             )

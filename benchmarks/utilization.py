@@ -55,7 +55,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="the first one, which warms up, is not counted")
     parser.add_argument("--set", action="append", default=[])
     arguments = parser.parse_args()
-    recipe = find_recipe(arguments.recipe).replaced(**dict(map(parse_setting, arguments.set)), epochs=arguments.epochs)
+    if arguments.epochs < 2:
+        parser.error("--epochs: at least 2, since the first is not counted")
+    settings = {**dict(map(parse_setting, arguments.set)), "epochs": arguments.epochs}
+    recipe = find_recipe(arguments.recipe).replaced(**settings)
     digits = load_digits("practice")
     fold_of = assign_folds(digits.train_labels, n_splits=FOLDS)
 
@@ -80,9 +83,11 @@ def main() -> None:
         ends.append(time.perf_counter())
         profiles.append(dict(seconds))
 
-    rate = peak()
+    rates, low_rates = [peak()], [peak(torch.bfloat16)]
     training.train_members(digits, fold_of, recipe, progress=after_epoch)
-    rate = statistics.mean([rate, peak()])
+    rates.append(peak())
+    low_rates.append(peak(torch.bfloat16))
+    rate, low = statistics.mean(rates), statistics.mean(low_rates)
 
     epochs = [after - before for before, after in pairwise(ends)][1:]
     counted = {stage: profiles[-1][stage] - profiles[1].get(stage, 0.0) for stage in profiles[-1]}
@@ -92,13 +97,12 @@ def main() -> None:
     precision = getattr(training, "precision_of", lambda *_: torch.float32)(recipe, torch.device("cpu"))
     print(f"{recipe.name}: {operations / 1e9:.0f} GFLOP an epoch, products in {str(precision).removeprefix('torch.')}")
     rows: list[dict[str, object]] = [
-        {"figure": "peak, float32 (GFLOP/s)", "n": 2, "median": round(rate)},
+        {"figure": "peak, float32 (GFLOP/s)", **summary(rates, 0)},
         {"figure": "seconds an epoch", **summary(epochs)},
         {"figure": "useful, % of float32 peak", **summary(shares, 1)},
     ]
     if precision == torch.bfloat16:
-        low = peak(torch.bfloat16)
-        rows.insert(1, {"figure": "peak, bfloat16 (GFLOP/s)", "n": 1, "median": round(low)})
+        rows.insert(1, {"figure": "peak, bfloat16 (GFLOP/s)", **summary(low_rates, 0)})
         rows.append({"figure": "useful, % of bfloat16 peak", **summary([share * rate / low for share in shares], 1)})
     rows += [
         {"figure": f"time in {stage}, %", "n": len(epochs), "median": round(100 * spent / sum(epochs), 1)}

@@ -82,7 +82,8 @@ class Watcher:
         if not console.is_terminal and (ended or now - self.printed >= PLAIN_SECONDS):
             self.printed = now
             left = round((now - self.started) / done * (total - done)) if done else 0
-            say(stage, f"{done}/{total} {note}, {left // 60}:{left % 60:02} left")
+            said = f"{done}/{total} {note}".rstrip()
+            say(stage, f"{said}, {left // 60}:{left % 60:02} left")
 
 
 def show_digits(digits: Digits, *, counts: bool = False) -> None:
@@ -108,7 +109,8 @@ def show_plan(recipe: Recipe, *, folds: int, repeats: int, seed: int, device: to
 
     units = "-".join(map(str, (784, *recipe.hidden, 10)))
     times = f" × {repeats} repeats" if repeats > 1 else ""
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    count = torch.get_num_threads()
+    threads = f", {count} thread{'s' if count > 1 else ''}" if device.type == "cpu" else ""
     mixed = ", bfloat16" if precision_of(recipe, device) == torch.bfloat16 else ""
     say("Recipe", f"{recipe.name}: {units}, {recipe.epochs} epochs, {folds} folds{times}, seed {seed}")
     say("Device", f"{device.type}{threads}{mixed}")

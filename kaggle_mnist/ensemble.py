@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kaggle_mnist.data.digits import CLASSES
+from kaggle_mnist.files import Progress, quiet
 from kaggle_mnist.networks import Members
 from kaggle_mnist.recipes import Recipe
 from kaggle_mnist.training import scaled
@@ -51,20 +52,33 @@ def shifted_views(images: Tensor, views: int) -> Iterator[Tensor]:
 
 
 def out_of_fold_outputs(
-    network: Members, images: NDArray[np.uint8], fold_of: NDArray[np.int64], recipe: Recipe
+    network: Members,
+    images: NDArray[np.uint8],
+    fold_of: NDArray[np.int64],
+    recipe: Recipe,
+    *,
+    progress: Progress = quiet,
 ) -> NDArray[np.float32]:
     """For each repeat and image the outputs of the member that held it out, ``(repeats, n, 10)``."""
     outputs = np.empty((*fold_of.shape, CLASSES), np.float32)
     k = int(fold_of.max()) + 1
+    progress("Out of fold", 0, len(fold_of) * k)
     for repeat, row in enumerate(fold_of):
         for fold in range(k):
-            held_out = row == fold
-            outputs[repeat, held_out] = member_outputs(network, repeat * k + fold, images[held_out], recipe)
+            held_out, member = row == fold, repeat * k + fold
+            outputs[repeat, held_out] = member_outputs(network, member, images[held_out], recipe)
+            progress("Out of fold", member + 1, len(fold_of) * k)
     return outputs
 
 
-def ensemble_outputs(network: Members, images: NDArray[np.uint8], recipe: Recipe) -> NDArray[np.float32]:
+def ensemble_outputs(
+    network: Members, images: NDArray[np.uint8], recipe: Recipe, *, progress: Progress = quiet
+) -> NDArray[np.float32]:
     """The mean of all members' sigmoid outputs, ``(n, 10)``."""
     members = len(network.biases[0])
-    mean: NDArray[np.float32] = np.mean([member_outputs(network, m, images, recipe) for m in range(members)], axis=0)
-    return mean
+    total = np.zeros((len(images), CLASSES), np.float32)
+    progress("Predicting", 0, members)
+    for member in range(members):
+        total += member_outputs(network, member, images, recipe)
+        progress("Predicting", member + 1, members)
+    return total / np.float32(members)

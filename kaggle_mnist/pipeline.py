@@ -55,7 +55,7 @@ def train(
     seed : 0 to 2³¹ - 1; the same seed, recipe, digits, machine and thread count give the same bytes
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``
     score : open the practice set's withheld labels for the finished run; turn it off while tuning
-    progress : called after every epoch
+    progress : called as the run goes on, after every epoch and every member's outputs
 
     Returns
     -------
@@ -88,9 +88,10 @@ def train(
     trained = train_members(digits, fold_of, recipe, seed=seed, device=where, progress=progress)
     trained_at = time.perf_counter()
 
-    oof_by_repeat = out_of_fold_outputs(trained.network, digits.train_images, fold_of, recipe)  # (repeats, n, 10)
-    oof = oof_by_repeat.mean(0)  # (n, 10)
-    test = ensemble_outputs(trained.network, digits.test_images, recipe)  # (m, 10)
+    network = trained.network
+    oof_by_repeat = out_of_fold_outputs(network, digits.train_images, fold_of, recipe, progress=progress)
+    oof = oof_by_repeat.mean(0)  # (n, 10), from (repeats, n, 10)
+    test = ensemble_outputs(network, digits.test_images, recipe, progress=progress)  # (m, 10)
 
     fold_table = scores.fold_scores(oof_by_repeat, y_true, fold_of, recipe)
     is_practice = practice.is_practice(digits)
@@ -137,7 +138,7 @@ def train(
         "confusion.csv": csv_bytes(scores.confusion(oof, y_true), index=True),
         "digits.csv": csv_bytes(scores.digit_scores(oof, y_true)),
         "outputs.npz": npz_bytes(arrays),
-        "members.safetensors": save_tensors({k: v.cpu() for k, v in trained.network.state_dict().items()}),
+        "members.safetensors": save_tensors({k: v.cpu() for k, v in network.state_dict().items()}),
     }
     path = write_run(output, recipe.name, files, now=created)
     if KAGGLE_WORKING.is_dir():

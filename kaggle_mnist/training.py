@@ -29,7 +29,9 @@ from kaggle_mnist.files import Progress, quiet
 from kaggle_mnist.networks import Members
 from kaggle_mnist.recipes import Recipe
 
-WATCHED = 2000  # held-out images of each member that an epoch is judged by; the finished run is judged by all
+WATCHED = (
+    2000  # held-out images of each member that an epoch is judged by, as they are; a finished run, by all views of all
+)
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def train_members(
             }
             for member, (loss, accuracy) in enumerate(scores)
         ]
-        cv_accuracy = sum(accuracy for _, accuracy in scores) / len(scores)
-        progress("Training", epoch + 1, recipe.epochs, f"CV accuracy {cv_accuracy:.4f}")
+        accuracy = sum(accuracy for _, accuracy in scores) / len(scores)
+        progress("Training", epoch + 1, recipe.epochs, f"held-out accuracy {accuracy:.4f}")
     return Trained(network, pd.DataFrame(history))
 
 
@@ -135,11 +137,14 @@ def new_network(recipe: Recipe, members: int, seed: int) -> Members:
 
 
 def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
-    """The type of products: bfloat16 if the recipe is one of mixed precision and the machine has units for it."""
+    """The type of products: bfloat16 if the recipe is one of mixed precision and the machine has units for it.
+
+    On a CPU those are Intel's AMX, on a GPU NVIDIA's since Ampere. An older PyTorch cannot tell of AMX: float32.
+    """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch has no such call
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         native = bool(capabilities.get("amx_bf16"))
     return torch.bfloat16 if recipe.mixed_precision and native else torch.float32
 

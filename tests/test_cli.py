@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -29,7 +30,11 @@ def test_train_shows_the_data_the_folds_the_confusion_matrix_and_the_csv(few: Di
     done = kaggle_mnist("train", *QUICK)
     assert done.returncode == 0, done.stderr
     assert "Kaggle CSV: 1,500 labeled, 300 unlabeled (input/train.csv and input/test.csv)" in done.stdout
-    assert "mlp: 784-32-10, 2 epochs, 2 folds, seed 0, cpu" in done.stdout
+    assert "mlp: 784-32-10, 2 epochs, 2 folds, seed 0\n" in done.stdout
+    [file] = Path("submissions").glob("*-mlp/run.json")
+    products = json.loads(file.read_text())["environment"]["products"]
+    mixed = ", bfloat16" if products == "bfloat16" else ""
+    assert f"Device       cpu, 1 thread{mixed}\n" in done.stdout
     assert "true digit × predicted digit" in done.stdout
     assert "Withheld" not in done.stdout
     assert "\x1b" not in done.stdout  # no terminal, no escapes

@@ -65,7 +65,7 @@ def test_progress_is_told_in_megabytes(folder: Path, monkeypatch: pytest.MonkeyP
         CsvFile(folder / "test.csv"),
         progress=lambda stage, done, total, note="": told.append(f"{stage} {note}"),
     )
-    assert told == ["Reading train MB"] * 3 + ["Reading test MB"]
+    assert told == ["Reading CSV MB"] * 5  # the start, three pieces of train.csv, one of test.csv
 
 
 def test_a_second_reading_comes_from_the_cache(folder: Path, handful: Digits, monkeypatch: pytest.MonkeyPatch) -> None:

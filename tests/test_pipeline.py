@@ -35,6 +35,7 @@ def test_the_run_folder_holds_what_it_should(run: Run, few: Digits) -> None:
     assert json.loads((run.path / "run.json").read_text()) == run.record
     assert run.record["data"]["fingerprint"] == few.fingerprint
     assert run.record["recipe"]["name"] == "tiny"
+    assert run.record["environment"]["products"] == "float32"
     outputs = run.outputs()
     assert outputs["oof_outputs"].shape == (1500, 10)
     assert outputs["test_outputs"].shape == (300, 10)

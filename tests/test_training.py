@@ -116,6 +116,8 @@ def test_only_a_recipe_of_mixed_precision_gets_it_and_only_where_the_machine_has
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"amx_bf16": native}, raising=False)
         assert precision_of(Recipe(mixed_precision=True), cpu) == expected
         assert precision_of(Recipe(), cpu) == torch.float32
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, n=native: n)
+        assert precision_of(Recipe(mixed_precision=True), torch.device("cuda")) == expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions of PyTorch
     assert precision_of(Recipe(mixed_precision=True), cpu) == torch.float32
 
@@ -150,7 +152,7 @@ def test_history_has_a_row_an_epoch_and_member_and_progress_is_told(few: Digits,
     assert last.train_loss.mean() < first.train_loss.mean()
     assert last.watched_accuracy.mean() > first.watched_accuracy.mean()
     assert [done for done, _, _ in told] == list(range(tiny.epochs + 1))
-    assert told[-1][2] == f"CV accuracy {last.watched_accuracy.mean():.4f}"
+    assert told[-1][2] == f"held-out accuracy {last.watched_accuracy.mean():.4f}"
 
 
 def test_what_is_watched_in_the_end_is_the_out_of_fold_accuracy(few: Digits, tiny: Recipe) -> None:

@@ -7,7 +7,8 @@ import io
 import itertools
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +57,6 @@ class CsvFile:
             raise BadData(f"{self.path}: the zip cannot be read ({error}); download it again") from error
         except OSError as error:
             raise BadData(f"{self}: cannot be read ({error.strerror or error})") from error
-
-    @property
-    def name(self) -> str:
-        """`train.csv` or `test.csv`."""
-        return (self.member or self.path.name).rpartition("/")[2]
 
     @property
     def size(self) -> int:
@@ -117,13 +113,21 @@ def load_csv(train: CsvFile, test: CsvFile, *, progress: Progress = quiet) -> Di
     path = f"{train} and {test}"
 
     def parse() -> Digits:
-        labeled = _read(train, COLUMNS["train.csv"], progress)
+        total, read = train.size + test.size, dict.fromkeys((train, test), 0)  # bytes
+
+        def tell(file: CsvFile, position: int) -> None:
+            read[file] = position
+            progress("Reading CSV", sum(read.values()) >> 20, total >> 20, "MB")
+
+        tell(train, 0)
+        with ThreadPoolExecutor(2) as pool:  # pandas parses without holding the interpreter's lock
+            labeled, unlabeled = pool.map(_read, (train, test), COLUMNS.values(), (tell, tell))
         return Digits(
             source="Kaggle CSV",
             path=path,
             train_images=np.ascontiguousarray(labeled[:, 1:]).reshape(-1, SIDE, SIDE),
             train_labels=labeled[:, 0].astype(np.int64),
-            test_images=_read(test, COLUMNS["test.csv"], progress).reshape(-1, SIDE, SIDE),
+            test_images=unlabeled.reshape(-1, SIDE, SIDE),
         )
 
     return cached([train.path, test.path], parse, path=path)
@@ -153,13 +157,12 @@ def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> N
     progress("Exporting", len(tables), len(tables))
 
 
-def _read(file: CsvFile, columns: list[str], progress: Progress) -> NDArray[np.uint8]:
+def _read(file: CsvFile, columns: list[str], tell: Callable[[CsvFile, int], None]) -> NDArray[np.uint8]:
     """The values, shape ``(rows, columns)``. pandas reads; where it finds anything odd, `_first_fault` says what."""
     with file.open() as stream:
         _check_header(file, stream.read(MAX_HEADER), columns)
     limits = [10 if name == "label" else 256 for name in columns]
     parts: list[NDArray[np.uint8]] = []
-    megabytes = file.size >> 20
     try:
         with file.open() as stream, pd.read_csv(stream, encoding="utf-8-sig", chunksize=CHUNK) as tables:
             for table in tables:
@@ -169,7 +172,7 @@ def _read(file: CsvFile, columns: list[str], progress: Progress) -> NDArray[np.u
                 if shifted or values.dtype != np.int64 or (values < 0).any() or (values >= limits).any():
                     break
                 parts.append(values.astype(np.uint8))
-                progress(f"Reading {Path(file.name).stem}", stream.tell() >> 20, megabytes, "MB")
+                tell(file, stream.tell())
             else:
                 return np.concatenate(parts)
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):
