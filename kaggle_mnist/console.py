@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 10  # between two lines of progress where there is no terminal
 QUICK_SECONDS = 2  # a job that is done sooner needs none
 SHOWN_REASONS = 40
+WIDE = 112  # columns of a terminal with room for explanations
 COMPETITION = "https://www.kaggle.com/competitions/digit-recognizer/data"
 
 console = Console(highlight=False, soft_wrap=True)
@@ -152,14 +153,20 @@ def show_run(run: Run) -> None:
 
 
 def show_recipes() -> None:
-    """The named recipes side by side, a field a line."""
-    table = new_table("field", *NAMED, "meaning")
-    for column in table.columns[1:-1]:
+    """The named recipes side by side, a field a line, and what it means where there is room."""
+    screen = console if console.is_terminal else Console(file=console.file, width=WIDE)
+    explained = screen.width >= WIDE
+    table = new_table("field", *NAMED, *(["meaning"] if explained else []))
+    table.columns[0].no_wrap = True
+    for column in table.columns[1 : len(NAMED) + 1]:
         column.max_width = 15
     for name, field in Recipe.model_fields.items():
         values = [getattr(recipe, name) for recipe in NAMED.values()]
-        table.add_row(name, *map(_plain, values), escape(field.description or ""))
-    console.print(table)
+        meaning = [escape(field.description or "")] if explained else []
+        table.add_row(name, *map(_plain, values), *meaning)
+    screen.print(table)
+    if not explained:
+        say("", f"A terminal of {WIDE} columns shows what each field means.")
 
 
 def _plain(value: object) -> str:

@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from kaggle_mnist import console
+from kaggle_mnist.recipes import Recipe
 from kaggle_mnist.submission import Verdict
 
 
@@ -66,3 +67,14 @@ def test_names_cannot_drive_the_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
     text = screen(monkeypatch, terminal=True)
     console.say("Submission", "a\x1b[31m\n[red]b")
     assert text.getvalue() == "Submission   a\\x1b[31m\\n[red]b\n"
+
+
+def test_recipes_fit_a_narrow_terminal_and_are_explained_on_a_wide_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for width in (80, 120):
+        text = io.StringIO()
+        monkeypatch.setattr(console, "console", Console(file=text, force_terminal=True, width=width, color_system=None))
+        console.show_recipes()
+        assert all(field in text.getvalue() for field in Recipe.model_fields)
+        assert "…" not in text.getvalue()
+        assert max(map(len, text.getvalue().splitlines())) <= width
+        assert ("passes over the images" in text.getvalue()) == (width == 120)
