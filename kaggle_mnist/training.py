@@ -139,13 +139,14 @@ def new_network(recipe: Recipe, members: int, seed: int) -> Members:
 def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
     """The type of products: bfloat16 if the recipe is one of mixed precision and the machine has units for it.
 
-    On a CPU those are Intel's AMX, on a GPU NVIDIA's since Ampere. An older PyTorch cannot tell of AMX: float32.
+    On a CPU those are Intel's AMX, or AVX-512 BF16 (AMD's since Zen 4); on a GPU NVIDIA's since Ampere. An older
+    PyTorch cannot tell what the CPU has: float32.
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        native = bool(capabilities.get("amx_bf16"))
+        native = any(capabilities.get(units) for units in ("amx_bf16", "avx512_bf16"))
     return torch.bfloat16 if recipe.mixed_precision and native else torch.float32
 
 

@@ -112,10 +112,11 @@ def test_only_a_recipe_of_mixed_precision_gets_it_and_only_where_the_machine_has
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cpu = torch.device("cpu")
-    for native, expected in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"amx_bf16": native}, raising=False)
+    for units, expected in (("amx_bf16", torch.bfloat16), ("avx512_bf16", torch.bfloat16), ("avx2", torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda units=units: {units: True}, raising=False)
         assert precision_of(Recipe(mixed_precision=True), cpu) == expected
         assert precision_of(Recipe(), cpu) == torch.float32
+        native = expected == torch.bfloat16
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, n=native: n)
         assert precision_of(Recipe(mixed_precision=True), torch.device("cuda")) == expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # as in older versions of PyTorch
