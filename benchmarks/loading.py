@@ -3,7 +3,7 @@
     ./run.sh bench loading [--repeats N]
 
 Every load is a process of its own, timed inside it from the call to the digits in memory, without Python's start and
-imports; *first* is with an empty cache of ours, *again* with what that left. The files have just been written, so the
+imports; *first* is with an empty cache of ours, *again* with what that left. What is compared takes turns. The files have just been written, so the
 operating system still has them in memory. The JPG files are of quality 75, Pillow's default.
 """
 
@@ -73,11 +73,18 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     rows: list[dict[str, object]] = []
 
-    def row(what: str, how: str, job: Callable[[], float]) -> None:
-        rows.append({"what": what, "how": how, **summary([job() for _ in range(repeats)])})
+    def in_turns(what: str, jobs: dict[str, Callable[[], float]]) -> None:
+        rounds = [[job() for job in jobs.values()] for _ in range(repeats)]
+        for how, seconds in zip(jobs, zip(*rounds, strict=True), strict=True):
+            rows.append({"what": what, "how": how, **summary(list(seconds))})
 
-    row("--help", "kaggle-mnist", lambda: whole([sys.executable, "-m", "kaggle_mnist", "--help"]))
-    row("--help", "python -c 'import torch'", lambda: whole([sys.executable, "-c", "import torch"]))
+    in_turns(
+        "--help",
+        {
+            "kaggle-mnist": lambda: whole([sys.executable, "-m", "kaggle_mnist", "--help"]),
+            "python -c 'import torch'": lambda: whole([sys.executable, "-c", "import torch"]),
+        },
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cache = folder / "cache"
@@ -93,15 +100,20 @@ def main() -> None:
             shutil.rmtree(cache, ignore_errors=True)
             return seconds_of(OURS, where)
 
-        row("practice set", "ours", lambda: seconds_of(OURS, "practice"))
+        in_turns("practice set", {"ours": lambda: seconds_of(OURS, "practice")})
         for what, where, plain, program in (
             ("CSV", folder / "csv", "plain pandas", PANDAS),
             ("zip", folder / "digits.zip", "plain pandas", PANDAS),
             ("70,000 JPG files", folder / "jpg", "plain Pillow loop", PILLOW),
         ):
-            row(what, "ours, first", lambda where=where: first(where))
-            row(what, plain, lambda where=where, program=program: seconds_of(program, where))
-            row(what, "ours, again", lambda where=where: seconds_of(OURS, where))
+            in_turns(
+                what,
+                {
+                    "ours, first": lambda where=where: first(where),
+                    "ours, again": lambda where=where: seconds_of(OURS, where),
+                    plain: lambda where=where, program=program: seconds_of(program, where),
+                },
+            )
     show(rows)
 
 
