@@ -3,8 +3,9 @@
     ./run.sh bench loading [--repeats N]
 
 Every load is a process of its own, timed inside it from the call to the digits in memory, without Python's start and
-imports; *first* is with an empty cache of ours, *again* with what that left. What is compared takes turns. The files have just been written, so the
-operating system still has them in memory. The JPG files are of quality 75, Pillow's default.
+imports; *first* is with an empty cache of ours, *again* with what that left. What is compared takes turns. The files
+have just been written, so the operating system still has them in memory. The JPG files are of quality 75, Pillow's
+default.
 """
 
 from __future__ import annotations
