@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -25,6 +27,15 @@ class Members(nn.Module):
             drawn = torch.stack([torch.rand(n_in + 1, n_out, generator=g) * 2 * bound - bound for g in generators])
             self.weights.append(nn.Parameter(drawn[:, :-1].contiguous()))  # (members, n_in, n_out)
             self.biases.append(nn.Parameter(drawn[:, -1:].contiguous()))  # (members, 1, n_out)
+
+    @classmethod
+    def of(cls, weights: Mapping[str, NDArray[np.float32]]) -> Members:
+        """The members with these parameters, as `state_dict` names them."""
+        layers = range(len(weights) // 2)
+        units = [weights["weights.0"].shape[1], *(weights[f"weights.{i}"].shape[2] for i in layers)]
+        network = cls(units, [torch.Generator() for _ in weights["weights.0"]])
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        return network
 
     def forward(self, x: Tensor, *, dropout: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
         """Logits, ``(members, n, 10)``, of images ``x``, ``(members, n, 784)``: to each member its own.

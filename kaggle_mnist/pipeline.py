@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save as save_tensors
@@ -22,8 +20,8 @@ from kaggle_mnist.errors import BadOption
 from kaggle_mnist.files import Progress, quiet, write_whole
 from kaggle_mnist.folds import assign_folds
 from kaggle_mnist.recipes import Recipe, find_recipe
-from kaggle_mnist.runs import Run, csv_bytes, ensure_writable, npz_bytes, write_run
-from kaggle_mnist.submission import submission_csv
+from kaggle_mnist.records import Data, Record, Scores
+from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, run_files, write_run
 from kaggle_mnist.training import precision_of, train_members
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
@@ -97,53 +95,42 @@ def train(
     is_practice = practice.is_practice(digits)
     withheld = scores.accuracy(test, practice.open_withheld_labels()) if is_practice and score else None
 
-    record = {
-        "created": created.isoformat(timespec="seconds"),
-        "recipe": recipe.model_dump(mode="json"),
-        "folds": folds,
-        "repeats": repeats,
-        "seed": seed,
-        "data": {
-            "source": digits.source,
-            "path": digits.path,
-            "fingerprint": digits.fingerprint,
-            "practice": is_practice,
-            "train_images": len(digits.train_images),
-            "test_images": len(digits.test_images),
-        },
-        "scores": {
-            "cv_accuracy": float(fold_table.accuracy.mean()),
-            "cv_accuracy_std": float(fold_table.accuracy.std()),
-            "cv_loss": float(fold_table.loss.mean()),
-            "oof_accuracy": scores.accuracy(oof, y_true),
-            "oof_loss": scores.loss(oof, y_true, recipe),
-            "withheld_accuracy": withheld,
-        },
-        "environment": _environment(where, recipe),
-        "seconds": {"load": loaded - started, "train": trained_at - loaded, "all": time.perf_counter() - started},
-    }
-    arrays = {
-        "oof_outputs": oof,
-        "test_outputs": test,
-        "y_true": y_true,
-        "test_ids": digits.test_ids,
-        "fold_of": fold_of,
-    }
-    submission = submission_csv(test, digits.test_ids)
-    files = {
-        "submission.csv": submission,
-        "run.json": json.dumps(record, indent=2, ensure_ascii=False).encode() + b"\n",
-        "folds.csv": csv_bytes(fold_table),
+    record = Record(
+        created=created.isoformat(timespec="seconds"),
+        name=recipe.name,
+        recipe=recipe,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        data=Data(
+            source=digits.source,
+            path=digits.path,
+            fingerprint=digits.fingerprint,
+            test_fingerprint=digits.test_fingerprint,
+            practice=is_practice,
+            train_images=len(digits.train_images),
+            test_images=len(digits.test_images),
+        ),
+        scores=Scores(
+            cv_accuracy=float(fold_table.accuracy.mean()),
+            cv_accuracy_std=float(fold_table.accuracy.std()),
+            cv_loss=float(fold_table.loss.mean()),
+            oof_accuracy=scores.accuracy(oof, y_true),
+            oof_loss=scores.loss(oof, y_true, recipe),
+            oof_log_loss=scores.loss(oof, y_true),
+            withheld_accuracy=withheld,
+        ),
+        environment=_environment(where, recipe),
+        seconds={"load": loaded - started, "train": trained_at - loaded, "all": time.perf_counter() - started},
+    )
+    files = run_files(record, Outputs(oof, test, y_true, digits.test_ids, fold_of), fold_table) | {
         "history.csv": csv_bytes(trained.history),
-        "confusion.csv": csv_bytes(scores.confusion(oof, y_true), index=True),
-        "digits.csv": csv_bytes(scores.digit_scores(oof, y_true)),
-        "outputs.npz": npz_bytes(arrays),
         "members.safetensors": save_tensors({k: v.cpu() for k, v in network.state_dict().items()}),
     }
-    path = write_run(output, recipe.name, files, now=created)
+    run = Run(write_run(output, recipe.name, files, now=created), record)
     if KAGGLE_WORKING.is_dir():
-        write_whole(KAGGLE_WORKING / "submission.csv", submission)
-    return Run(path, record)
+        write_whole(KAGGLE_WORKING / "submission.csv", files["submission.csv"])
+    return run
 
 
 def resolve_device(device: str) -> torch.device:
@@ -158,7 +145,7 @@ def resolve_device(device: str) -> torch.device:
     return torch.device("cuda")
 
 
-def _environment(device: torch.device, recipe: Recipe) -> dict[str, Any]:
+def _environment(device: torch.device, recipe: Recipe) -> dict[str, str | int]:
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),

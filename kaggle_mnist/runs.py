@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +16,35 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggle_mnist import scores
+from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import sha256_of
+from kaggle_mnist.records import Record, parse_record
+from kaggle_mnist.submission import submission_csv
 
 SUMS = "SHA256SUMS"
 LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The arrays of `outputs.npz`; outputs are sigmoid outputs, float32, from 0 to 1.
+
+    Attributes
+    ----------
+    oof : ``(n, 10)``, of the labeled images out of fold, averaged over the repeats
+    test : ``(m, 10)``, of the unlabeled images, averaged over the members
+    y_true : int64 ``(n,)``, the labels
+    test_ids : int64 ``(m,)``, the ImageIds
+    fold_of : int64 ``(repeats, n)``, the fold in which each image was held out
+    """
+
+    oof: NDArray[np.float32]
+    test: NDArray[np.float32]
+    y_true: NDArray[np.int64]
+    test_ids: NDArray[np.int64]
+    fold_of: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -27,7 +52,12 @@ class Run:
     """A finished run: its folder, and the content of its `run.json`."""
 
     path: Path
-    record: dict[str, Any]
+    record: Record
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is what RUN takes on the command line."""
+        return self.path.name
 
     @property
     def submission(self) -> Path:
@@ -37,22 +67,101 @@ class Run:
     @property
     def cv_accuracy(self) -> float:
         """Mean over the members of each one's accuracy on the images it held out."""
-        return float(self.record["scores"]["cv_accuracy"])
+        return self.record.scores.cv_accuracy
 
     @property
     def withheld_accuracy(self) -> float | None:
         """Accuracy on the practice set's withheld labels; None on other digits, and where they stayed closed."""
-        score: float | None = self.record["scores"]["withheld_accuracy"]
-        return score
+        return self.record.scores.withheld_accuracy
 
     def table(self, name: str) -> pd.DataFrame:
-        """`folds`, `history`, `confusion` or `digits`: one of the run's CSV files."""
-        return pd.read_csv(self.path / f"{name}.csv")
+        """`folds`, `history`, `confusion` or `digits`: one of the run's CSV files. Raises BadRun."""
+        try:
+            return pd.read_csv(self.path / f"{name}.csv")
+        except (OSError, ValueError) as error:
+            raise BadRun(f"{self.path / name}.csv: cannot be read ({error})") from error
 
-    def outputs(self) -> dict[str, NDArray[Any]]:
-        """The arrays of `outputs.npz`."""
-        with np.load(self.path / "outputs.npz", allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+    def outputs(self) -> Outputs:
+        """The run's outputs. Raises BadRun where they cannot be those of the digits that `run.json` tells of."""
+        file, data = self.path / "outputs.npz", self.record.data
+        n, m = data.train_images, data.test_images
+        expected: dict[str, tuple[tuple[int, ...], str, int]] = {
+            "oof_outputs": ((n, CLASSES), "float32", 1),
+            "test_outputs": ((m, CLASSES), "float32", 1),
+            "y_true": ((n,), "int64", CLASSES - 1),
+            "test_ids": ((m,), "int64", 10**9),
+            "fold_of": ((self.record.repeats, n), "int64", self.record.folds - 1),
+        }
+        arrays = read_npz(file, expected)
+        return Outputs(
+            arrays["oof_outputs"], arrays["test_outputs"], arrays["y_true"], arrays["test_ids"], arrays["fold_of"]
+        )
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """The members' parameters, as `networks.Members` names them, each with a leading members axis.
+
+        Raises BadRun where they cannot be read, or are not those of the recipe; a blend has none.
+        """
+        if self.record.recipe is None:
+            raise BadRun(f"{self.path}: is a blend; its members are those of its parents")
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        file = self.path / "members.safetensors"
+        units = (28 * 28, *self.record.recipe.hidden, CLASSES)
+        members = self.record.folds * self.record.repeats
+        shapes = {f"weights.{i}": (members, units[i], units[i + 1]) for i in range(len(units) - 1)}
+        shapes |= {f"biases.{i}": (members, 1, units[i + 1]) for i in range(len(units) - 1)}
+        try:
+            weights = load_file(file)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise BadRun(f"{file}: cannot be read ({error})") from error
+        if {name: array.shape for name, array in weights.items()} != shapes:
+            raise BadRun(f"{file}: does not hold the members that run.json tells of")
+        return {name: array.astype(np.float32) for name, array in weights.items()}
+
+
+def read_npz(file: Path, expected: Mapping[str, tuple[tuple[int, ...], str, int]]) -> dict[str, NDArray[Any]]:
+    """The arrays of an `.npz` file, nothing unpickled: for each name its shape, type, and largest value (least: 0).
+
+    Headers are read before arrays, so that no file can ask for more memory than expected. Raises BadRun.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for name, (shape, kind, _) in expected.items():
+                with archive.open(f"{name}.npy") as member:
+                    version = np.lib.format.read_magic(member)
+                    read_header = {(1, 0): np.lib.format.read_array_header_1_0}.get(version)
+                    if read_header is None or read_header(member) != (shape, False, np.dtype(kind)):
+                        raise BadRun(f"{file}: {name} is not {shape} of {kind}, as run.json tells; it was changed since")
+                with archive.open(f"{name}.npy") as member:
+                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadRun(f"{file}: cannot be read ({error})") from error
+    for name, (_, _, largest) in expected.items():
+        if not ((arrays[name] >= 0) & (arrays[name] <= largest)).all():  # NaN is neither
+            raise BadRun(f"{file}: {name} has values outside 0 to {largest}; it was changed since")
+    return arrays
+
+
+def run_files(record: Record, outputs: Outputs, fold_table: pd.DataFrame) -> dict[str, bytes]:
+    """What every run's folder holds, trained or blended, by file name."""
+    arrays = {
+        "oof_outputs": outputs.oof,
+        "test_outputs": outputs.test,
+        "y_true": outputs.y_true,
+        "test_ids": outputs.test_ids,
+        "fold_of": outputs.fold_of,
+    }
+    return {
+        "submission.csv": submission_csv(outputs.test, outputs.test_ids),
+        "run.json": record.model_dump_json(indent=2).encode() + b"\n",
+        "folds.csv": csv_bytes(fold_table),
+        "confusion.csv": csv_bytes(scores.confusion(outputs.oof, outputs.y_true), index=True),
+        "digits.csv": csv_bytes(scores.digit_scores(outputs.oof, outputs.y_true)),
+        "outputs.npz": npz_bytes(arrays),
+    }
 
 
 def ensure_writable(output: Path) -> None:
@@ -70,27 +179,32 @@ def ensure_writable(output: Path) -> None:
         ) from error
 
 
-def write_run(output: Path, recipe_name: str, files: Mapping[str, bytes], *, now: datetime | None = None) -> Path:
+def write_run(output: Path, name: str, files: Mapping[str, bytes], *, now: datetime | None = None) -> Path:
     """Write `files` as a new run folder below `output`, with their checksums, and give its path.
 
     All is written beside its final place and then renamed, so a folder with a run's name is a whole run.
 
     Raises OutputError, leaving nothing behind.
     """
-    name = f"{now or datetime.now():%Y%m%d-%H%M%S}-{recipe_name}"
+    folder_name = f"{now or datetime.now():%Y%m%d-%H%M%S}-{name}"
     try:
         with tempfile.TemporaryDirectory(dir=output, prefix=".unfinished-", ignore_cleanup_errors=True) as parent:
-            folder = Path(parent) / name
+            folder = Path(parent) / folder_name
             folder.mkdir()
             for file, content in files.items():
                 (folder / file).write_bytes(content)
             sums = "".join(f"{sha256_of(folder / file)}  {file}\n" for file in sorted(files))
             (folder / SUMS).write_text(sums, newline="\n")
-            return _move_to_free_name(folder, output / name)
+            return _move_to_free_name(folder, output / folder_name)
     except OSError as error:
         raise OutputError(
             f"{output}: the run could not be written ({error.strerror}); nothing of it was kept"
         ) from error
+
+
+def list_runs(output: Path) -> list[Path]:
+    """The folders of the finished runs below `output`, the oldest first."""
+    return sorted(sums.parent for sums in output.glob(f"[!.]*/{SUMS}"))
 
 
 def find_run(run: str | None, output: Path) -> Run:
@@ -99,7 +213,7 @@ def find_run(run: str | None, output: Path) -> Run:
     Raises BadRun where there is none, it did not finish, or a file of it is not as it was written.
     """
     if run is None or run == LATEST:
-        finished = sorted(sums.parent for sums in output.glob(f"[!.]*/{SUMS}"))
+        finished = list_runs(output)
         if not finished:
             raise BadRun(f"{output}: holds no finished run; `kaggle-mnist train` makes one")
         return read_run(finished[-1])
@@ -113,14 +227,22 @@ def read_run(path: Path) -> Run:
     """The run in a folder, once every file has the checksum that it was written with. Raises BadRun."""
     try:
         lines = (path / SUMS).read_text().splitlines()
+        listed = set()
         for expected, file in (line.split("  ", 1) for line in lines):
+            listed.add(file)
             if Path(file).name != file or sha256_of(path / file) != expected:
                 raise BadRun(f"{path / file}: is not as the run wrote it; the run cannot be trusted any more")
-        return Run(path, json.loads((path / "run.json").read_text()))
+        if missing := {"run.json", "submission.csv", "outputs.npz"} - listed:
+            raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run cannot be trusted any more")
+        content = (path / "run.json").read_bytes()
     except FileNotFoundError as error:
         raise BadRun(f"{error.filename}: is missing; the run did not finish or was taken apart") from error
     except (OSError, ValueError) as error:
         raise BadRun(f"{path}: is not a run that can be read ({error})") from error
+    try:
+        return Run(path, parse_record(content))
+    except BadRun as error:
+        raise BadRun(f"{path / 'run.json'}: {error}") from error
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:

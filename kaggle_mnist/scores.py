@@ -24,17 +24,28 @@ def accuracy(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> float:
     return float(accuracy_score(y_true, outputs.argmax(1)))
 
 
-def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe) -> float:
-    """Log loss, or the mean squared error over the ten outputs: what the recipe trains, without label smoothing."""
-    if recipe.loss == "squared_error":
+def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe | None = None) -> float:
+    """Log loss, or the mean squared error over the ten outputs: what the recipe trains, without label smoothing.
+
+    Without a recipe, log loss.
+    """
+    if recipe and recipe.loss == "squared_error":
         wrong, right = recipe.targets
         return float(mean_squared_error(np.where(np.eye(CLASSES)[y_true] > 0, right, wrong), outputs))
-    shares = outputs.astype(np.float64)
-    return float(log_loss(y_true, shares / shares.sum(1, keepdims=True), labels=DIGITS))
+    return float(log_loss(y_true, shares_of(outputs), labels=DIGITS))
+
+
+def shares_of(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sigmoid outputs ``(n, 10)`` as probabilities: float64, above 0, each row's sum 1."""
+    shares = np.maximum(outputs.astype(np.float64), 1e-12)
+    return shares / shares.sum(1, keepdims=True)
 
 
 def fold_scores(
-    outputs: NDArray[np.float32], y_true: NDArray[np.int64], fold_of: NDArray[np.int64], recipe: Recipe
+    outputs: NDArray[np.float32],
+    y_true: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+    recipe: Recipe | None = None,
 ) -> pd.DataFrame:
     """A row for each member: repeat, fold, images it held out, accuracy and loss on them.
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from kaggle_mnist.data import practice
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.errors import BadFolds, BadOption, BadRecipe, UserError
+from kaggle_mnist.records import parse_record
 from kaggle_mnist.recipes import Recipe
 from kaggle_mnist.runs import Run
 from kaggle_mnist.submission import check_submission
@@ -32,16 +33,16 @@ def run(few: Digits, tiny: Recipe) -> Run:
 
 def test_the_run_folder_holds_what_it_should(run: Run, few: Digits) -> None:
     assert {file.name for file in run.path.iterdir()} == {*COMPARED, "run.json", "digits.csv", "SHA256SUMS"}
-    assert json.loads((run.path / "run.json").read_text()) == run.record
-    assert run.record["data"]["fingerprint"] == few.fingerprint
-    assert run.record["recipe"]["name"] == "tiny"
-    assert run.record["environment"]["products"] == "float32"
+    assert parse_record((run.path / "run.json").read_bytes()) == run.record
+    assert run.record.data.fingerprint == few.fingerprint
+    assert run.record.recipe == tiny
+    assert run.record.environment["products"] == "float32"
     outputs = run.outputs()
-    assert outputs["oof_outputs"].shape == (1500, 10)
-    assert outputs["test_outputs"].shape == (300, 10)
-    assert outputs["test_ids"].tolist() == list(range(1, 301))
-    assert np.array_equal(outputs["y_true"], few.train_labels)
-    assert outputs["fold_of"].shape == (1, 1500)
+    assert outputs.oof.shape == (1500, 10)
+    assert outputs.test.shape == (300, 10)
+    assert outputs.test_ids.tolist() == list(range(1, 301))
+    assert np.array_equal(outputs.y_true, few.train_labels)
+    assert outputs.fold_of.shape == (1, 1500)
     assert load_file(run.path / "members.safetensors")["weights.0"].shape == (3, 784, 48)
 
 
@@ -55,12 +56,12 @@ def test_the_submission_is_valid_and_better_than_chance(run: Run, practice: Digi
 
 def test_scores_agree_with_the_outputs(run: Run) -> None:
     outputs = run.outputs()
-    right = outputs["oof_outputs"].argmax(1) == outputs["y_true"]
+    right = outputs.oof.argmax(1) == outputs.y_true
     folds = run.table("folds")
     for row in folds.itertuples():
-        assert right[outputs["fold_of"][0] == row.fold].mean() == pytest.approx(row.accuracy)
+        assert right[outputs.fold_of[0] == row.fold].mean() == pytest.approx(row.accuracy)
     assert run.cv_accuracy == pytest.approx(folds.accuracy.mean())
-    assert run.record["scores"]["oof_accuracy"] == pytest.approx(right.mean())
+    assert run.record.scores.oof_accuracy == pytest.approx(right.mean())
     assert run.table("confusion").set_index("true").to_numpy().trace() == right.sum()
 
 
@@ -95,15 +96,15 @@ def test_the_withheld_labels_stay_closed_unless_it_is_the_practice_set_and_score
     assert pipeline.train(tiny, input=few, folds=2, score=False).withheld_accuracy is None
     assert opened == []
     run = pipeline.train(tiny, input=replace(few, source="Kaggle CSV"), folds=2)  # known again by its pixels
-    assert run.record["data"]["practice"] is True
-    assert run.withheld_accuracy == accuracy_score(labels, run.outputs()["test_outputs"].argmax(1))
+    assert run.record.data.practice is True
+    assert run.withheld_accuracy == accuracy_score(labels, run.outputs().test.argmax(1))
 
 
 def test_repeats_add_members_and_are_averaged(few: Digits, tiny: Recipe) -> None:
     run = pipeline.train(tiny.replaced(epochs=2), input=few, folds=2, repeats=3)
     assert len(run.table("folds")) == 6
     assert load_file(run.path / "members.safetensors")["weights.0"].shape[0] == 6
-    assert run.record["scores"]["oof_accuracy"] > run.cv_accuracy
+    assert run.record.scores.oof_accuracy > run.cv_accuracy
 
 
 def test_in_a_kaggle_notebook_the_submission_lands_where_it_is_looked_for(

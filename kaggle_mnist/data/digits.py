@@ -40,13 +40,22 @@ class Digits:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of pixels, labels and their order, whatever files they came from."""
-        sha = hashlib.sha256()
-        for array in (self.train_images, self.train_labels.astype("<i8"), self.test_images):
-            sha.update(f"{array.shape}".encode())
-            sha.update(np.ascontiguousarray(array).data)
-        return sha.hexdigest()
+        return _sha256_of(self.train_images, self.train_labels.astype("<i8"), self.test_images)
+
+    @cached_property
+    def test_fingerprint(self) -> str:
+        """SHA-256 of the unlabeled images: runs whose outputs for them may be averaged agree in it."""
+        return _sha256_of(self.test_images)
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """Labeled images of each digit, shape ``(10,)``."""
         return np.bincount(self.train_labels, minlength=CLASSES)
+
+
+def _sha256_of(*arrays: NDArray[np.generic]) -> str:
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(f"{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()

@@ -9,7 +9,7 @@ from kaggle_mnist.data import image_folders, kaggle_csv
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.image_folders import ImageFolders
 from kaggle_mnist.data.kaggle_csv import CsvFile
-from kaggle_mnist.data.practice import load_practice
+from kaggle_mnist.data.practice import FINGERPRINT, load_practice
 from kaggle_mnist.errors import AmbiguousData, DataNotFound
 from kaggle_mnist.files import Progress, quiet
 
@@ -72,6 +72,20 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     if isinstance(found, CsvPair):
         return kaggle_csv.load_csv(found.files["train.csv"], found.files["test.csv"], progress=progress)
     return load_practice()
+
+
+def load_same_digits(fingerprint: str, where: str | Path | None = None, *, progress: Progress = quiet) -> Digits:
+    """The digits that a run was made of, known again by their fingerprint.
+
+    They are looked for as `load_digits` does; the practice set is always at hand. Raises DataNotFound where others are
+    found, and what `load_digits` raises.
+    """
+    if where is None and fingerprint == FINGERPRINT:
+        return load_practice()
+    digits = load_digits(where, progress=progress)
+    if digits.fingerprint != fingerprint:
+        raise DataNotFound(f"{digits.path}: are not the digits of that run; name those with --input")
+    return digits
 
 
 def _find_named(path: Path) -> CsvPair | ImageFolders:

@@ -1,98 +1,16 @@
-"""The command line: options in, one call down, a table out. Whatever is slow to import is imported by its command."""
+"""From the digits to a submission: train, data, recipes, check."""
 
 from __future__ import annotations
 
-import errno
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
+
+from kaggle_mnist.cli.app import Input, Output, app
 
 if TYPE_CHECKING:
     from kaggle_mnist.recipes import Recipe
-
-USERS_TO_FIX = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
-
-
-class Commands(TyperGroup):
-    """Turns what a command raises into one line and an exit status: 2 the user's, 130 interrupted, 1 ours."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BaseException as error:
-            explained = _explain(error)
-            if explained is None or ctx.params.get("debug"):
-                raise
-            message, status = explained
-            print(f"kaggle-mnist: {message}", file=sys.stderr)
-            raise typer.Exit(status) from None
-
-
-def _explain(error: BaseException) -> tuple[str, int] | None:
-    """One line and an exit status for an error; None for what Typer reports itself, usage errors among it."""
-    from kaggle_mnist.errors import UserError, one_line
-
-    match error:
-        case KeyboardInterrupt():
-            return "interrupted; nothing was kept", 130
-        case UserError():
-            return str(error), 2
-        case OSError(errno=number, filename=str(name)) if number in USERS_TO_FIX:
-            return one_line(f"{name}: {error.strerror}"), 2
-        case MemoryError() | RuntimeError() if "memory" in str(error) or isinstance(error, MemoryError):
-            return "out of memory; try fewer --repeats, a smaller batch_size or fewer hidden units", 1
-        case BrokenPipeError() | SystemExit() | GeneratorExit():
-            return None
-        case _ if type(error).__module__.startswith(("typer", "click")):
-            return None
-        case _:
-            return f"a fault of ours: {one_line(f'{type(error).__name__}: {error}')} (--debug shows where)", 1
-
-
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="A fold ensemble of multilayer perceptrons for Kaggle's Digit Recognizer.",
-)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from kaggle_mnist import __version__
-
-        print(f"kaggle-mnist {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets another, not a traceback
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-
-
-Input = Annotated[
-    str | None,
-    typer.Option(
-        "--input",
-        "-i",
-        help="Folder or zip with the digits, or 'practice'.",
-        show_default="what is in input/",
-        metavar="PATH",
-    ),
-]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the runs.", metavar="DIR")]
 
 
 @app.command()
@@ -119,13 +37,14 @@ def train(
     chosen = _recipe(recipe, epochs, settings or [])
 
     from kaggle_mnist import console, pipeline
+    from kaggle_mnist.console import training as screens
     from kaggle_mnist.data.sources import load_digits
 
     where = pipeline.resolve_device(device)
     with console.Watcher() as progress:
         digits = load_digits(input, progress=progress)
-    console.show_digits(digits)
-    console.show_plan(chosen, folds=folds, repeats=repeats, seed=seed, device=where)
+    screens.show_digits(digits)
+    screens.show_plan(chosen, folds=folds, repeats=repeats, seed=seed, device=where)
     with console.Watcher() as progress:
         run = pipeline.train(
             chosen,
@@ -138,7 +57,7 @@ def train(
             score=score,
             progress=progress,
         )
-    console.show_run(run)
+    screens.show_run(run)
 
 
 @app.command()
@@ -151,13 +70,14 @@ def data(
 ) -> None:
     """Say which digits are found, and picture them."""
     from kaggle_mnist import console
+    from kaggle_mnist.console import training as screens
     from kaggle_mnist.data.kaggle_csv import export_csv
     from kaggle_mnist.data.sources import load_digits
     from kaggle_mnist.pictures import write_contact_sheet
 
     with console.Watcher() as progress:
         digits = load_digits(input, progress=progress)
-    console.show_digits(digits, counts=True)
+    screens.show_digits(digits, counts=True)
     console.say("Picture", f"{write_contact_sheet(digits, output / 'digits.png')}")
     if export is not None:
         with console.Watcher() as progress:
@@ -169,8 +89,9 @@ def data(
 def recipes() -> None:
     """List the named recipes with their fields."""
     from kaggle_mnist import console
+    from kaggle_mnist.console import training as screens
 
-    console.show_recipes()
+    screens.show_recipes()
 
 
 @app.command()
@@ -189,12 +110,13 @@ def check(
     if run is not None:
         from kaggle_mnist.runs import find_run
 
-        expected = find_run(run, output).record["data"]["test_images"]
+        expected = find_run(run, output).record.data.test_images
 
     from kaggle_mnist import console
+    from kaggle_mnist.console import training as screens
 
     verdict = check_submission(file, expected)
-    console.show_verdict(file, verdict, expected)
+    screens.show_verdict(file, verdict, expected)
     if verdict.errors:
         raise typer.Exit(2)
 

@@ -1,21 +1,16 @@
-"""What a person sees in the terminal: progress, tables and plain sentences."""
+"""What `train`, `data`, `recipes` and `check` show."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from kaggle_mnist.console import console, new_table, say
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import is_practice
-from kaggle_mnist.errors import one_line
 from kaggle_mnist.recipes import NAMED, Recipe
 from kaggle_mnist.submission import Verdict
 
@@ -24,67 +19,9 @@ if TYPE_CHECKING:
 
     from kaggle_mnist.runs import Run
 
-PLAIN_SECONDS = 10  # between two lines of progress where there is no terminal
-QUICK_SECONDS = 2  # a job that is done sooner needs none
 SHOWN_REASONS = 40
 WIDE = 112  # columns of a terminal with room for explanations
 COMPETITION = "https://www.kaggle.com/competitions/digit-recognizer/data"
-
-console = Console(highlight=False, soft_wrap=True)
-
-
-def say(label: str, text: str) -> None:
-    """One line: a label, then what there is to say, whatever signs it holds."""
-    console.print(f"{label:<12} {one_line(text)}", markup=False)
-
-
-def new_table(*columns: str, numbers: bool = False) -> Table:
-    """An empty table that fits 80 characters more often than Rich's own; `numbers` are set to the right."""
-    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
-    for column in columns:
-        table.add_column(column, justify="right" if numbers else "left")
-    return table
-
-
-class Watcher:
-    """Shows a long job's progress: a bar with the time left, or plain lines where the output is no terminal."""
-
-    def __init__(self) -> None:
-        self.bar = Progress(
-            TextColumn("{task.description:<12}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=console,
-            disable=not console.is_terminal,
-            speed_estimate_period=600,
-        )
-        self.stage, self.task = "", TaskID(0)
-        self.started = self.printed = 0.0
-
-    def __enter__(self) -> Watcher:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.stop()
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        now = time.monotonic()
-        if stage != self.stage:
-            self.stage, self.started, self.printed = stage, now, now
-            self.task = self.bar.add_task(stage, total=total, note=note)
-        self.bar.update(self.task, completed=done, total=total, note=note)
-        ended = done == total and now - self.started >= QUICK_SECONDS
-        if not console.is_terminal and (ended or now - self.printed >= PLAIN_SECONDS):
-            self.printed = now
-            left = round((now - self.started) / done * (total - done)) if done else 0
-            said = f"{done}/{total} {note}".rstrip()
-            say(stage, f"{said}, {left // 60}:{left % 60:02} left")
 
 
 def show_digits(digits: Digits, *, counts: bool = False) -> None:
@@ -119,15 +56,15 @@ def show_plan(recipe: Recipe, *, folds: int, repeats: int, seed: int, device: to
 
 def show_run(run: Run) -> None:
     """Fold scores, the out-of-fold confusion matrix, the withheld score, and the way to the CSV."""
-    found, folds = run.record["scores"], run.table("folds")
-    repeated = run.record["repeats"] > 1
+    found, folds = run.record.scores, run.table("folds")
+    repeated = run.record.repeats > 1
     table = new_table(*(["repeat"] if repeated else []), "fold", "images", "accuracy", "loss", numbers=True)
     table.show_footer = True
     for row in folds.itertuples():
         first = [f"{row.repeat}"] if repeated else []
         table.add_row(*first, f"{row.fold}", f"{row.images:,}", f"{row.accuracy:.4f}", f"{row.loss:.4f}")
     table.columns[-4].footer = "mean"
-    table.columns[-2].footer, table.columns[-1].footer = f"{found['cv_accuracy']:.4f}", f"{found['cv_loss']:.4f}"
+    table.columns[-2].footer, table.columns[-1].footer = f"{found.cv_accuracy:.4f}", f"{found.cv_loss:.4f}"
     console.print(table)
 
     confusion = run.table("confusion").set_index("true")
@@ -139,16 +76,15 @@ def show_run(run: Run) -> None:
         table.add_row(f"{digit}", *cells, f"{recall[digit]:.4f}")
     console.print(table)
 
-    spread = f"± {found['cv_accuracy_std']:.4f} (standard deviation over the folds)"
-    say("CV accuracy", f"{found['cv_accuracy']:.4f} {spread}")
+    spread = f"± {found.cv_accuracy_std:.4f} (standard deviation over the folds)"
+    say("CV accuracy", f"{found.cv_accuracy:.4f} {spread}")
     if repeated:
-        say("OOF accuracy", f"{found['oof_accuracy']:.4f} (outputs averaged over the repeats)")
+        say("OOF accuracy", f"{found.oof_accuracy:.4f} (outputs averaged over the repeats)")
     if run.withheld_accuracy is not None:
-        images = run.record["data"]["test_images"]
+        images = run.record.data.test_images
         shown = f"{run.withheld_accuracy:.4f}"
         say("Withheld", f"{shown} on the {images:,} withheld labels, as the leaderboard would score it")
-    seconds = run.record["seconds"]
-    say("Time", f"{seconds['train']:.0f} s of training, {seconds['all']:.0f} s in all")
+    say("Time", f"{run.record.seconds['train']:.0f} s of training, {run.record.seconds['all']:.0f} s in all")
     say("Submission", f"{run.submission}")
 
 

@@ -1,0 +1,96 @@
+"""The Typer app: what every command shares, and how an error becomes one line and an exit status."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+USERS_TO_FIX = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
+
+
+class Commands(TyperGroup):
+    """Turns what a command raises into one line and an exit status: 2 the user's, 130 interrupted, 1 ours."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BaseException as error:
+            explained = _explain(error)
+            if explained is None or ctx.params.get("debug"):
+                raise
+            message, status = explained
+            print(f"kaggle-mnist: {message}", file=sys.stderr)
+            raise typer.Exit(status) from None
+
+
+def _explain(error: BaseException) -> tuple[str, int] | None:
+    """One line and an exit status for an error; None for what Typer reports itself, usage errors among it."""
+    from kaggle_mnist.errors import UserError, one_line
+
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted; nothing was kept", 130
+        case UserError():
+            return str(error), 2
+        case OSError(errno=number, filename=str(name)) if number in USERS_TO_FIX:
+            return one_line(f"{name}: {error.strerror}"), 2
+        case MemoryError() | RuntimeError() if "memory" in str(error) or isinstance(error, MemoryError):
+            return "out of memory; try fewer --repeats, a smaller batch_size or fewer hidden units", 1
+        case BrokenPipeError() | SystemExit() | GeneratorExit():
+            return None
+        case _ if type(error).__module__.startswith(("typer", "click")):
+            return None
+        case _:
+            return f"a fault of ours: {one_line(f'{type(error).__name__}: {error}')} (--debug shows where)", 1
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="A fold ensemble of multilayer perceptrons for Kaggle's Digit Recognizer.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from kaggle_mnist import __version__
+
+        print(f"kaggle-mnist {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets another, not a traceback
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+Input = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        "-i",
+        help="Folder or zip with the digits, or 'practice'.",
+        show_default="what is in input/",
+        metavar="PATH",
+    ),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the runs.", metavar="DIR")]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(help="A run: its path, its folder's name, or latest.", metavar="RUN", show_default="the newest"),
+]
