@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -21,12 +19,11 @@ from kaggle_mnist.files import Progress, quiet, write_whole
 from kaggle_mnist.folds import assign_folds
 from kaggle_mnist.recipes import Recipe, find_recipe
 from kaggle_mnist.records import Data, Record, Scores
-from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, run_files, write_run
+from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, run_files, versions, write_run
 from kaggle_mnist.training import precision_of, train_members
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
-PACKAGES = ("kaggle-mnist", "torch", "numpy", "pandas", "scikit-learn", "pillow")
 
 
 def train(
@@ -150,7 +147,5 @@ def _environment(device: torch.device, recipe: Recipe) -> dict[str, str | int]:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "products": str(precision_of(recipe, device)).removeprefix("torch."),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        **versions(),
     }

@@ -77,6 +77,27 @@ class Record(Strict):
     seconds: dict[str, float]
 
 
+class Prediction(Strict):
+    """A score that was expected, and the 95 % interval around it."""
+
+    expected: Accuracy
+    low: Accuracy
+    high: Accuracy
+
+
+class Submitted(Strict):
+    """The content of `leaderboard.json`: what was sent to Kaggle, and what it answered."""
+
+    competition: str
+    submitted: str
+    sha256: Sha256
+    ref: int | None
+    message: str
+    status: str
+    public_score: Accuracy | None
+    prediction: Prediction | None
+
+
 def parse_record(content: str | bytes) -> Record:
     """The record in a `run.json`. Raises BadRun with what is wrong, the newer version's first."""
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import platform
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,13 @@ from kaggle_mnist import scores
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import sha256_of
-from kaggle_mnist.records import Record, parse_record
+from kaggle_mnist.records import Record, Submitted, parse_record
 from kaggle_mnist.submission import submission_csv
 
 SUMS = "SHA256SUMS"
+LEADERBOARD = "leaderboard.json"  # written after the run; not among the checksums
 LATEST = "latest"
+PACKAGES = ("kaggle-mnist", "torch", "numpy", "pandas", "scikit-learn", "pillow")
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,16 @@ class Run:
         return Outputs(
             arrays["oof_outputs"], arrays["test_outputs"], arrays["y_true"], arrays["test_ids"], arrays["fold_of"]
         )
+
+    def submitted(self) -> Submitted | None:
+        """What Kaggle answered, if the run was uploaded. Raises BadRun where `leaderboard.json` cannot be read."""
+        file = self.path / LEADERBOARD
+        try:
+            return Submitted.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise BadRun(f"{file}: cannot be read; move it away to go on as if nothing had been uploaded") from error
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The members' parameters, as `networks.Members` names them, each with a leading members axis.
@@ -243,6 +257,12 @@ def read_run(path: Path) -> Run:
         return Run(path, parse_record(content))
     except BadRun as error:
         raise BadRun(f"{path / 'run.json'}: {error}") from error
+
+
+def versions() -> dict[str, str | int]:
+    """The platform, Python and the packages that decide a run's bytes."""
+    packages = {package: version(package) for package in PACKAGES}
+    return {"platform": platform.platform(), "python": platform.python_version(), **packages}
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -1,0 +1,142 @@
+"""The weighted average of some runs' outputs, as a run like any other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaggle_mnist import scores
+from kaggle_mnist.data import practice
+from kaggle_mnist.errors import BadOption, BadRun
+from kaggle_mnist.files import sha256_of
+from kaggle_mnist.records import Parent, Record, Scores
+from kaggle_mnist.runs import SUMS, Outputs, Run, ensure_writable, find_run, run_files, versions, write_run
+
+NAME = "blend"
+
+
+def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", score: bool = True) -> Run:
+    """Average the outputs of two runs or more, and write the run folder.
+
+    Parameters
+    ----------
+    names : the runs, as `runs.find_run` takes them
+    output : the folder of the runs, which gets the new one
+    weights : ``"equal"``, or ``"fit"``: those that minimize the log loss of the OOF outputs
+    score : open the practice set's withheld labels for the blend
+
+    The folds are the first run's. Fitted weights are nested: the outputs of a fold are averaged with weights that were
+    fitted on the other folds, so that CV accuracy is of images that the weights have not seen; those for the test
+    images are fitted on all. (As in all stacking, the members behind the other folds' outputs have seen this fold.)
+
+    Raises
+    ------
+    BadRun
+        Fewer than two different runs, or runs on other digits.
+    """
+    started, created = time.perf_counter(), datetime.now().astimezone()
+    if weights not in ("equal", "fit"):
+        raise BadOption(f"weights {weights}: must be equal or fit")
+    ensure_writable(output)
+    runs = [find_run(name, output) for name in names]
+    _refuse_unlike(runs)
+    found = [run.outputs() for run in runs]
+    oof, test = np.stack([out.oof for out in found]), np.stack([out.test for out in found])  # (runs, n, 10)
+    first = found[0]
+    if weights == "fit":
+        blended, chosen = nested_fit(oof, first.y_true, first.fold_of[0])
+    else:
+        chosen = np.full(len(runs), 1 / len(runs))
+        blended = averaged(oof, chosen)
+    outputs = Outputs(blended, averaged(test, chosen), first.y_true, first.test_ids, first.fold_of[:1])
+
+    folds = scores.fold_scores(outputs.oof[None], outputs.y_true, outputs.fold_of)
+    data = runs[0].record.data
+    withheld = scores.accuracy(outputs.test, practice.open_withheld_labels()) if data.practice and score else None
+    log_loss = scores.loss(outputs.oof, outputs.y_true)
+    record = Record(
+        created=created.isoformat(timespec="seconds"),
+        name=NAME,
+        recipe=None,
+        parents=tuple(
+            Parent(run=run.name, sha256=sha256_of(run.path / SUMS), weight=float(weight))
+            for run, weight in zip(runs, chosen, strict=True)
+        ),
+        weights=weights,
+        folds=runs[0].record.folds,
+        repeats=1,
+        seed=None,
+        data=data,
+        scores=Scores(
+            cv_accuracy=float(folds.accuracy.mean()),
+            cv_accuracy_std=float(folds.accuracy.std()),
+            cv_loss=float(folds.loss.mean()),
+            oof_accuracy=scores.accuracy(outputs.oof, outputs.y_true),
+            oof_loss=log_loss,
+            oof_log_loss=log_loss,
+            withheld_accuracy=withheld,
+        ),
+        environment=versions(),
+        seconds={"train": sum(run.record.seconds["train"] for run in runs), "all": time.perf_counter() - started},
+    )
+    return Run(write_run(output, NAME, run_files(record, outputs, folds), now=created), record)
+
+
+def averaged(outputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Outputs ``(runs, n, 10)`` under weights ``(runs,)`` that sum to 1: ``(n, 10)``."""
+    mean = np.tensordot(weights, outputs.astype(np.float64), 1)
+    return np.clip(mean, 0, 1).astype(np.float32)
+
+
+def fit_weights(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights ``(runs,)``, none below 0, with sum 1, that minimize the log loss of the average of ``(runs, n, 10)``.
+
+    The log loss of a weighted mean of probabilities is convex in the weights: there is one minimum.
+    """
+    from scipy.optimize import minimize
+
+    of_truth = np.stack([scores.shares_of(out)[np.arange(len(y_true)), y_true] for out in outputs])  # (runs, n)
+
+    def loss_and_gradient(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        share = weights @ of_truth
+        return float(-np.log(share).mean()), -(of_truth / share).mean(1)
+
+    equal = np.full(len(outputs), 1 / len(outputs))
+    found = minimize(
+        loss_and_gradient,
+        equal,
+        jac=True,
+        method="SLSQP",
+        bounds=[(1e-9, 1)] * len(outputs),
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": np.ones_like},
+    )
+    weights = np.clip(found.x, 0, 1).round(6)
+    best: NDArray[np.float64] = weights / weights.sum()
+    return best
+
+
+def nested_fit(
+    outputs: NDArray[np.float32], y_true: NDArray[np.int64], fold_of: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """OOF outputs ``(n, 10)``, each fold's under weights fitted on the others, and the weights fitted on all."""
+    blended = np.empty(outputs.shape[1:], np.float32)
+    for fold in np.unique(fold_of):
+        held_out = fold_of == fold
+        weights = fit_weights(outputs[:, ~held_out], y_true[~held_out])
+        blended[held_out] = averaged(outputs[:, held_out], weights)
+    return blended, fit_weights(outputs, y_true)
+
+
+def _refuse_unlike(runs: Sequence[Run]) -> None:
+    if len({run.path.resolve() for run in runs}) < max(2, len(runs)):
+        raise BadRun("a blend needs two different runs or more, each named once")
+    for run in runs[1:]:
+        for what in ("test_fingerprint", "fingerprint"):
+            if getattr(run.record.data, what) != getattr(runs[0].record.data, what):
+                images = "test images" if what == "test_fingerprint" else "labeled images"
+                raise BadRun(f"{run.name}: has other {images} than {runs[0].name}; their outputs cannot be averaged")

@@ -1,0 +1,132 @@
+"""What `compare` and `blend` show."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from kaggle_mnist.console import console, new_table, say
+from kaggle_mnist.errors import one_line
+
+if TYPE_CHECKING:
+    from kaggle_mnist.compare import Comparison, Pair, Row
+    from kaggle_mnist.runs import Run
+
+FOLDS_BESIDE = 10  # columns of fold scores; with more members, least and greatest
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """The runs, their scores and folds, and what can be said of each beside the first."""
+    rows = comparison.rows
+    _show_names(rows)
+    table = new_table("", "CV accuracy", "OOF", "log loss", "score", "forecast", "s", numbers=True)
+    for row in rows:
+        cast = row.forecast
+        table.add_row(
+            row.letter,
+            f"{row.cv_accuracy:.4f} ± {row.cv_accuracy_std:.4f}",
+            f"{row.oof_accuracy:.4f}",
+            f"{row.oof_log_loss:.4f}",
+            "·" if row.score is None else f"{row.score:.4f}",
+            f"{cast.expected:.4f} ({cast.low:.4f} to {cast.high:.4f})",
+            f"{row.seconds:.0f}",
+        )
+    console.print(table)
+    _show_folds(rows)
+    _show_pairs(comparison)
+    _explain(rows)
+
+
+def _show_names(rows: list[Row]) -> None:
+    for row in rows:
+        differs = ", ".join(f"{name} {_plain(value)}" for name, value in row.differs.items())
+        say(row.letter, f"{row.run}{': ' if differs else ''}{differs}")
+
+
+def _show_folds(rows: list[Row]) -> None:
+    most = max(len(row.folds) for row in rows)
+    if most > FOLDS_BESIDE:
+        table = new_table("", "members", "least", "greatest", numbers=True)
+        for row in rows:
+            table.add_row(row.letter, f"{len(row.folds)}", f"{min(row.folds):.4f}", f"{max(row.folds):.4f}")
+    else:
+        table = new_table("fold", *(f"{fold}" for fold in range(most)), numbers=True)
+        for row in rows:
+            table.add_row(row.letter, *(f"{accuracy:.4f}" for accuracy in row.folds))
+    console.print(table)
+
+
+def _show_pairs(comparison: Comparison) -> None:
+    if not comparison.same_data:
+        say("Note", "these runs were made on different digits; only runs on the same ones can be compared by image")
+    first = comparison.rows[0].letter
+    shown = [pair for pair in comparison.pairs if pair.first == first] if len(comparison.rows) > 4 else comparison.pairs
+    for pair in shown:
+        say(f"{pair.first} – {pair.second}", _sentence(pair))
+    if comparison.pairs:
+        number = len(comparison.pairs)
+        corrected = f", corrected for {number} pairs (Holm)" if number > 1 else ""
+        say("", f"Right out of fold, image by image; 95 % interval; p by McNemar's exact test{corrected}.")
+        say("", "Verdicts are of these runs. Whether a recipe is better, several seeds of each can tell.")
+
+
+def _sentence(pair: Pair) -> str:
+    spread = f"({pair.low:+.4f} to {pair.high:+.4f})"
+    p = "p < 0.0001" if pair.p_corrected < 0.0001 else f"p = {pair.p_corrected:.4f}"
+    counts = f"{pair.only_first:,} : {pair.only_second:,} of {pair.images:,}"
+    return f"{pair.difference:+.4f} {spread}, {counts}, {p}: {pair.verdict}"
+
+
+def _explain(rows: list[Row]) -> None:
+    earlier = max(row.forecast.earlier for row in rows)
+    gain = f", with the ensemble's gain in up to {earlier} earlier runs" if earlier else ""
+    say("", f"Forecast: the score that OOF accuracy promises{gain}, and its 95 % interval.")
+    judged = [row for row in rows if row.score is not None]
+    outside = [row.letter for row in judged if not row.forecast.low <= row.score <= row.forecast.high]  # type: ignore[operator]
+    if judged:
+        said = f"all but {', '.join(outside)}" if outside else "all"
+        say("", f"Of the {len(judged)} scores that are known, {said} lie in their interval.")
+
+
+def print_csv(comparison: Comparison) -> None:
+    """A row a run, for a spreadsheet; the folds as columns."""
+    most = max(len(row.folds) for row in comparison.rows)
+    names = ["run", "recipe", "cv_accuracy", "cv_accuracy_std", "oof_accuracy", "oof_log_loss", "score", "forecast"]
+    names += ["forecast_low", "forecast_high", "seconds", "differs", *(f"fold_{fold}" for fold in range(most))]
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    for row in comparison.rows:
+        cast, scores = row.forecast, (row.cv_accuracy, row.cv_accuracy_std, row.oof_accuracy, row.oof_log_loss)
+        folds = [*row.folds, *[""] * (most - len(row.folds))]
+        rest = (row.score, cast.expected, cast.low, cast.high, row.seconds, json.dumps(row.differs))
+        writer.writerow([row.run, row.recipe, *scores, *rest, *folds])
+
+
+def print_json(comparison: Comparison) -> None:
+    """Everything, the pairs too."""
+    print(json.dumps(comparison.as_dict(), indent=2))
+
+
+def show_blend(run: Run) -> None:
+    """The parents with their weights, and what became of them."""
+    table = new_table("weight", "run")
+    for parent in run.record.parents:
+        table.add_row(f"{parent.weight:.3f}", escape(one_line(parent.run)))
+    console.print(table)
+    found = run.record.scores
+    nested = " (weights nested in the folds)" if run.record.weights == "fit" else ""
+    say("CV accuracy", f"{found.cv_accuracy:.4f} ± {found.cv_accuracy_std:.4f}{nested}")
+    say("Log loss", f"{found.oof_log_loss:.4f}")
+    if run.withheld_accuracy is not None:
+        say("Withheld", f"{run.withheld_accuracy:.4f} on the {run.record.data.test_images:,} withheld labels")
+    say("Submission", f"{run.submission}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_plain, value)) + "]"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else f"{value}"
