@@ -6,6 +6,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: networks this small only wait for a second thread
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import load_practice
+from kaggle_mnist.files import sha256_of
 from kaggle_mnist.recipes import Recipe
 
 TINY = Recipe(name="tiny", hidden=(48,), epochs=4, batch_size=100, learning_rate=5e-3, shift=1.0, elastic=0.5)
@@ -73,3 +75,28 @@ def same_digits(a: Digits, b: Digits) -> bool:
         and np.array_equal(a.train_labels, b.train_labels)
         and np.array_equal(a.test_images, b.test_images)
     )
+
+
+@pytest.fixture(scope="session")
+def evening(few: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three runs on the same digits: two seeds of a recipe, and a much worse one. Tests copy it."""
+    from kaggle_mnist.pipeline import train
+
+    output = tmp_path_factory.mktemp("evening")
+    steady = TINY.replaced(epochs=12)
+    for name, recipe, seed in (("a", steady, 0), ("b", steady, 1), ("c", TINY.replaced(hidden=(16,)), 0)):
+        run = train(recipe.replaced(name=name), input=few, output=output, folds=3, seed=seed)
+        run.path.rename(output / f"20261124-20000{seed}-{name}")
+    return output
+
+
+@pytest.fixture
+def submissions(evening: Path) -> Path:
+    """Those runs in `submissions/` of the test's own folder."""
+    return Path(shutil.copytree(evening, "submissions"))
+
+
+def reseal(run: Path) -> None:
+    """Give a run that was changed the checksums of what it holds now."""
+    files = [line.split("  ", 1)[1] for line in (run / "SHA256SUMS").read_text().splitlines()]
+    (run / "SHA256SUMS").write_text("".join(f"{sha256_of(run / file)}  {file}\n" for file in files))

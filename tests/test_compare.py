@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, reseal
+from PIL import Image
+from scipy.stats import binomtest
+from typer.testing import CliRunner
+
+from kaggle_mnist import pipeline
+from kaggle_mnist.cli import app
+from kaggle_mnist.compare import Row, compare_pairs, compare_runs, plot_folds
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.errors import BadRun, OutputError
+from kaggle_mnist.runs import find_run
+
+
+def pair_of(letters: str, submissions: Path):  # noqa: ANN201
+    [pair] = [pair for pair in compare_runs([], submissions).pairs if pair.first + pair.second == letters]
+    return pair
+
+
+def test_the_best_run_comes_first_with_only_the_fields_that_differ(submissions: Path) -> None:
+    rows = compare_runs([], submissions).rows
+    assert [row.letter for row in rows] == ["A", "B", "C"]
+    assert rows[0].cv_accuracy >= rows[1].cv_accuracy > rows[2].cv_accuracy
+    assert rows[0].differs == {}
+    assert list(rows[1].differs) == ["seed"]
+    assert rows[2].differs.items() >= {"hidden": [16], "epochs": 4}.items()
+    assert len(rows[2].folds) == 3
+
+
+def test_a_verdict_holds_only_where_the_images_bear_it_out(submissions: Path) -> None:
+    assert pair_of("AC", submissions).verdict == "A is better than C"
+    assert pair_of("AB", submissions).verdict == "no difference that these folds can show"
+
+
+def test_p_and_interval_are_those_of_the_images_that_one_run_alone_got_right(submissions: Path) -> None:
+    pair = pair_of("AC", submissions)
+    rows = compare_runs([], submissions).rows
+    a, c = (find_run(rows[i].run, submissions).outputs() for i in (0, 2))
+    a_right, c_right = a.oof.argmax(1) == a.y_true, c.oof.argmax(1) == c.y_true
+    assert pair.only_first == (a_right & ~c_right).sum()
+    assert pair.difference == pytest.approx(a_right.mean() - c_right.mean())
+    apart = pair.only_first + pair.only_second
+    assert pair.p == pytest.approx(binomtest(pair.only_first, apart).pvalue)
+    assert pair.low < pair.difference < pair.high
+    assert 0 < pair.low
+
+
+def test_more_pairs_make_every_verdict_harder(submissions: Path) -> None:
+    names = [row.run for row in compare_runs([], submissions).rows]
+    [alone] = compare_runs([names[0], names[2]], submissions).pairs
+    assert alone.p_corrected == alone.p
+    among = pair_of("AC", submissions)
+    assert among.p == alone.p
+    assert among.p_corrected > among.p
+
+
+def test_runs_on_other_digits_are_not_compared(submissions: Path, few: Digits) -> None:
+    other = replace(few, train_images=few.train_images[::-1].copy(), train_labels=few.train_labels[::-1].copy())
+    pipeline.train(TINY.replaced(epochs=1), input=other, folds=3)
+    comparison = compare_runs([], submissions)
+    assert len(comparison.rows) == 4
+    assert len(comparison.pairs) == 3
+    done = CliRunner().invoke(app, ["compare"])
+    assert "these runs were made on different digits" in done.output
+
+
+def test_runs_that_judge_alike_are_not_told_apart() -> None:
+    right = np.array([True, False, True])
+    rows = [
+        Row(letter, letter, "r", {}, "same", [], 0.5, 0.1, 0.5, 0.1, None, None, 1.0)  # type: ignore[arg-type]
+        for letter in "AB"
+    ]
+    [pair] = compare_pairs(rows, [right, right])
+    assert (pair.p, pair.difference, pair.verdict) == (1.0, 0.0, "no difference that these folds can show")
+
+
+def test_the_table_fits_a_terminal_and_csv_and_json_are_for_machines(submissions: Path) -> None:
+    shown = CliRunner().invoke(app, ["compare"], env={"COLUMNS": "80"})
+    assert shown.exit_code == 0, shown.output
+    assert "A is better than C" in shown.output
+    assert "corrected for 3 pairs (Holm)" in shown.output
+    table = CliRunner().invoke(app, ["compare", "--csv"]).output.splitlines()
+    assert table[0].startswith("run,recipe,cv_accuracy")
+    assert len(table) == 4
+    everything = json.loads(CliRunner().invoke(app, ["compare", "--json"]).output)
+    assert [run["letter"] for run in everything["runs"]] == ["A", "B", "C"]
+    assert len(everything["pairs"]) == 3
+
+
+def test_fold_scores_become_a_picture(submissions: Path) -> None:
+    comparison = compare_runs([], submissions)
+    plot_folds(comparison, Path("folds.png"))
+    with Image.open("folds.png") as picture:
+        assert picture.size[0] > 800
+    with pytest.raises(OutputError, match=r"must end in \.png"):
+        plot_folds(comparison, Path("folds.txt"))
+    with pytest.raises(OutputError, match="cannot be written"):
+        plot_folds(comparison, Path("nowhere/folds.png"))
+
+
+def test_what_is_no_run_is_named(submissions: Path) -> None:
+    with pytest.raises(BadRun, match="`kaggle-mnist train` makes one"):
+        compare_runs([], Path("empty"))
+    with pytest.raises(BadRun, match="nothing: no such run"):
+        compare_runs(["nothing"], submissions)
+    spoilt = next(submissions.iterdir())
+    record = (spoilt / "run.json").read_text()
+    (spoilt / "run.json").write_text(record.replace('"format": 1', '"format": 2').replace('"seed"', '"seeds"'))
+    reseal(spoilt)
+    with pytest.raises(BadRun, match=r"run\.json: was made by a newer kaggle-mnist \(format 2"):
+        compare_runs([], submissions)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kaggle_mnist.forecast import predict_score
+from kaggle_mnist.records import Record
+from kaggle_mnist.runs import Run, find_run, list_runs
+
+
+@pytest.fixture
+def run(submissions: Path) -> Run:
+    return find_run(list_runs(submissions)[0].name, submissions)
+
+
+def altered(run: Run, created: str, withheld: float | None, oof: float) -> Run:
+    scores = run.record.scores.model_copy(update={"withheld_accuracy": withheld, "oof_accuracy": oof})
+    record: Record = run.record.model_copy(update={"created": created, "scores": scores})
+    return Run(run.path, record)
+
+
+def test_alone_a_run_promises_its_oof_accuracy_with_the_noise_of_both_sets(run: Run) -> None:
+    run = altered(run, "2026-11-24T12:00:00+00:00", None, 0.9)
+    cast = predict_score(run, [])
+    assert cast.expected == 0.9
+    public = 300 / 4  # of the leaderboard
+    assert (cast.high - cast.low) / 2 == pytest.approx(1.96 * (0.09 * (1 / 1500 + 1 / public)) ** 0.5)
+
+
+def test_the_gain_of_earlier_runs_is_added_and_later_ones_are_not_looked_at(run: Run) -> None:
+    run = altered(run, "2026-11-24T12:00:00+00:00", None, 0.9)
+    earlier = altered(run, "2026-11-24T11:00:00+00:00", 0.93, 0.92)
+    later = altered(run, "2026-11-24T13:00:00+00:00", 1.0, 0.92)
+    cast = predict_score(run, [run, earlier, later])
+    assert cast.expected == pytest.approx(0.91)
+    assert cast.earlier == 1
+    assert cast.high - cast.low > 2 * 0.06  # wider than without: one run tells little of the gain
