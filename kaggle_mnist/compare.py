@@ -97,14 +97,15 @@ def compare_runs(names: Sequence[str], output: Path, *, progress: Progress = qui
     if not names and not paths:
         find_run(None, output)  # says how to make one
     chosen: list[Run] = []
-    progress("Reading runs", 0, len(names) or len(paths))
-    for i, name in enumerate(names or paths):
-        run = find_run(name, output) if isinstance(name, str) else read_run(name)
+    wanted = list(names) or [str(path) for path in paths]
+    progress("Reading runs", 0, len(wanted))
+    for i, name in enumerate(wanted):
+        run = find_run(name, output)
         if all(run.path.resolve() != other.path.resolve() for other in chosen):
             chosen.append(run)
-        progress("Reading runs", i + 1, len(names) or len(paths))
+        progress("Reading runs", i + 1, len(wanted))
     known = {run.path.resolve() for run in chosen}
-    others = [run for path in paths if path.resolve() not in known and (run := _readable(path))]
+    others = [other for path in paths if path.resolve() not in known and (other := _readable(path))]
     chosen.sort(key=lambda run: (-run.cv_accuracy, run.record.created, run.name))
     rows = [_row(letter, run, chosen[0], [*chosen, *others]) for letter, run in zip(letters(), chosen, strict=False)]
     right = [run.outputs() for run in chosen]
@@ -183,7 +184,8 @@ def _facts(run: Run) -> dict[str, Any]:
     facts = record.recipe.model_dump(mode="json", exclude={"name"}) if record.recipe else {}
     if record.parents:
         facts["blend of"] = [f"{parent.run} × {parent.weight:.3g}" for parent in record.parents]
-    return {**facts, "folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
+    rest = {"folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
+    return {**facts, **rest}
 
 
 def _row(letter: str, run: Run, first: Run, known: Sequence[Run]) -> Row:

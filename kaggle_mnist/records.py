@@ -104,7 +104,8 @@ def parse_record(content: str | bytes) -> Record:
         return Record.model_validate_json(content)
     except ValidationError as error:
         if (found := _format_of(content)) > FORMAT:
-            raise BadRun(f"was made by a newer kaggle-mnist (format {found}, this one reads {FORMAT}); update it") from error
+            newer = f"was made by a newer kaggle-mnist (format {found}, this one reads {FORMAT}); update it"
+            raise BadRun(newer) from error
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise BadRun(f"{place}: {first['msg']}" if place else first["msg"]) from error

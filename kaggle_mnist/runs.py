@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import platform
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggle_mnist import scores
+from kaggle_mnist.arrays import npz_bytes, read_npz
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import sha256_of
@@ -135,33 +133,9 @@ class Run:
         return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
-def read_npz(file: Path, expected: Mapping[str, tuple[tuple[int, ...], str, int]]) -> dict[str, NDArray[Any]]:
-    """The arrays of an `.npz` file, nothing unpickled: for each name its shape, type, and largest value (least: 0).
-
-    Headers are read before arrays, so that no file can ask for more memory than expected. Raises BadRun.
-    """
-    arrays: dict[str, NDArray[Any]] = {}
-    try:
-        with zipfile.ZipFile(file) as archive:
-            for name, (shape, kind, _) in expected.items():
-                with archive.open(f"{name}.npy") as member:
-                    version = np.lib.format.read_magic(member)
-                    read_header = {(1, 0): np.lib.format.read_array_header_1_0}.get(version)
-                    if read_header is None or read_header(member) != (shape, False, np.dtype(kind)):
-                        raise BadRun(f"{file}: {name} is not {shape} of {kind}, as run.json tells; it was changed since")
-                with archive.open(f"{name}.npy") as member:
-                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadRun(f"{file}: cannot be read ({error})") from error
-    for name, (_, _, largest) in expected.items():
-        if not ((arrays[name] >= 0) & (arrays[name] <= largest)).all():  # NaN is neither
-            raise BadRun(f"{file}: {name} has values outside 0 to {largest}; it was changed since")
-    return arrays
-
-
 def run_files(record: Record, outputs: Outputs, fold_table: pd.DataFrame) -> dict[str, bytes]:
     """What every run's folder holds, trained or blended, by file name."""
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "oof_outputs": outputs.oof,
         "test_outputs": outputs.test,
         "y_true": outputs.y_true,
@@ -263,13 +237,6 @@ def versions() -> dict[str, str | int]:
     """The platform, Python and the packages that decide a run's bytes."""
     packages = {package: version(package) for package in PACKAGES}
     return {"platform": platform.platform(), "python": platform.python_version(), **packages}
-
-
-def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """An `.npz` file of `arrays`; the same arrays give the same bytes."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:

@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from kaggle_mnist import console
+from kaggle_mnist.console import training as screens
 from kaggle_mnist.recipes import Recipe
 from kaggle_mnist.submission import Verdict
 
@@ -18,9 +19,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def screen(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> io.StringIO:
     text = io.StringIO()
-    monkeypatch.setattr(
-        console, "console", Console(file=text, force_terminal=terminal, width=100, soft_wrap=True, highlight=False)
-    )
+    width_100 = Console(file=text, force_terminal=terminal, width=100, soft_wrap=True, highlight=False)
+    monkeypatch.setattr(console, "console", width_100)
+    monkeypatch.setattr(screens, "console", width_100)
     return text
 
 
@@ -57,7 +58,7 @@ def test_a_terminal_shows_a_bar_with_the_time_left(monkeypatch: pytest.MonkeyPat
 
 def test_many_reasons_to_refuse_are_counted(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = screen(monkeypatch, terminal=False)
-    console.show_verdict(tmp_path / "s.csv", Verdict(errors=[f"row {i}: odd" for i in range(2, 102)]), 28_000)
+    screens.show_verdict(tmp_path / "s.csv", Verdict(errors=[f"row {i}: odd" for i in range(2, 102)]), 28_000)
     assert "row 41: odd" in text.getvalue()
     assert "… and 60 more" in text.getvalue()
     assert "Kaggle would not take it" in text.getvalue()
@@ -72,8 +73,10 @@ def test_names_cannot_drive_the_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_recipes_fit_a_narrow_terminal_and_are_explained_on_a_wide_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for width in (80, 120):
         text = io.StringIO()
-        monkeypatch.setattr(console, "console", Console(file=text, force_terminal=True, width=width, color_system=None))
-        console.show_recipes()
+        narrow_or_wide = Console(file=text, force_terminal=True, width=width, color_system=None)
+        monkeypatch.setattr(console, "console", narrow_or_wide)
+        monkeypatch.setattr(screens, "console", narrow_or_wide)
+        screens.show_recipes()
         assert all(field in text.getvalue() for field in Recipe.model_fields)
         assert "…" not in text.getvalue()
         assert max(map(len, text.getvalue().splitlines())) <= width

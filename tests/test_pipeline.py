@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,8 @@ from kaggle_mnist.data import practice
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.errors import BadFolds, BadOption, BadRecipe, UserError
-from kaggle_mnist.records import parse_record
 from kaggle_mnist.recipes import Recipe
+from kaggle_mnist.records import parse_record
 from kaggle_mnist.runs import Run
 from kaggle_mnist.submission import check_submission
 
@@ -31,7 +30,7 @@ def run(few: Digits, tiny: Recipe) -> Run:
     return pipeline.train(tiny, input=few, folds=3)
 
 
-def test_the_run_folder_holds_what_it_should(run: Run, few: Digits) -> None:
+def test_the_run_folder_holds_what_it_should(run: Run, few: Digits, tiny: Recipe) -> None:
     assert {file.name for file in run.path.iterdir()} == {*COMPARED, "run.json", "digits.csv", "SHA256SUMS"}
     assert parse_record((run.path / "run.json").read_bytes()) == run.record
     assert run.record.data.fingerprint == few.fingerprint

@@ -6,17 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import reseal
 
+from kaggle_mnist.arrays import npz_bytes
 from kaggle_mnist.errors import BadRun, OutputError
-from kaggle_mnist.runs import ensure_writable, find_run, npz_bytes, write_run
+from kaggle_mnist.runs import SUMS, ensure_writable, find_run, list_runs, read_run, write_run
 
-FILES = {"run.json": b'{"scores": {}}\n', "submission.csv": b"ImageId,Label\n1,2\n"}
+FILES = ("run.json", "submission.csv", "outputs.npz")
 NOON = datetime(2026, 11, 23, 12)
+
+
+@pytest.fixture(autouse=True)
+def _real_files(evening: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = list_runs(evening)[0]
+    monkeypatch.setitem(CONTENT, "files", {file: (first / file).read_bytes() for file in FILES})
+
+
+CONTENT: dict[str, dict[str, bytes]] = {}
 
 
 def written(output: Path, name: str = "mlp", now: datetime = NOON) -> Path:
     ensure_writable(output)
-    return write_run(output, name, FILES, now=now)
+    return write_run(output, name, CONTENT["files"], now=now)
 
 
 def test_a_run_folder_is_named_for_its_time_and_recipe_and_verifies() -> None:
@@ -55,7 +66,7 @@ def test_a_run_that_does_not_exist_or_did_not_finish_is_refused() -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_that_was_edited_or_removed_is_named(file: str) -> None:
     path = written(Path("out"))
-    (path / file).write_bytes(FILES[file] + b"\n")
+    (path / file).write_bytes(CONTENT["files"][file] + b"\n")
     with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
         find_run(None, Path("out"))
     (path / file).unlink()
@@ -81,10 +92,51 @@ def test_a_failed_write_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        write_run(output, "mlp", FILES)
+        write_run(output, "mlp", CONTENT["files"])
     assert list(output.iterdir()) == []
 
 
 def test_the_same_arrays_give_the_same_bytes() -> None:
     arrays = {"a": np.arange(5), "b": np.ones((2, 3), np.float32)}
     assert npz_bytes(arrays) == npz_bytes(dict(arrays))
+
+
+def test_outputs_that_were_edited_and_given_new_checksums_are_refused(submissions: Path) -> None:
+    path = list_runs(submissions)[0]
+    outputs = find_run(path.name, submissions).outputs()
+    arrays = {
+        "oof_outputs": outputs.oof,
+        "test_outputs": outputs.test,
+        "y_true": outputs.y_true,
+        "test_ids": outputs.test_ids,
+        "fold_of": outputs.fold_of,
+    }
+    for changed, message in (
+        ({"oof_outputs": outputs.oof[:-1]}, r"oof_outputs is not the \(1500, 10\) of float32"),
+        ({"test_outputs": outputs.test.astype(np.float64)}, r"test_outputs is not the \(300, 10\) of float32"),
+        ({"oof_outputs": np.where(outputs.oof > 0.9, np.float32("nan"), outputs.oof)}, "has values outside 0 to 1"),
+        ({"y_true": np.array([object()] * 1500)}, "y_true is not"),
+    ):
+        np.savez(path / "outputs.npz", **{**arrays, **changed})
+        reseal(path)
+        with pytest.raises(BadRun, match=message):
+            read_run(path).outputs()
+
+
+def test_a_run_whose_list_of_files_was_cut_is_refused(submissions: Path) -> None:
+    path = list_runs(submissions)[0]
+    lines = (path / SUMS).read_text().splitlines(keepends=True)
+    (path / SUMS).write_text("".join(line for line in lines if "outputs.npz" not in line))
+    with pytest.raises(BadRun, match=r"SHA256SUMS: does not list outputs\.npz"):
+        read_run(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"seed": ', '"seeds": '), ('"cv_accuracy": 0', '"cv_accuracy": 7'), ("{", "")]
+)
+def test_a_record_that_no_run_writes_is_refused(submissions: Path, old: str, new: str) -> None:
+    path = list_runs(submissions)[0]
+    (path / "run.json").write_text((path / "run.json").read_text().replace(old, new, 1))
+    reseal(path)
+    with pytest.raises(BadRun, match=r"run\.json: "):
+        read_run(path)

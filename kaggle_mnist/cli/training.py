@@ -10,7 +10,9 @@ import typer
 from kaggle_mnist.cli.app import Input, Output, app
 
 if TYPE_CHECKING:
+    from kaggle_mnist.data.digits import Digits
     from kaggle_mnist.recipes import Recipe
+    from kaggle_mnist.runs import Run
 
 
 @app.command()
@@ -32,6 +34,10 @@ def train(
     score: Annotated[
         bool, typer.Option("--score/--no-score", help="Open the practice set's withheld labels at the end.")
     ] = True,
+    drop_suspects: Annotated[
+        Path | None,
+        typer.Option(help="Learn from none of these images (audit writes such a CSV).", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Train a fold ensemble and write submission.csv."""
     chosen = _recipe(recipe, epochs, settings or [])
@@ -55,9 +61,11 @@ def train(
             seed=seed,
             device=device,
             score=score,
+            drop_suspects=drop_suspects,
             progress=progress,
         )
     screens.show_run(run)
+    _report(run, digits)
 
 
 @app.command()
@@ -88,7 +96,6 @@ def data(
 @app.command()
 def recipes() -> None:
     """List the named recipes with their fields."""
-    from kaggle_mnist import console
     from kaggle_mnist.console import training as screens
 
     screens.show_recipes()
@@ -112,13 +119,27 @@ def check(
 
         expected = find_run(run, output).record.data.test_images
 
-    from kaggle_mnist import console
     from kaggle_mnist.console import training as screens
 
     verdict = check_submission(file, expected)
     screens.show_verdict(file, verdict, expected)
     if verdict.errors:
         raise typer.Exit(2)
+
+
+def _report(run: Run, digits: Digits) -> None:
+    """Write the run's page; where that fails, the run stands, and a line says what failed."""
+    from kaggle_mnist import console
+    from kaggle_mnist.errors import UserError
+    from kaggle_mnist.report import write_report
+
+    try:
+        with console.Watcher() as progress:
+            path = write_report(run, digits, progress=progress)
+    except (UserError, OSError) as error:
+        console.say("Report", f"not written, the run stands: {error}")
+    else:
+        console.say("Report", f"{path}")
 
 
 def _recipe(name: str, epochs: int | None, settings: list[str]) -> Recipe:
