@@ -1,4 +1,4 @@
-"""How good the outputs are. Only scikit-learn's metrics, and the loss that the recipe trains."""
+"""How good the outputs are: scikit-learn's metrics, the loss that the recipe trains, and calibration."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.recipes import Recipe
 
 DIGITS = list(range(CLASSES))
+BINS = 15  # of confidence, as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
 
 
 def accuracy(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> float:
@@ -72,3 +73,26 @@ def digit_scores(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> pd.
         y_true, outputs.argmax(1), labels=DIGITS, zero_division=0.0
     )
     return pd.DataFrame({"digit": DIGITS, "images": support, "precision": precision, "recall": recall})
+
+
+def reliability(outputs: NDArray[np.float32], y_true: NDArray[np.int64], bins: int = BINS) -> pd.DataFrame:
+    """A row for each bin of confidence that has images: from, to, images, mean confidence and accuracy.
+
+    An image's confidence is the largest of its outputs, which are scaled to the sum 1. Bins are of equal width from 0
+    to 1; one that ends at 0.2 holds 0.2, the next one does not.
+    """
+    confidence = shares_of(outputs).max(1)
+    found = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # (n,), each image's bin
+    right = outputs.argmax(1) == y_true
+    rows = [
+        (i / bins, (i + 1) / bins, int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean()))
+        for i in np.unique(found)
+        for inside in [found == i]
+    ]
+    return pd.DataFrame(rows, columns=["from", "to", "images", "confidence", "accuracy"])
+
+
+def expected_calibration_error(outputs: NDArray[np.float32], y_true: NDArray[np.int64], bins: int = BINS) -> float:
+    """How far confidence is from accuracy: the mean over the images of their bin's distance, from 0 to 1."""
+    table = reliability(outputs, y_true, bins)
+    return float(np.average((table.accuracy - table.confidence).abs(), weights=table.images))

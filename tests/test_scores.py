@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 
 from kaggle_mnist import scores
 from kaggle_mnist.recipes import Recipe
@@ -42,3 +43,30 @@ def test_precision_and_recall_go_by_digit() -> None:
     assert table.recall[9] == pytest.approx(1 / 2)
     assert table.precision[4] == pytest.approx(2 / 3)
     assert table.images.tolist() == [1, 1, 1, 1, 2, 1, 1, 1, 1, 2]
+
+
+def test_reliability_bins_images_by_their_confidence() -> None:
+    confidence, right = np.array([0.95, 0.97, 0.99, 0.64, 0.66, 0.5]), np.array([True, True, False, True, False, True])
+    outputs = np.zeros((6, 10), np.float32)
+    outputs[:, 0], outputs[:, 1] = confidence, 1 - confidence
+    table = scores.reliability(outputs, np.where(right, 0, 1), bins=10)
+    np.testing.assert_allclose(table["from"], [0.4, 0.6, 0.9])
+    np.testing.assert_allclose(table.to, [0.5, 0.7, 1])
+    assert table.images.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(table.confidence, [0.5, 0.65, 0.97], rtol=1e-6)
+    np.testing.assert_allclose(table.accuracy, [1, 1 / 2, 2 / 3])
+    expected = (1 * 0.5 + 2 * 0.15 + 3 * (0.97 - 2 / 3)) / 6
+    found = scores.expected_calibration_error(outputs, np.where(right, 0, 1), bins=10)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_reliability_is_scikit_learns_calibration_curve_of_outputs_scaled_to_one() -> None:
+    generator = np.random.default_rng(0)
+    outputs = generator.random((500, 10), np.float32) ** 8
+    y_true = np.where(generator.random(500) < 0.6, outputs.argmax(1), generator.integers(0, 10, 500))
+    table = scores.reliability(outputs, y_true)
+    confidence = scores.shares_of(outputs).max(1)
+    accuracy, mean = calibration_curve(outputs.argmax(1) == y_true, confidence, n_bins=scores.BINS)
+    np.testing.assert_allclose(table.accuracy, accuracy)
+    np.testing.assert_allclose(table.confidence, mean)
+    assert table.images.sum() == 500
