@@ -26,7 +26,7 @@ from peak import machine, peak
 from kaggle_mnist.recipes import find_recipe
 
 TABLE = Path(__file__).with_name("frontier.csv")
-POINTS = ("fast:2", "fast:3", "fast", "mlp:10", "mlp", "article", "best")
+POINTS = ("benchmarks/sprint.toml", "fast:3", "fast", "mlp:10", "mlp", "article", "best")
 KEY = ["recipe", "epochs", "seed"]
 MEMORY_UNIT = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes there, elsewhere in kB
 
@@ -102,7 +102,7 @@ def draw(table: pd.DataFrame) -> None:
     x, y = table["training, s"], 100 * (1 - table["CV accuracy"])
     axes.scatter(x, y)
     for recipe, epochs, *place in zip(table.recipe, table.epochs, x, y, strict=True):
-        axes.annotate(f"{recipe}, {epochs}", place, textcoords="offset points", xytext=(6, 4))
+        axes.annotate(f"{Path(recipe).stem}, {epochs}", place, textcoords="offset points", xytext=(6, 4))
     axes.set(xscale="log", yscale="log", xlabel="seconds of training, five folds", ylabel="CV error, %")
     axes.set_title("CV error against training time (recipe, epochs)")
     axes.set_yticks(ticks := [0.5, 1, 2, 3], [f"{tick:g}" for tick in ticks])
