@@ -42,8 +42,16 @@ class OutputError(UserError):
     """A place that cannot be written to."""
 
 
+class MissingPackage(UserError):
+    """A package that only one command needs, and that is not installed."""
+
+
 class Diverged(UserError):
     """Training left the finite numbers."""
+
+
+class KaggleRefused(UserError):
+    """Something that Kaggle would not do, could not be asked for, or has not done yet."""
 
 
 def one_line(text: str) -> str:

@@ -20,6 +20,7 @@ from kaggle_mnist.folds import assign_folds
 from kaggle_mnist.recipes import Recipe, find_recipe
 from kaggle_mnist.records import Data, Record, Scores
 from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, run_files, versions, write_run
+from kaggle_mnist.suspects import read_suspects
 from kaggle_mnist.training import precision_of, train_members
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
@@ -36,6 +37,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     score: bool = True,
+    drop_suspects: str | Path | None = None,
     progress: Progress = quiet,
 ) -> Run:
     """Train a fold ensemble and write its run folder, submission and all.
@@ -50,6 +52,7 @@ def train(
     seed : 0 to 2³¹ - 1; the same seed, recipe, digits, machine and thread count give the same bytes
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``
     score : open the practice set's withheld labels for the finished run; turn it off while tuning
+    drop_suspects : a CSV file as `audit` writes it; no member learns from its images, and the scores count them
     progress : called as the run goes on, after every epoch and every member's outputs
 
     Returns
@@ -77,10 +80,11 @@ def train(
 
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
     y_true = digits.train_labels
+    dropped = read_suspects(Path(drop_suspects), y_true) if drop_suspects is not None else ()
     fold_of = assign_folds(y_true, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
     loaded = time.perf_counter()
 
-    trained = train_members(digits, fold_of, recipe, seed=seed, device=where, progress=progress)
+    trained = train_members(digits, fold_of, recipe, seed=seed, device=where, dropped=dropped, progress=progress)
     trained_at = time.perf_counter()
 
     network = trained.network
@@ -99,6 +103,7 @@ def train(
         folds=folds,
         repeats=repeats,
         seed=seed,
+        dropped=dropped,
         data=Data(
             source=digits.source,
             path=digits.path,

@@ -12,6 +12,7 @@ can reach its member.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from kaggle_mnist.augment import augment
 from kaggle_mnist.data.digits import CLASSES, Digits
-from kaggle_mnist.errors import Diverged
+from kaggle_mnist.errors import BadFolds, Diverged
 from kaggle_mnist.files import Progress, quiet
 from kaggle_mnist.networks import Members
 from kaggle_mnist.recipes import Recipe
@@ -49,12 +50,15 @@ def train_members(
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    dropped: Sequence[int] = (),
     progress: Progress = quiet,
 ) -> Trained:
     """Train one member for every repeat and fold of `fold_of`, ``(repeats, n)``.
 
     Every random number comes from a generator keyed by the seed and what it is for, so the same arguments on the same
-    device with the same number of threads give the same bits. Raises Diverged where a loss is no longer finite.
+    device with the same number of threads give the same bits. No member learns from the images with the numbers in
+    `dropped`; what is watched counts them. Raises Diverged where a loss is no longer finite, and BadFolds where a fold
+    has no image left.
     """
     # A unit or pixel that falls silent lets Adam's averages decay below 1e-38, where the CPU is ten times slower.
     torch.set_flush_denormal(True)
@@ -65,13 +69,14 @@ def train_members(
     images = torch.from_numpy(digits.train_images).to(device)  # (n, 28, 28)
     labels = torch.from_numpy(digits.train_labels).to(device)  # (n,)
     folds = torch.from_numpy(fold_of).to(device)  # (repeats, n)
+    lesson = _without(dropped, images, labels, folds)
     watched = [torch.nonzero(row == fold).flatten()[:WATCHED] for row in folds for fold in range(k)]
 
     history: list[dict[str, Any]] = []
     progress("Training", 0, recipe.epochs)
     for epoch in range(recipe.epochs):
         generator = generator_for(seed, 1, epoch, device=device)
-        train_loss = _train_epoch(network, optimizer, images, labels, folds, recipe, epoch, generator)
+        train_loss = _train_epoch(network, optimizer, *lesson, recipe, epoch, generator)
         if not all(map(math.isfinite, train_loss)):
             raise Diverged(
                 f"recipe {recipe.name}: the loss of epoch {epoch + 1} is not finite;"
@@ -128,6 +133,18 @@ def _train_epoch(
         total += losses.detach()
     mean_losses: list[float] = (total / steps).tolist()
     return mean_losses
+
+
+def _without(dropped: Sequence[int], images: Tensor, labels: Tensor, folds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The images, labels and folds that members learn from. Raises BadFolds where a fold has no image left."""
+    if not len(dropped):
+        return images, labels, folds
+    kept = torch.ones(len(images), dtype=torch.bool, device=images.device)
+    kept[list(dropped)] = False
+    k = int(folds.max()) + 1
+    if (F.one_hot(folds[:, kept], k).sum(1) == 0).any():
+        raise BadFolds(f"without the {len(dropped):,} images dropped, a fold has none left; drop fewer")
+    return images[kept], labels[kept], folds[:, kept]
 
 
 def new_network(recipe: Recipe, members: int, seed: int) -> Members:

@@ -76,6 +76,8 @@ def show_run(run: Run) -> None:
         table.add_row(f"{digit}", *cells, f"{recall[digit]:.4f}")
     console.print(table)
 
+    if run.record.dropped:
+        say("Dropped", f"{len(run.record.dropped):,} images that no member learnt from; the scores count them")
     spread = f"± {found.cv_accuracy_std:.4f} (standard deviation over the folds)"
     say("CV accuracy", f"{found.cv_accuracy:.4f} {spread}")
     if repeated:

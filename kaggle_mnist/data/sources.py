@@ -58,15 +58,7 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     BadData
         A file that cannot be used, with the row where it has rows.
     """
-    if where is None:
-        places = (Path("input"), *KAGGLE_INPUTS)
-        found = next((source for place in places if place.is_dir() and (source := _find_in(place))), None)
-        if not found:
-            _refuse_strangers(Path("input"))
-    elif str(where) == PRACTICE and not Path(where).exists():
-        found = None
-    else:
-        found = _find_named(Path(where))
+    found = _find(where)
     if isinstance(found, ImageFolders):
         return image_folders.load_images(found, progress=progress)
     if isinstance(found, CsvPair):
@@ -86,6 +78,29 @@ def load_same_digits(fingerprint: str, where: str | Path | None = None, *, progr
     if digits.fingerprint != fingerprint:
         raise DataNotFound(f"{digits.path}: are not the digits of that run; name those with --input")
     return digits
+
+
+def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]:
+    """Where a person finds each labeled image: its file's path, or its row in `train.csv`, whose header is row 1.
+
+    `digits` are what `load_digits` or `load_same_digits` found at `where`. Raises what `load_digits` raises.
+    """
+    if digits.source == "image folders" and isinstance(found := _find(where), ImageFolders):
+        return image_folders.list_images(found)[0]
+    return [f"train.csv, row {image + 2}" for image in range(len(digits.train_images))]
+
+
+def _find(where: str | Path | None) -> CsvPair | ImageFolders | None:
+    """What `where` names; None is the practice set."""
+    if where is None:
+        places = (Path("input"), *KAGGLE_INPUTS)
+        found = next((source for place in places if place.is_dir() and (source := _find_in(place))), None)
+        if not found:
+            _refuse_strangers(Path("input"))
+        return found
+    if str(where) == PRACTICE and not Path(where).exists():
+        return None
+    return _find_named(Path(where))
 
 
 def _find_named(path: Path) -> CsvPair | ImageFolders:

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import write_folders
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from kaggle_mnist import audit, pipeline
+from kaggle_mnist.audit import audit_run, find_suspects
+from kaggle_mnist.cli import app
+from kaggle_mnist.data import practice as practice_set
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.errors import BadData, BadFolds, DataNotFound, MissingPackage, OutputError
+from kaggle_mnist.folds import assign_folds
+from kaggle_mnist.recipes import Recipe
+from kaggle_mnist.runs import find_run
+from kaggle_mnist.suspects import read_suspects
+from kaggle_mnist.training import train_members
+
+A = "20261124-200000-a"
+
+
+def kaggle_mnist(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture(scope="module")
+def spoilt(few: Digits) -> tuple[Digits, np.ndarray]:
+    """The digits with 30 labels changed, and which."""
+    changed = np.random.default_rng(0).choice(len(few.train_labels), 30, replace=False)
+    labels = few.train_labels.copy()
+    labels[changed] = (labels[changed] + 3) % 10
+    return replace(few, train_labels=labels), changed
+
+
+def test_labels_that_were_changed_are_found_first_and_the_right_ones_suggested(
+    spoilt: tuple[Digits, np.ndarray], few: Digits, tiny: Recipe
+) -> None:
+    digits, changed = spoilt
+    recipe = tiny.replaced(hidden=(128,), epochs=10)
+    run = pipeline.train(recipe, input=digits, output="submissions", folds=5)
+    outputs = run.outputs()
+    suspects = find_suspects(outputs.oof, outputs.y_true)
+    assert suspects.self_confidence.is_monotonic_increasing
+    first = suspects.head(40)
+    found = first[first.image.isin(changed)]
+    assert len(found) >= 20  # by chance it would be one
+    assert (found.suggested == few.train_labels[found.image]).mean() > 0.8
+    assert (first.label == digits.train_labels[first.image]).all()
+    assert (first.label != first.suggested).all()
+
+
+def test_audit_writes_a_table_and_a_contact_sheet_and_leaves_the_run_whole(few: Digits, submissions: Path) -> None:
+    export_csv(few, Path("input"))
+    found = audit_run(find_run(A, submissions))
+    assert found.table == submissions / A / "audit.csv"
+    table = pd.read_csv(found.table)
+    assert list(table.columns) == ["image", "label", "suggested", "self_confidence", "place"]
+    assert len(table) == len(found.suspects) > 10
+    assert table.place.tolist() == [f"train.csv, row {image + 2}" for image in table.image]
+    row = Path("input/train.csv").read_text().splitlines()[table.image[0] + 1]
+    assert row.split(",")[0] == str(table.label[0])
+    with Image.open(found.picture) as sheet:
+        assert sheet.size == (1000, -(-len(table) // 10) * 136 + 8)
+        digit = np.asarray(sheet.convert("L"))[8 : 8 + 84 : 3, 8 : 8 + 84 : 3]
+    np.testing.assert_array_equal(digit, 255 - few.train_images[table.image[0]])
+    assert found.confirmed is None
+    assert find_run(A, submissions).record.name == "a"
+    assert read_suspects(found.table, few.train_labels) == tuple(sorted(table.image))
+
+
+def test_of_image_folders_audit_names_the_files(few: Digits, submissions: Path, tmp_path: Path) -> None:
+    write_folders(few, Path("input"))
+    found = audit_run(find_run(A, submissions), to=tmp_path / "somewhere")
+    assert found.picture.parent == found.table.parent == tmp_path / "somewhere"
+    for row in found.suspects.head(5).itertuples():
+        with Image.open(row.place) as image:
+            np.testing.assert_array_equal(np.asarray(image), few.train_images[row.image])
+        assert Path(row.place).parent.name == str(row.label)
+
+
+def test_audit_refuses_other_digits_a_place_it_cannot_write_to_and_a_missing_cleanlab(
+    few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = find_run(A, submissions)
+    with pytest.raises(DataNotFound, match="are not the digits of that run"):
+        audit_run(run)  # input/ is empty: the practice set is found
+    export_csv(few, Path("input"))
+    Path("file").touch()
+    with pytest.raises(OutputError, match="file: cannot write there"):
+        audit_run(run, to=Path("file"))
+    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
+    with pytest.raises(MissingPackage, match=r"pip install 'kaggle-mnist\[audit\]'"):
+        audit_run(run)
+
+
+def test_the_confirmed_errors_of_the_practice_set_are_counted(practice: Digits) -> None:
+    confirmed = practice_set.confirmed_errors()
+    assert len(practice_set.CONFIRMED) == 15  # the paper's number
+    assert len(confirmed) == 6
+    of_test_file = practice_set._read_idx("t10k-images-idx3-ubyte")[list(practice_set.CONFIRMED)]
+    for image in practice.train_images[confirmed]:
+        assert (of_test_file == image).all((1, 2)).any()
+
+    outputs = np.full((len(practice.train_labels), 10), 0.001, np.float32)
+    outputs[np.arange(len(outputs)), practice.train_labels] = 0.99
+    wrong = confirmed[:4]
+    outputs[wrong] = 0.001
+    outputs[wrong, (practice.train_labels[wrong] + 1) % 10] = 0.99
+    found = audit._confirmed(find_suspects(outputs, practice.train_labels))
+    assert (found.labels, found.among_first, found.among_all) == (6, 4, 4)
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_a_dropped_image_reaches_no_member(few: Digits, tiny: Recipe, repeats: int) -> None:
+    """The attack: dropped images are replaced and mislabeled, and every member keeps every bit."""
+    recipe, dropped = tiny.replaced(epochs=2), [3, 500, 501, 1499]
+    fold_of = assign_folds(few.train_labels, n_splits=3, repeats=repeats)
+    before = train_members(few, fold_of, recipe, dropped=dropped).network
+    images, labels = few.train_images.copy(), few.train_labels.copy()
+    images[dropped] = 255 - images[dropped]
+    labels[dropped] = (labels[dropped] + 1) % 10
+    changed = replace(few, train_images=images, train_labels=labels)
+    after = train_members(changed, fold_of, recipe, dropped=dropped).network
+    assert all(torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
+    undropped = train_members(changed, fold_of, recipe).network
+    assert not torch.equal(before.weights[0], undropped.weights[0])
+
+
+def test_scores_count_what_was_dropped_and_the_run_says_what_that_was(few: Digits, tiny: Recipe) -> None:
+    Path("drop.csv").write_text(f"label,image\n{few.train_labels[70]},70\n{few.train_labels[4]},4\n")
+    run = pipeline.train(tiny, input=few, output="submissions", folds=3, drop_suspects="drop.csv")
+    assert run.record.dropped == (4, 70)
+    assert run.table("folds").images.sum() == 1500
+    assert run.outputs().oof.shape == (1500, 10)
+    assert (run.outputs().oof[[4, 70]].sum(1) > 0.9).all()
+    assert find_run(run.name, Path("submissions")).record.dropped == (4, 70)
+
+
+def test_a_fold_that_would_be_left_without_images_is_refused(handful: Digits, tiny: Recipe) -> None:
+    fold_of = assign_folds(handful.train_labels, n_splits=3)
+    with pytest.raises(BadFolds, match="a fold has none left; drop fewer"):
+        train_members(handful, fold_of, tiny, dropped=np.flatnonzero(fold_of[0] == 1).tolist())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "row 1: has no column image"),
+        ("image\n1\n", "row 1: has no column label"),
+        ("image,label\n120,1\n", "row 2: image is '120'; it must be a whole number from 0 to 119"),
+        ("image,label\n-1,1\n", "row 2: image is '-1'"),
+        ("image,label\n1e1,1\n", "row 2: image is '1e1'"),
+        ("image,label\n5\n", "row 2: has no label; is the row cut off?"),
+        ("image,label\n5,X\n5,LABEL\n", "row 2: label is 'X'; it must be a whole number from 0 to 9"),
+        ("image,label\n5,LABEL\n6,OTHER\n", "row 3: image 6 has the label"),
+        ("image,label\n5,LABEL\n\n5,LABEL\n", "row 4: image 5 is in row 2 already"),
+        ("image,label\n\x00,1\n", "row 2: "),
+        ("\udcff\udcfe\x00", "row 1: has no column image"),
+        ("x" * (17 << 20), "has more than 16 MB"),
+    ],
+)
+def test_a_list_of_suspects_that_is_not_one_is_told_by_row(handful: Digits, content: str, message: str) -> None:
+    y_true = handful.train_labels
+    content = content.replace("LABEL", str(y_true[5])).replace("OTHER", str((y_true[6] + 1) % 10))
+    Path("drop.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BadData) as refused:
+        read_suspects(Path("drop.csv"), y_true)
+    assert str(refused.value).startswith("drop.csv")
+    assert message in str(refused.value)
+    with pytest.raises(BadData, match=r"nowhere.csv: cannot be read"):
+        read_suspects(Path("nowhere.csv"), y_true)
+
+
+def test_audit_and_drop_suspects_from_the_command_line(few: Digits, submissions: Path) -> None:
+    export_csv(few, Path("input"))
+    done = kaggle_mnist("audit", A)
+    assert done.exit_code == 0, done.stderr
+    assert "of 1,500 training labels look wrong" in done.stdout
+    table = submissions / A / "audit.csv"
+    assert f"train --drop-suspects {table}" in done.stdout
+    number = len(pd.read_csv(table))
+    every = kaggle_mnist("audit", A, "--all", "--to", "all")
+    wrong = (find_run(A, submissions).outputs().oof.argmax(1) != few.train_labels).sum()
+    assert f"{wrong:,} of 1,500 training labels look wrong" in every.stdout
+    assert len(pd.read_csv("all/audit.csv")) == wrong > number
+    arguments = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]", "--drop-suspects", str(table)]
+    trained = kaggle_mnist("train", *arguments)
+    assert f"{number:,} images that no member learnt from; the scores count them" in trained.stdout, trained.stderr
+    table.write_text("image,label\n1,x\n")
+    refused = kaggle_mnist("train", *arguments)
+    assert refused.exit_code == 2
+    assert refused.stderr == f"kaggle-mnist: {table}, row 2: label is 'x'; it must be a whole number from 0 to 9\n"

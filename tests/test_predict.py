@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import reseal
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from kaggle_mnist.blend import blend_runs
+from kaggle_mnist.cli import app
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.errors import BadData, BadRun, OutputError
+from kaggle_mnist.predict import predict, prediction_csv, run_outputs, write_prediction
+from kaggle_mnist.runs import find_run
+
+A, B = "20261124-200000-a", "20261124-200001-b"
+
+
+def kaggle_mnist(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def save(images: np.ndarray, folder: str = "photos") -> Path:
+    """As pictures that MNIST's form is found in: every pixel stays."""
+    Path(folder).mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(Path(folder) / f"{number:03}.png")
+    return Path(folder)
+
+
+def test_a_run_predicts_its_own_test_images_as_it_did(few: Digits, submissions: Path) -> None:
+    run = find_run(A, submissions)
+    prediction = predict(run, [save(few.test_images)])
+    np.testing.assert_array_equal(prediction.images, few.test_images)
+    np.testing.assert_allclose(prediction.outputs, run.outputs().test, atol=1e-5)
+    assert prediction.faults == []
+
+
+def test_a_blend_predicts_through_its_parents_and_theirs(few: Digits, submissions: Path) -> None:
+    blend = blend_runs([A, B], submissions, weights="fit")
+    np.testing.assert_allclose(run_outputs(blend, few.test_images), blend.outputs().test, atol=1e-5)
+    of_blends = blend_runs([blend.name, A], submissions)
+    np.testing.assert_allclose(run_outputs(of_blends, few.test_images), of_blends.outputs().test, atol=1e-5)
+    assert not np.allclose(blend.outputs().test, find_run(A, submissions).outputs().test, atol=1e-3)
+
+
+def test_a_blend_whose_parents_are_gone_or_others_refuses(few: Digits, submissions: Path) -> None:
+    blend = blend_runs([A, B], submissions)
+    moved = submissions / B
+    moved.rename(submissions / "elsewhere")
+    with pytest.raises(BadRun, match=rf"{B}: is missing, and the blend .*-blend was made of it"):
+        run_outputs(blend, few.test_images)
+    shutil.copytree(submissions / A, moved)
+    with pytest.raises(BadRun, match=rf"{B}: is not the run that the blend .*-blend was made of"):
+        run_outputs(blend, few.test_images)
+    shutil.rmtree(moved)
+    (submissions / "elsewhere").rename(moved)
+    with (moved / "members.safetensors").open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(BadRun, match=r"members.safetensors: is not as the run wrote it"):
+        run_outputs(blend, few.test_images)
+    reseal(moved)
+    with pytest.raises(BadRun, match="is not the run that the blend"):
+        run_outputs(blend, few.test_images)
+    with pytest.raises(BadRun, match="neither a recipe nor parents"):
+        run_outputs(replace(blend, record=blend.record.model_copy(update={"parents": ()})), few.test_images)
+
+
+def test_a_picture_that_cannot_be_used_is_told_and_the_others_are_predicted(few: Digits, submissions: Path) -> None:
+    folder = save(few.test_images[:3])
+    (folder / "001.png").write_bytes(b"not a picture")
+    (folder / "notes.txt").touch()
+    (folder / ".hidden.png").touch()
+    (folder / "blank.JPG").write_bytes(b"")
+    (folder / "phone.heic").write_bytes(b"ftypheic")
+    prediction = predict(find_run(A, submissions), [folder])
+    assert [file.name for file in prediction.files] == ["000.png", "002.png"]
+    assert [fault.split(": ")[0] for fault in prediction.faults] == [
+        "photos/001.png",
+        "photos/blank.JPG",
+        "photos/phone.heic",
+    ]
+    assert prediction.faults[0].startswith("photos/001.png: is no picture in one of the formats JPEG, PNG")
+    rows = list(csv.reader(io.StringIO(prediction_csv(prediction))))
+    assert rows[0] == ["file", "digit", *(f"output_{digit}" for digit in range(10))]
+    assert [row[0] for row in rows[1:]] == ["photos/000.png", "photos/002.png"]
+    assert [int(row[1]) for row in rows[1:]] == prediction.digits.tolist()
+    np.testing.assert_allclose([[float(x) for x in row[2:]] for row in rows[1:]], prediction.outputs, atol=1e-6)
+
+
+def test_paths_that_are_not_there_or_hold_no_pictures_are_refused(submissions: Path) -> None:
+    run = find_run(A, submissions)
+    with pytest.raises(BadData, match=r"nowhere.jpg: no such file or folder"):
+        predict(run, [Path("nowhere.jpg")])
+    Path("empty").mkdir()
+    with pytest.raises(BadData, match=r"empty: holds no pictures; their names end in .jpg"):
+        predict(run, [Path("empty")])
+
+
+def test_what_the_network_saw_can_be_seen(few: Digits, submissions: Path) -> None:
+    prediction = predict(find_run(A, submissions), [save(few.test_images[:12])])
+    write_prediction(prediction, picture=Path("new/seen.png"))
+    with Image.open("new/seen.png") as sheet:
+        seen = np.asarray(sheet.convert("L"))
+    np.testing.assert_array_equal(seen[8 : 8 + 84 : 3, 108 : 108 + 84 : 3], 255 - few.test_images[1])
+    Path("file").touch()
+    with pytest.raises(OutputError, match=r"file/out.csv: cannot be written"):
+        write_prediction(prediction, csv_file=Path("file/out.csv"))
+
+
+def test_predict_from_the_command_line(few: Digits, submissions: Path) -> None:
+    digit, second = find_run(A, submissions).outputs().test[:2].argmax(1)
+    folder = save(few.test_images[:2])
+    one = kaggle_mnist("predict", A, "photos/000.png", "--show", "seen.png")
+    assert one.exit_code == 0, one.stderr
+    assert one.stdout.startswith(f"Digit        {digit} (photos/000.png)\n")
+    assert one.stdout.count("\n") == 12
+    assert Path("seen.png").is_file()
+
+    several = kaggle_mnist("predict", A, "photos/000.png", "photos/001.png")
+    assert several.exit_code == 0
+    assert [line.split()[0] for line in several.stdout.splitlines() if "photos" in line] == [f"{digit}", f"{second}"]
+
+    (folder / "[bold]2.png").write_bytes(b"")
+    piped = kaggle_mnist("predict", "latest", "photos")
+    assert piped.exit_code == 2
+    assert piped.stderr.startswith("kaggle-mnist: photos/[bold]2.png: is no picture")
+    assert [row.split(",")[0] for row in piped.stdout.splitlines()] == ["file", "photos/000.png", "photos/001.png"]
+    to_file = kaggle_mnist("predict", A, "photos", "--csv", "out.csv")
+    assert to_file.exit_code == 2
+    assert "2 pictures" in to_file.stdout
+    assert len(Path("out.csv").read_text().splitlines()) == 3
