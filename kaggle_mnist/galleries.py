@@ -75,10 +75,10 @@ def sprite(gallery: Gallery, digits: Digits) -> str:
     tests = gallery.labels < 0
     pixels = np.concatenate([digits.train_images[gallery.images[~tests]], digits.test_images[gallery.images[tests]]])
     rows = -(-len(pixels) // COLUMNS)
-    sheet = np.zeros((rows * COLUMNS, SIDE, SIDE), np.uint8)
-    sheet[: len(pixels)] = (pixels.astype(np.uint16) * (GREYS - 1) + 127) // 255  # the nearest grey
-    sheet = sheet.reshape(rows, COLUMNS, SIDE, SIDE).swapaxes(1, 2).reshape(rows * SIDE, COLUMNS * SIDE)
-    picture = Image.frombytes("P", (sheet.shape[1], sheet.shape[0]), sheet.tobytes())
+    greys = np.zeros((rows * COLUMNS, SIDE, SIDE), np.uint8)
+    greys[: len(pixels)] = (pixels.astype(np.uint16) * (GREYS - 1) + 127) // 255  # the nearest
+    sheet = greys.reshape(rows, COLUMNS, SIDE, SIDE).swapaxes(1, 2)  # (rows, 28, COLUMNS, 28)
+    picture = Image.frombytes("P", (COLUMNS * SIDE, rows * SIDE), sheet.tobytes())
     picture.putpalette([255 - grey * 255 // (GREYS - 1) for grey in range(GREYS) for _ in range(3)])
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", bits=4, optimize=True)

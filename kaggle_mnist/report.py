@@ -207,14 +207,11 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
 
 
 def _render(run: Run, gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | None, absence: str) -> bytes:
+    loader = PackageLoader("kaggle_mnist", "page")
     environment = Environment(
-        loader=PackageLoader("kaggle_mnist", "page"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    files = {file: Markup(environment.loader.get_source(environment, f"report.{file}")[0]) for file in ("css", "js")}
+    files = {file: Markup(loader.get_source(environment, f"report.{file}")[0]) for file in ("css", "js")}
     data = {
         "pictures": [
             [int(image), int(label), np.round(outputs * 10_000).astype(int).tolist()]

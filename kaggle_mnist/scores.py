@@ -38,8 +38,9 @@ def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe
 
 def shares_of(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sigmoid outputs ``(n, 10)`` as probabilities: float64, above 0, each row's sum 1."""
-    shares = np.maximum(outputs.astype(np.float64), 1e-12)
-    return shares / shares.sum(1, keepdims=True)
+    shares: NDArray[np.float64] = np.maximum(outputs.astype(np.float64), 1e-12)
+    shares /= shares.sum(1, keepdims=True)
+    return shares
 
 
 def fold_scores(

@@ -23,7 +23,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.errors import DataNotFound, OutputError
 from kaggle_mnist.report import read_leaderboard, write_report
-from kaggle_mnist.runs import SUMS, Outputs, Run, find_run
+from kaggle_mnist.runs import SUMS, Outputs, Run, find_run, list_runs, read_run
 
 LABELS = np.repeat(np.arange(10), 100)
 
@@ -39,7 +39,7 @@ def output(few: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(output: Path) -> Run:
-    return find_run(None, output)
+    return read_run(list_runs(output)[0])
 
 
 def text_of(page: str) -> str:
@@ -259,7 +259,7 @@ def test_the_page_holds_one_members_weights_in_float16_and_names_it(run: Run, fe
     np.testing.assert_array_equal(halves, expected)
     accuracy = run.table("folds").accuracy[report.MEMBER]
     assert "One member reads it: repeat 0, fold 0," in text_of(page)
-    assert f"(784-48-10; accuracy {accuracy:.4f} on the images that it held out)" in text_of(page)
+    assert f"( 784-48-10 ; accuracy {accuracy:.4f} on the images that it held out)" in text_of(page)
 
 
 def test_a_network_too_large_for_the_page_is_left_out_and_the_page_says_why(handful: Digits) -> None:

@@ -30,8 +30,9 @@ FLAGS = (
 )
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 SEVEN = ((0.25, 0.2), (0.75, 0.2), (0.5, 0.5), (0.4, 0.85))  # shares of the pad
+SOFTMAX = "softmax, five views"
 RECIPES = {
-    "softmax, five views": TINY.replaced(views=5),
+    SOFTMAX: TINY.replaced(views=5),
     "sigmoids, other pixels": TINY.replaced(
         name="other", hidden=(32, 24), pixels=(0.01, 1.0), loss="squared_error", targets=(0.01, 0.99)
     ),
@@ -49,33 +50,41 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="module", params=RECIPES)
-def run(request: pytest.FixtureRequest, few: Digits, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = pipeline.train(RECIPES[request.param], input=few, output=tmp_path_factory.mktemp("runs"), folds=2)
-    write_report(run, few)
-    return run
+@pytest.fixture(scope="module")
+def runs(few: Digits, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """A run of each recipe, with its page."""
+    output = tmp_path_factory.mktemp("runs")
+    runs = {name: pipeline.train(recipe, input=few, output=output, folds=2) for name, recipe in RECIPES.items()}
+    for run in runs.values():
+        write_report(run, few)
+    return runs
+
+
+@pytest.fixture
+def run(runs: dict[str, Run]) -> Run:
+    return runs[SOFTMAX]
 
 
 @pytest.fixture
 def visit(browser: Any, run: Run) -> Iterator[Any]:
-    """Opens the run's page in a browser like that; at the end nothing was complained of, and nothing asked for."""
-    contexts, complaints, requests = [], [], []
+    """Opens a run's page in a browser like that; at the end nothing was complained of, and nothing asked for."""
+    contexts, complaints, requests, pages = [], [], [], []
 
-    def open_page(**options: Any) -> Any:
+    def open_page(shown: Run = run, **options: Any) -> Any:
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
-        page.goto((run.path / "report.html").absolute().as_uri())
+        pages.append((shown.path / "report.html").absolute().as_uri())
+        page.goto(pages[-1])
         return page
 
     yield open_page
     for context in contexts:
         context.close()
     assert complaints == []
-    asked = [url for url in requests if not url.startswith("data:")]
-    assert asked == [(run.path / "report.html").absolute().as_uri()] * len(contexts)
+    assert [url for url in requests if not url.startswith("data:")] == pages
 
 
 def draw(page: Any, points: tuple[tuple[float, float], ...] = SEVEN) -> None:
@@ -97,8 +106,10 @@ def image_of(page: Any) -> np.ndarray:
     return np.array(pixels, np.uint8).reshape(28, 28)
 
 
-def test_a_drawn_stroke_gives_the_outputs_that_python_computes(visit: Any, run: Run) -> None:
-    page = visit()
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_drawn_stroke_gives_the_outputs_that_python_computes(visit: Any, runs: dict[str, Run], name: str) -> None:
+    run = runs[name]
+    page = visit(run)
     draw(page)
     image = image_of(page)
     assert image.max() > 200
@@ -110,7 +121,7 @@ def test_a_drawn_stroke_gives_the_outputs_that_python_computes(visit: Any, run: 
     page.wait_for_function("document.querySelectorAll('#outputs .top').length === 1")
     shown = [float(text) for text in page.locator("#outputs .row span").all_text_contents()]
     np.testing.assert_allclose(shown, expected, atol=1e-3)
-    assert page.locator("#reading").text_content() == f"Read as {expected.argmax()}, output {expected.max():.2f}"
+    assert page.locator("#reading").text_content() == f"Read as {expected.argmax()}, output {expected.max():.3f}"
 
 
 @pytest.mark.parametrize("size", [0.2, 0.9])
@@ -166,7 +177,8 @@ def test_a_cell_opens_the_digits_behind_it_by_mouse_and_by_key(visit: Any, run: 
     assert page.evaluate("document.activeElement.dataset.cell") == str(true * 10 + read)
     page.keyboard.press("Enter")
     assert panel.is_visible()
-    page.locator("[data-cell='0']").click()
+    right = int(confusion.diagonal().argmax())
+    page.locator(f"[data-cell='{right * 11}']").click()
     assert panel.locator(".digit").count() == 20
 
 
@@ -181,7 +193,8 @@ def test_a_pictured_digit_is_the_one_it_is_named_for_with_its_outputs(
     with Image.open(io.BytesIO(button.screenshot())) as picture:
         shown = np.asarray(picture.convert("L").resize((28, 28), Image.Resampling.BOX)).astype(float)
     ink = 255 - shown if scheme == "light" else shown
-    assert np.abs(ink - few.train_images[image])[2:-2, 2:-2].max() < 30  # 16 greys
+    likeness = [np.corrcoef(ink.ravel(), candidate.ravel())[0, 1] for candidate in few.train_images]
+    assert np.argmax(likeness) == image  # not to the pixel: the button may lie between the screen's pixels
     button.hover()
     outputs = [float(text) for text in page.locator("#card .row span").all_text_contents()]
     np.testing.assert_allclose(outputs, run.outputs().oof[image], atol=1e-4)

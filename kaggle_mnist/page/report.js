@@ -188,7 +188,7 @@
   const sampled = document.createElement("canvas");
   sampled.width = sampled.height = BOX * FINE;
   const samples = sampled.getContext("2d", { willReadFrequently: true });
-  const PEN = 0.08, THINNEST = 0.03, SMALLEST = 0.25; // shares of the pad: a dot stays a dot
+  const PEN = 0.08, THINNEST = 0.01, SMALLEST = 0.1; // shares of the pad: a dot stays a dot
   let strokes = []; // of points from 0 to 1
   let waiting = false;
 
@@ -248,7 +248,7 @@
     const outputs = empty ? new Array(10).fill(0) : outputsFor(image);
     showOutputs(byId("outputs"), outputs, { empty });
     const digit = largest(outputs);
-    byId("reading").textContent = empty ? "Draw a digit." : `Read as ${digit}, output ${outputs[digit].toFixed(2)}`;
+    byId("reading").textContent = empty ? "Draw a digit." : `Read as ${digit}, output ${outputs[digit].toFixed(3)}`;
   }
 
   function redraw() {
