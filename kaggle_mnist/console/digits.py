@@ -42,8 +42,10 @@ def show_audit(run: Run, audit: Audit) -> None:
             table.add_row(*map(str, cells))
         console.print(table)
     if known := audit.confirmed:
-        people = f"Of {known.labels} labels here that people have found wrong (Northcutt et al., 2021),"
-        say("Confirmed", f"{people} {known.among_first} are among the first {FIRST} and {known.among_all} among all.")
+        found = f"{known.among_first} in the first {FIRST} and {known.among_all} in all"
+        say(
+            "Confirmed", f"{found}, of {known.labels} labels here that people have found wrong (Northcutt et al., 2021)"
+        )
     say("Table", f"{audit.table}")
     say("Picture", f"{audit.picture}{f' (the first {PICTURED})' if number > PICTURED else ''}")
     say("", "Look at them: some are right, and only hard to read. Delete their rows from the table;")
