@@ -40,7 +40,19 @@ state() { # what an installation depends on
     cat pyproject.toml constraints.txt kaggle_mnist/__init__.py
 }
 
-install() { # $1: the extras, as "", "[dev]" or "[bench]"
+extra_of() { # "$@": what kaggle-mnist gets; prints the extra that its command needs, as "[kaggle]"
+    local argument
+    for argument; do
+        case "$argument" in
+        -*) continue ;; # an option of kaggle-mnist's own; none takes a value
+        download | upload) echo "[kaggle]" ;;
+        audit) echo "[audit]" ;;
+        esac
+        return
+    done
+}
+
+install() { # $1: the extra, as "", "[dev]", "[bench]", "[kaggle]" or "[audit]"
     local stamp=".venv/installed$1"
     if [ -f "$stamp" ] && state | cmp -s - "$stamp"; then return; fi
     if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null || ! grep -qsxF "$PWD" .venv/home; then
@@ -85,7 +97,7 @@ bench)
     exec .venv/bin/kaggle-mnist train
     ;;
 *)
-    install ""
+    install "$(extra_of "$@")"
     exec .venv/bin/kaggle-mnist "$@"
     ;;
 esac

@@ -64,6 +64,26 @@ def test_an_installed_clone_passes_its_arguments_on_from_any_folder(clone: Path)
     assert run_sh(clone, "data", "--input", "two words").stdout == f"{clone}\n<data><--input><two words>"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (["upload", "--wait"], "[kaggle]"),
+        (["--debug", "download"], "[kaggle]"),
+        (["audit"], "[audit]"),
+        (["train", "upload"], ""),
+        (["--help"], ""),
+    ],
+)
+def test_a_command_brings_the_packages_that_it_alone_needs(clone: Path, arguments: list[str], extra: str) -> None:
+    """With a stub for Python, which tells what it is to install."""
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/home").write_text(f"{clone}\n")
+    Path(python_stub(clone / ".venv/bin", "")).rename(clone / ".venv/bin/kaggle-mnist")
+    python_stub(clone / ".venv/bin", 'if [ "$3" = install ]; then echo "<$8>"; fi')
+    assert run_sh(clone, *arguments).stdout == f"<.{extra}>\n"
+    assert run_sh(clone, *arguments).stdout == ""  # it is there now
+
+
 def test_bench_names_what_there_is(clone: Path) -> None:
     done = run_sh(clone, "bench", "nothing")
     assert done.returncode == 2
