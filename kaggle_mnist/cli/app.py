@@ -34,7 +34,7 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
 
     match error:
         case KeyboardInterrupt():
-            return "interrupted; nothing was kept", 130
+            return str(error) or "interrupted; nothing was kept", 130
         case UserError():
             return str(error), 2
         case OSError(errno=number, filename=str(name)) if number in USERS_TO_FIX:
