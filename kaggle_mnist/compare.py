@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_mnist.errors import BadRun, OutputError
+from kaggle_mnist.errors import OutputError
 from kaggle_mnist.files import Progress, quiet, write_whole
 from kaggle_mnist.forecast import Forecast, outcome, predict_score
-from kaggle_mnist.runs import Run, find_run, list_runs, read_run
+from kaggle_mnist.runs import Run, find_run, list_runs, other_runs
 
 SIGNIFICANT = 0.05
 
@@ -104,8 +104,7 @@ def compare_runs(names: Sequence[str], output: Path, *, progress: Progress = qui
         if all(run.path.resolve() != other.path.resolve() for other in chosen):
             chosen.append(run)
         progress("Reading runs", i + 1, len(wanted))
-    known = {run.path.resolve() for run in chosen}
-    others = [other for path in paths if path.resolve() not in known and (other := _readable(path))]
+    others = other_runs(output, chosen)
     chosen.sort(key=lambda run: (-run.cv_accuracy, run.record.created, run.name))
     rows = [_row(letter, run, chosen[0], [*chosen, *others]) for letter, run in zip(letters(), chosen, strict=False)]
     right = [run.outputs() for run in chosen]
@@ -205,11 +204,3 @@ def _row(letter: str, run: Run, first: Run, known: Sequence[Run]) -> Row:
         forecast=predict_score(run, known),
         seconds=run.record.seconds["all"],
     )
-
-
-def _readable(path: Path) -> Run | None:
-    """A run that was not asked for: it may tell the ensemble's gain, but what is wrong with it is no error here."""
-    try:
-        return read_run(path)
-    except BadRun:
-        return None

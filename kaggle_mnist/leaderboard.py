@@ -14,7 +14,7 @@ from kaggle_mnist.errors import BadRun, KaggleRefused, OutputError
 from kaggle_mnist.files import Progress, quiet, sha256_of, write_whole
 from kaggle_mnist.forecast import predict_score
 from kaggle_mnist.records import Prediction, Submitted
-from kaggle_mnist.runs import LEADERBOARD, Run, find_run, list_runs, read_run
+from kaggle_mnist.runs import LEADERBOARD, Run, find_run, other_runs
 from kaggle_mnist.submission import COMPETITION_IDS, check_submission
 
 FIRST_PAUSE, LAST_PAUSE = 2.0, 20.0  # seconds between two looks at a submission; Kaggle takes some seconds to score it
@@ -90,8 +90,7 @@ def upload(
     _check(found, competition)
     sha256, submitted = sha256_of(found.submission), found.submitted()
     if again or submitted is None or not _awaited(submitted, competition, sha256):
-        paths = [path for path in list_runs(output) if path.resolve() != found.path.resolve()]
-        others = [other for path in paths if (other := _readable(path))]
+        others = other_runs(output, [found])
         if not again:
             _refuse_a_second_time([found, *others], competition, sha256)
         forecast = predict_score(found, others)
@@ -187,11 +186,3 @@ def _keep(run: Run, submitted: Submitted) -> None:
     except OSError as error:
         reason = f"cannot be written ({error.strerror}), but Kaggle has the submission, as {submitted.ref}"
         raise OutputError(f"{run.path / LEADERBOARD}: {reason}") from error
-
-
-def _readable(path: Path) -> Run | None:
-    """A run that was not asked for: what is wrong with it is no error here."""
-    try:
-        return read_run(path)
-    except BadRun:
-        return None

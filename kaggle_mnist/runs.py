@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -193,6 +194,16 @@ def write_run(output: Path, name: str, files: Mapping[str, bytes], *, now: datet
 def list_runs(output: Path) -> list[Path]:
     """The folders of the finished runs below `output`, the oldest first."""
     return sorted(sums.parent for sums in output.glob(f"[!.]*/{SUMS}"))
+
+
+def other_runs(output: Path, known: Sequence[Run]) -> list[Run]:
+    """The finished runs below `output` besides those known. Nobody asked for them: one that is damaged is passed over."""
+    found = []
+    for path in list_runs(output):
+        if all(path.resolve() != run.path.resolve() for run in known):
+            with suppress(BadRun):
+                found.append(read_run(path))
+    return found
 
 
 def find_run(run: str | None, output: Path) -> Run:
