@@ -112,6 +112,7 @@ def fit_weights(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> NDAr
         equal,
         jac=True,
         method="SLSQP",
+        options={"ftol": 1e-12},
         bounds=[(1e-9, 1)] * len(outputs),
         constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": np.ones_like},
     )

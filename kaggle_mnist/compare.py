@@ -22,7 +22,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Row:
-    """A run beside the others. `differs` holds the fields that are not as in the first run, with their values."""
+    """A run beside the others. `differs`: fields that are not as in the first trained run, or a blend's parents."""
 
     letter: str
     run: str
@@ -106,7 +106,8 @@ def compare_runs(names: Sequence[str], output: Path, *, progress: Progress = qui
         progress("Reading runs", i + 1, len(wanted))
     others = other_runs(output, chosen)
     chosen.sort(key=lambda run: (-run.cv_accuracy, run.record.created, run.name))
-    rows = [_row(letter, run, chosen[0], [*chosen, *others]) for letter, run in zip(letters(), chosen, strict=False)]
+    first = next((run for run in chosen if run.record.recipe), chosen[0])
+    rows = [_row(letter, run, first, [*chosen, *others]) for letter, run in zip(letters(), chosen, strict=False)]
     right = [run.outputs() for run in chosen]
     correct = [outputs.oof.argmax(1) == outputs.y_true for outputs in right]
     return Comparison(rows, compare_pairs(rows, correct))
@@ -173,18 +174,21 @@ def letters() -> itertools.chain[str]:
 
 
 def differences(run: Run, first: Run) -> dict[str, Any]:
-    """What of a run is not as in the first one: recipe's fields, folds, repeats, seed, images left out."""
+    """What of a run is not as in the first one: recipe's fields, folds, repeats, seed, images left out.
+
+    A blend differs by its parents and their weights.
+    """
+    if run.record.recipe is None:
+        return {"blend of": [f"{parent.run} × {parent.weight:.3f}" for parent in run.record.parents]}
     a, b = _facts(first), _facts(run)
-    return {name: b.get(name) for name in (*a, *b) if a.get(name) != b.get(name)}
+    return {name: value for name, value in b.items() if a.get(name) != value}
 
 
 def _facts(run: Run) -> dict[str, Any]:
     record = run.record
-    facts = record.recipe.model_dump(mode="json", exclude={"name"}) if record.recipe else {}
-    if record.parents:
-        facts["blend of"] = [f"{parent.run} × {parent.weight:.3g}" for parent in record.parents]
-    rest = {"folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
-    return {**facts, **rest}
+    recipe = record.recipe.model_dump(mode="json", exclude={"name"}) if record.recipe else {}
+    folds = {"folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
+    return {**recipe, **folds}
 
 
 def _row(letter: str, run: Run, first: Run, known: Sequence[Run]) -> Row:

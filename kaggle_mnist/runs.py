@@ -197,7 +197,7 @@ def list_runs(output: Path) -> list[Path]:
 
 
 def other_runs(output: Path, known: Sequence[Run]) -> list[Run]:
-    """The finished runs below `output` besides those known. Nobody asked for them: one that is damaged is passed over."""
+    """The finished runs below `output` besides those known; nobody asked for them, so a damaged one is passed over."""
     found = []
     for path in list_runs(output):
         if all(path.resolve() != run.path.resolve() for run in known):

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.cli import app
-from kaggle_mnist.compare import Row, compare_pairs, compare_runs, plot_folds
+from kaggle_mnist.compare import Pair, Row, compare_pairs, compare_runs, plot_folds
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.runs import find_run
 
 
-def pair_of(letters: str, submissions: Path):  # noqa: ANN201
+def pair_of(letters: str, submissions: Path) -> Pair:
     [pair] = [pair for pair in compare_runs([], submissions).pairs if pair.first + pair.second == letters]
     return pair
 
@@ -49,7 +49,7 @@ def test_p_and_interval_are_those_of_the_images_that_one_run_alone_got_right(sub
     apart = pair.only_first + pair.only_second
     assert pair.p == pytest.approx(binomtest(pair.only_first, apart).pvalue)
     assert pair.low < pair.difference < pair.high
-    assert 0 < pair.low
+    assert pair.low > 0
 
 
 def test_more_pairs_make_every_verdict_harder(submissions: Path) -> None:

@@ -66,30 +66,33 @@ def _show_pairs(comparison: Comparison) -> None:
     first = comparison.rows[0].letter
     shown = [pair for pair in comparison.pairs if pair.first == first] if len(comparison.rows) > 4 else comparison.pairs
     for pair in shown:
-        say(f"{pair.first} – {pair.second}", _sentence(pair))
+        p = "p < 0.0001" if pair.p_corrected < 0.0001 else f"p = {pair.p_corrected:.4f}"
+        say(f"{pair.first} – {pair.second}", f"{pair.verdict} ({p})")
+        say("", _figures(pair))
     if comparison.pairs:
         number = len(comparison.pairs)
         corrected = f", corrected for {number} pairs (Holm)" if number > 1 else ""
-        say("", f"Right out of fold, image by image; 95 % interval; p by McNemar's exact test{corrected}.")
-        say("", "Verdicts are of these runs. Whether a recipe is better, several seeds of each can tell.")
+        say("", f"Out of fold, image by image; p: McNemar's exact test{corrected}.")
+        say("", "These are verdicts on runs; of a recipe, several seeds of each can tell.")
 
 
-def _sentence(pair: Pair) -> str:
-    spread = f"({pair.low:+.4f} to {pair.high:+.4f})"
-    p = "p < 0.0001" if pair.p_corrected < 0.0001 else f"p = {pair.p_corrected:.4f}"
-    counts = f"{pair.only_first:,} : {pair.only_second:,} of {pair.images:,}"
-    return f"{pair.difference:+.4f} {spread}, {counts}, {p}: {pair.verdict}"
+def _figures(pair: Pair) -> str:
+    spread = f"{pair.difference:+.4f} ({pair.low:+.4f} to {pair.high:+.4f})"
+    return f"{spread}: {pair.only_first:,} images only {pair.first} got right, {pair.only_second:,} only {pair.second}"
 
 
 def _explain(rows: list[Row]) -> None:
     earlier = max(row.forecast.earlier for row in rows)
-    gain = f", with the ensemble's gain in up to {earlier} earlier runs" if earlier else ""
-    say("", f"Forecast: the score that OOF accuracy promises{gain}, and its 95 % interval.")
+    gain = f" and the ensemble's gain in earlier runs ({earlier} at most) promise" if earlier else " promises"
+    say("", f"Forecast: the score that OOF accuracy{gain}, and its 95 % interval.")
     judged = [row for row in rows if row.score is not None]
     outside = [row.letter for row in judged if not row.forecast.low <= row.score <= row.forecast.high]  # type: ignore[operator]
     if judged:
-        said = f"all but {', '.join(outside)}" if outside else "all"
-        say("", f"Of the {len(judged)} scores that are known, {said} lie in their interval.")
+        say("", f"Scores in their interval: {len(judged) - len(outside)} of {len(judged)}{_naming(outside)}.")
+
+
+def _naming(letters: list[str]) -> str:
+    return f" (not {', '.join(letters)})" if letters else ""
 
 
 def print_csv(comparison: Comparison) -> None:
