@@ -46,6 +46,10 @@ class MissingPackage(UserError):
     """A package that only one command needs, and that is not installed."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a run was at work; the message says what was kept."""
+
+
 class Diverged(UserError):
     """Training left the finite numbers."""
 

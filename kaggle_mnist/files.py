@@ -5,8 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
+
+from kaggle_mnist.errors import BadRun
+
+MAX_SUMS = 1 << 16  # bytes; a run's has under 1,000
+SUMS = "SHA256SUMS"  # of a folder's files, as `sha256sum` writes and checks them
 
 
 class Progress(Protocol):
@@ -20,11 +26,16 @@ def quiet(stage: str, done: int, total: int, note: str = "") -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` beside `path`, then rename: readers see the old file or the new one, never a part."""
+    """Write `content` beside `path`, then rename: readers see the old file or the new one, never a part.
+
+    When it returns, the content is on the disk, whatever becomes of the machine.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
@@ -36,3 +47,29 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_sums(folder: Path, names: Iterable[str]) -> None:
+    """Write the checksums of these files of `folder`; whatever else lies there is not vouched for."""
+    sums = "".join(f"{sha256_of(folder / name)}  {name}\n" for name in sorted(names))
+    write_whole(folder / SUMS, sums.encode())
+
+
+def checked_sums(folder: Path) -> list[str]:
+    """The files that the folder's checksums list, once each has the one that it was written with.
+
+    Raises BadRun, naming the file, where one is missing, damaged or edited, or the list itself is.
+    """
+    try:
+        lines = (folder / SUMS).read_bytes()[:MAX_SUMS].decode("ascii").splitlines()
+        entries = [line.split("  ", 1) for line in lines]
+        if not all(len(entry) == 2 and Path(entry[1]).name == entry[1] for entry in entries):
+            raise BadRun(f"{folder / SUMS}: is not as the run wrote it; the run cannot be trusted any more")
+        for expected, name in entries:
+            if sha256_of(folder / name) != expected:
+                raise BadRun(f"{folder / name}: is not as the run wrote it; the run cannot be trusted any more")
+    except FileNotFoundError as error:
+        raise BadRun(f"{error.filename}: is missing; the run did not finish or was taken apart") from error
+    except (OSError, ValueError) as error:
+        raise BadRun(f"{folder}: cannot be read ({error})") from error
+    return [name for _, name in entries]

@@ -6,20 +6,24 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save as save_tensors
 
+from kaggle_mnist import checkpoint as checkpoints
 from kaggle_mnist import scores
+from kaggle_mnist.checkpoint import Checkpoint, Plan
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.ensemble import ensemble_outputs, out_of_fold_outputs
-from kaggle_mnist.errors import BadOption
+from kaggle_mnist.errors import BadData, BadOption
 from kaggle_mnist.files import Progress, quiet, write_whole
 from kaggle_mnist.folds import assign_folds
 from kaggle_mnist.recipes import Recipe, find_recipe
 from kaggle_mnist.records import Data, Record, Scores
-from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, run_files, versions, write_run
+from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, finish_run, run_files, versions
 from kaggle_mnist.suspects import read_suspects
 from kaggle_mnist.training import precision_of, train_members
 
@@ -79,13 +83,75 @@ def train(
     ensure_writable(output)
 
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
-    y_true = digits.train_labels
-    dropped = read_suspects(Path(drop_suspects), y_true) if drop_suspects is not None else ()
-    fold_of = assign_folds(y_true, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
-    loaded = time.perf_counter()
+    fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
+    plan = Plan(
+        created=created.isoformat(timespec="seconds"),
+        recipe=recipe,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        device=where.type,
+        threads=torch.get_num_threads(),
+        score=score,
+        dropped=read_suspects(Path(drop_suspects), digits.train_labels) if drop_suspects is not None else (),
+        input=digits.input,
+        data=Data(
+            source=digits.source,
+            path=digits.path,
+            fingerprint=digits.fingerprint,
+            test_fingerprint=digits.test_fingerprint,
+            practice=practice.is_practice(digits),
+            train_images=len(digits.train_images),
+            test_images=len(digits.test_images),
+        ),
+        environment=environment_of(where, recipe),
+    )
+    with checkpoints.begin(output, plan) as checkpoint:
+        return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, progress)
 
-    trained = train_members(digits, fold_of, recipe, seed=seed, device=where, dropped=dropped, progress=progress)
-    trained_at = time.perf_counter()
+
+def resume(
+    run: str | None = None,
+    *,
+    output: str | Path = "submissions",
+    input: str | Path | None = None,
+    progress: Progress = quiet,
+) -> Run:
+    """Go on with a run that was interrupted, to the same bytes as without the interruption.
+
+    `run` is a path, a folder's name below `output`, or None for the newest that is not finished; `input` says where the
+    digits are, if they have moved. Raises BadRun where there is no such run, another process is at work on it or its
+    checkpoint is damaged, and BadData where the digits have changed since.
+    """
+    started = time.perf_counter()
+    with checkpoints.reopen(checkpoints.find_unfinished(run, Path(output))) as checkpoint:
+        plan = checkpoint.plan
+        digits = load_digits(plan.input if input is None else input, progress=progress)
+        _refuse_changed(digits, plan.data)
+        torch.set_num_threads(plan.threads)
+        fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
+        return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, progress)
+
+
+def _carry_out(
+    checkpoint: Checkpoint, digits: Digits, fold_of: NDArray[np.int64], load_seconds: float, progress: Progress
+) -> Run:
+    """Train, ensemble, score and write, from the beginning or from the last checkpoint."""
+    plan, recipe, started = checkpoint.plan, checkpoint.plan.recipe, time.perf_counter()
+    device, y_true = resolve_device(plan.device), digits.train_labels
+    start = checkpoint.load()
+    trained = train_members(
+        digits,
+        fold_of,
+        recipe,
+        seed=plan.seed,
+        device=device,
+        dropped=plan.dropped,
+        start=start,
+        keep=checkpoint.save,
+        progress=progress,
+    )
+    train_seconds = checkpoint.seconds_before + time.perf_counter() - started
 
     network = trained.network
     oof_by_repeat = out_of_fold_outputs(network, digits.train_images, fold_of, recipe, progress=progress)
@@ -93,26 +159,17 @@ def train(
     test = ensemble_outputs(network, digits.test_images, recipe, progress=progress)  # (m, 10)
 
     fold_table = scores.fold_scores(oof_by_repeat, y_true, fold_of, recipe)
-    is_practice = practice.is_practice(digits)
-    withheld = scores.accuracy(test, practice.open_withheld_labels()) if is_practice and score else None
-
+    open_labels = plan.data.practice and plan.score
     record = Record(
-        created=created.isoformat(timespec="seconds"),
+        created=plan.created,
         name=recipe.name,
         recipe=recipe,
-        folds=folds,
-        repeats=repeats,
-        seed=seed,
-        dropped=dropped,
-        data=Data(
-            source=digits.source,
-            path=digits.path,
-            fingerprint=digits.fingerprint,
-            test_fingerprint=digits.test_fingerprint,
-            practice=is_practice,
-            train_images=len(digits.train_images),
-            test_images=len(digits.test_images),
-        ),
+        folds=plan.folds,
+        repeats=plan.repeats,
+        seed=plan.seed,
+        dropped=plan.dropped,
+        resumed=start is not None,
+        data=plan.data,
         scores=Scores(
             cv_accuracy=float(fold_table.accuracy.mean()),
             cv_accuracy_std=float(fold_table.accuracy.std()),
@@ -120,19 +177,39 @@ def train(
             oof_accuracy=scores.accuracy(oof, y_true),
             oof_loss=scores.loss(oof, y_true, recipe),
             oof_log_loss=scores.loss(oof, y_true),
-            withheld_accuracy=withheld,
+            withheld_accuracy=scores.accuracy(test, practice.open_withheld_labels()) if open_labels else None,
         ),
-        environment=_environment(where, recipe),
-        seconds={"load": loaded - started, "train": trained_at - loaded, "all": time.perf_counter() - started},
+        environment=environment_of(device, recipe),
+        seconds={
+            "load": load_seconds,
+            "train": train_seconds,
+            "checkpoints": checkpoint.seconds,
+            "all": load_seconds + checkpoint.seconds_before + time.perf_counter() - started,
+        },
     )
     files = run_files(record, Outputs(oof, test, y_true, digits.test_ids, fold_of), fold_table) | {
         "history.csv": csv_bytes(trained.history),
         "members.safetensors": save_tensors({k: v.cpu() for k, v in network.state_dict().items()}),
     }
-    run = Run(write_run(output, recipe.name, files, now=created), record)
+    finish_run(checkpoint.run, files)
     if KAGGLE_WORKING.is_dir():
         write_whole(KAGGLE_WORKING / "submission.csv", files["submission.csv"])
-    return run
+    return Run(checkpoint.run, record)
+
+
+def _refuse_changed(digits: Digits, data: Data) -> None:
+    """Raises BadData where the digits are not those that a run was begun with."""
+    if digits.fingerprint == data.fingerprint:
+        return
+    then, now = (data.train_images, data.test_images), (len(digits.train_images), len(digits.test_images))
+    if then != now:
+        changed = f"{then[0]:,} labeled and {then[1]:,} unlabeled images then, {now[0]:,} and {now[1]:,} now"
+    else:
+        same_test = digits.test_fingerprint == data.test_fingerprint
+        changed = f"the {'labeled images or their labels' if same_test else 'unlabeled images'} have changed"
+    raise BadData(
+        f"{digits.path}: not the digits that the run was begun with: {changed}; put those back, or begin a new run"
+    )
 
 
 def resolve_device(device: str) -> torch.device:
@@ -147,7 +224,8 @@ def resolve_device(device: str) -> torch.device:
     return torch.device("cuda")
 
 
-def _environment(device: torch.device, recipe: Recipe) -> dict[str, str | int]:
+def environment_of(device: torch.device, recipe: Recipe) -> dict[str, str | int]:
+    """Device, threads, type of the products and versions: what a run's bytes depend on besides its plan."""
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),

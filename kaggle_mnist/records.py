@@ -71,6 +71,7 @@ class Record(Strict):
     repeats: Annotated[int, Field(ge=1)]
     seed: int | None
     dropped: tuple[Count, ...] = Field((), description="labeled images, from 0, that no member learnt from")
+    resumed: bool = Field(False, description="whether the run was stopped and gone on with")
     data: Data
     scores: Scores
     environment: dict[str, str | int]

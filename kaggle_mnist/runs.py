@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,13 +21,13 @@ from kaggle_mnist import scores
 from kaggle_mnist.arrays import npz_bytes, read_npz
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.errors import BadRun, OutputError
-from kaggle_mnist.files import sha256_of
+from kaggle_mnist.files import SUMS, checked_sums, write_sums, write_whole
 from kaggle_mnist.records import Record, Submitted, parse_record
 from kaggle_mnist.submission import submission_csv
 
-SUMS = "SHA256SUMS"
 LEADERBOARD = "leaderboard.json"  # written after the run; not among the checksums
 LATEST = "latest"
+CHECKPOINT = "checkpoint"  # the folder inside a run's that holds what `resume` goes on from
 PACKAGES = ("kaggle-mnist", "torch", "numpy", "pandas", "scikit-learn", "pillow")
 
 
@@ -171,24 +172,47 @@ def ensure_writable(output: Path) -> None:
 def write_run(output: Path, name: str, files: Mapping[str, bytes], *, now: datetime | None = None) -> Path:
     """Write `files` as a new run folder below `output`, with their checksums, and give its path.
 
-    All is written beside its final place and then renamed, so a folder with a run's name is a whole run.
-
     Raises OutputError, leaving nothing behind.
     """
-    folder_name = f"{now or datetime.now():%Y%m%d-%H%M%S}-{name}"
+    path = new_folder(output, f"{now or datetime.now():%Y%m%d-%H%M%S}-{name}")
     try:
-        with tempfile.TemporaryDirectory(dir=output, prefix=".unfinished-", ignore_cleanup_errors=True) as parent:
-            folder = Path(parent) / folder_name
-            folder.mkdir()
-            for file, content in files.items():
-                (folder / file).write_bytes(content)
-            sums = "".join(f"{sha256_of(folder / file)}  {file}\n" for file in sorted(files))
-            (folder / SUMS).write_text(sums, newline="\n")
-            return _move_to_free_name(folder, output / folder_name)
+        finish_run(path, files)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+    return path
+
+
+def new_folder(output: Path, name: str) -> Path:
+    """A new folder `name` below `output`, or `name-2`, `name-3`, … where another run has taken the name.
+
+    Raises OutputError.
+    """
+    for number in range(1, 1000):
+        path = output / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise OutputError(f"{output}: cannot write there ({error.strerror})") from error
+    raise OutputError(f"{output / name}: a thousand runs have this name already")
+
+
+def finish_run(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` into the folder of a run and, last of all, their checksums: those say that it is finished.
+
+    Raises OutputError; the folder is no finished run then.
+    """
+    try:
+        for part in folder.glob(".*"):  # what a process that was killed left half written
+            part.unlink()
+        for name, content in files.items():
+            write_whole(folder / name, content)
+        write_sums(folder, files)
     except OSError as error:
-        raise OutputError(
-            f"{output}: the run could not be written ({error.strerror}); nothing of it was kept"
-        ) from error
+        raise OutputError(f"{folder}: the run could not be written ({error.strerror})") from error
 
 
 def list_runs(output: Path) -> list[Path]:
@@ -224,24 +248,16 @@ def find_run(run: str | None, output: Path) -> Run:
 
 def read_run(path: Path) -> Run:
     """The run in a folder, once every file has the checksum that it was written with. Raises BadRun."""
+    if (path / CHECKPOINT).is_dir() and not (path / SUMS).exists():
+        raise BadRun(f"{path}: is not finished; `kaggle-mnist resume {path.name}` goes on with it")
+    if missing := {"run.json", "submission.csv", "outputs.npz"} - set(checked_sums(path)):
+        raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run cannot be trusted any more")
     try:
-        lines = (path / SUMS).read_text().splitlines()
-        listed = set()
-        for expected, file in (line.split("  ", 1) for line in lines):
-            listed.add(file)
-            if Path(file).name != file or sha256_of(path / file) != expected:
-                raise BadRun(f"{path / file}: is not as the run wrote it; the run cannot be trusted any more")
-        if missing := {"run.json", "submission.csv", "outputs.npz"} - listed:
-            raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run cannot be trusted any more")
-        content = (path / "run.json").read_bytes()
-    except FileNotFoundError as error:
-        raise BadRun(f"{error.filename}: is missing; the run did not finish or was taken apart") from error
-    except (OSError, ValueError) as error:
-        raise BadRun(f"{path}: is not a run that can be read ({error})") from error
-    try:
-        return Run(path, parse_record(content))
+        return Run(path, parse_record((path / "run.json").read_bytes()))
     except BadRun as error:
         raise BadRun(f"{path / 'run.json'}: {error}") from error
+    except OSError as error:
+        raise BadRun(f"{path / 'run.json'}: cannot be read ({error.strerror})") from error
 
 
 def versions() -> dict[str, str | int]:
@@ -253,16 +269,3 @@ def versions() -> dict[str, str | int]:
 def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
     """A CSV file of `table`."""
     return table.to_csv(index=index, lineterminator="\n").encode()
-
-
-def _move_to_free_name(folder: Path, path: Path) -> Path:
-    """Rename `folder` to `path`, or to `path-2`, `path-3`, … where another run has taken the name."""
-    for number in range(1, 1000):
-        target = path if number == 1 else path.with_name(f"{path.name}-{number}")
-        try:
-            folder.rename(target)
-            return target
-        except OSError:
-            if not target.exists():
-                raise
-    raise OutputError(f"{path}: a thousand runs have this name already")

@@ -12,7 +12,7 @@ can reach its member.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,15 @@ class Trained:
     history: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class State:
+    """What training goes on from: the tensors of members and optimizer after `epoch` epochs, and the history so far."""
+
+    epoch: int
+    tensors: dict[str, Tensor]
+    history: list[dict[str, Any]]
+
+
 def train_members(
     digits: Digits,
     fold_of: NDArray[np.int64],
@@ -51,14 +60,18 @@ def train_members(
     seed: int = 0,
     device: torch.device | str = "cpu",
     dropped: Sequence[int] = (),
+    start: State | None = None,
+    keep: Callable[[State], None] | None = None,
     progress: Progress = quiet,
 ) -> Trained:
     """Train one member for every repeat and fold of `fold_of`, ``(repeats, n)``.
 
     Every random number comes from a generator keyed by the seed and what it is for, so the same arguments on the same
     device with the same number of threads give the same bits. No member learns from the images with the numbers in
-    `dropped`; what is watched counts them. Raises Diverged where a loss is no longer finite, and BadFolds where a fold
-    has no image left.
+    `dropped`; what is watched counts them. `keep` is called with the state after every epoch, whose tensors the next
+    epoch changes; given such a state as `start`, the epochs that are left give the same bits as without a stop.
+
+    Raises Diverged where a loss is no longer finite, and BadFolds where a fold has no image left.
     """
     # A unit or pixel that falls silent lets Adam's averages decay below 1e-38, where the CPU is ten times slower.
     torch.set_flush_denormal(True)
@@ -73,8 +86,12 @@ def train_members(
     watched = [torch.nonzero(row == fold).flatten()[:WATCHED] for row in folds for fold in range(k)]
 
     history: list[dict[str, Any]] = []
-    progress("Training", 0, recipe.epochs)
-    for epoch in range(recipe.epochs):
+    if start is not None:
+        _restore(network, optimizer, start)
+        history += start.history
+    begun = start.epoch if start is not None else 0
+    progress("Training", begun, recipe.epochs)
+    for epoch in range(begun, recipe.epochs):
         generator = generator_for(seed, 1, epoch, device=device)
         train_loss = _train_epoch(network, optimizer, *lesson, recipe, epoch, generator)
         if not all(map(math.isfinite, train_loss)):
@@ -95,6 +112,8 @@ def train_members(
             }
             for member, (loss, accuracy) in enumerate(scores)
         ]
+        if keep is not None:
+            keep(State(epoch + 1, _tensors_of(network, optimizer), history))
         accuracy = sum(accuracy for _, accuracy in scores) / len(scores)
         progress("Training", epoch + 1, recipe.epochs, f"held-out accuracy {accuracy:.4f}")
     return Trained(network, pd.DataFrame(history))
@@ -235,6 +254,24 @@ def _optimizer(network: Members, recipe: Recipe) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, rate, recipe.momentum, weight_decay=decay, nesterov=nesterov, fused=True)
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
     return kind(parameters, rate, weight_decay=decay, fused=True)
+
+
+def _tensors_of(network: Members, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Members and optimizer as named tensors: `network.weights.0`, `optimizer.0.exp_avg`."""
+    state = optimizer.state_dict()["state"]
+    tensors = {f"optimizer.{i}.{key}": value for i, values in state.items() for key, value in values.items()}
+    return {**{f"network.{name}": tensor for name, tensor in network.state_dict().items()}, **tensors}
+
+
+def _restore(network: Members, optimizer: torch.optim.Optimizer, state: State) -> None:
+    values: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in state.tensors.items():
+        if name.startswith("optimizer."):
+            _, number, key = name.split(".")
+            values.setdefault(int(number), {})[key] = tensor
+    of_network = {name: t for name, t in state.tensors.items() if name.startswith("network.")}
+    network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in of_network.items()})
+    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 @torch.no_grad()

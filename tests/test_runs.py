@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from conftest import reseal
 
+from kaggle_mnist import runs
 from kaggle_mnist.arrays import npz_bytes
 from kaggle_mnist.errors import BadRun, OutputError
-from kaggle_mnist.runs import SUMS, ensure_writable, find_run, list_runs, read_run, write_run
+from kaggle_mnist.files import SUMS
+from kaggle_mnist.runs import ensure_writable, find_run, list_runs, read_run, write_run
 
 FILES = ("run.json", "submission.csv", "outputs.npz")
 NOON = datetime(2026, 11, 23, 12)
@@ -83,14 +85,14 @@ def test_a_place_that_cannot_be_written_to_is_found_out_first() -> None:
 def test_a_failed_write_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     output = Path("out")
     ensure_writable(output)
-    original = Path.write_bytes
+    original = runs.write_whole
 
-    def full(self: Path, content: bytes) -> int:
-        if self.name == "submission.csv":
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "submission.csv":
             raise OSError(28, "No space left on device")
-        return original(self, content)
+        original(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(runs, "write_whole", full)
     with pytest.raises(OutputError, match="No space left on device"):
         write_run(output, "mlp", CONTENT["files"])
     assert list(output.iterdir()) == []

@@ -24,6 +24,7 @@ class Digits:
     train_images : uint8, shape ``(n, 28, 28)``, 0 background to 255 ink
     train_labels : int64, shape ``(n,)``, 0 to 9
     test_images : uint8, shape ``(m, 28, 28)``; image ``i`` has ImageId ``i + 1``
+    input : what `load_digits` finds them by again
     """
 
     source: str
@@ -31,6 +32,7 @@ class Digits:
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
+    input: str | None = None
 
     @property
     def test_ids(self) -> NDArray[np.int64]:

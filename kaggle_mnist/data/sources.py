@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kaggle_mnist.data import image_folders, kaggle_csv
@@ -58,12 +58,14 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     BadData
         A file that cannot be used, with the row where it has rows.
     """
-    found = _find(where)
+    found, input = _find(where)
     if isinstance(found, ImageFolders):
-        return image_folders.load_images(found, progress=progress)
-    if isinstance(found, CsvPair):
-        return kaggle_csv.load_csv(found.files["train.csv"], found.files["test.csv"], progress=progress)
-    return load_practice()
+        digits = image_folders.load_images(found, progress=progress)
+    elif isinstance(found, CsvPair):
+        digits = kaggle_csv.load_csv(found.files["train.csv"], found.files["test.csv"], progress=progress)
+    else:
+        digits = load_practice()
+    return replace(digits, input=input)
 
 
 def load_same_digits(fingerprint: str, where: str | Path | None = None, *, progress: Progress = quiet) -> Digits:
@@ -85,22 +87,22 @@ def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]
 
     `digits` are what `load_digits` or `load_same_digits` found at `where`. Raises what `load_digits` raises.
     """
-    if digits.source == "image folders" and isinstance(found := _find(where), ImageFolders):
+    if digits.source == "image folders" and isinstance(found := _find(where)[0], ImageFolders):
         return image_folders.list_images(found)[0]
     return [f"train.csv, row {image + 2}" for image in range(len(digits.train_images))]
 
 
-def _find(where: str | Path | None) -> CsvPair | ImageFolders | None:
-    """What `where` names; None is the practice set."""
+def _find(where: str | Path | None) -> tuple[CsvPair | ImageFolders | None, str]:
+    """What `where` names, None for the practice set; and what names the same from another folder too."""
     if where is None:
-        places = (Path("input"), *KAGGLE_INPUTS)
-        found = next((source for place in places if place.is_dir() and (source := _find_in(place))), None)
-        if not found:
-            _refuse_strangers(Path("input"))
-        return found
+        for place in (Path("input"), *KAGGLE_INPUTS):
+            if place.is_dir() and (found := _find_in(place)):
+                return found, str(place.absolute())
+        _refuse_strangers(Path("input"))
+        return None, PRACTICE
     if str(where) == PRACTICE and not Path(where).exists():
-        return None
-    return _find_named(Path(where))
+        return None, PRACTICE
+    return _find_named(Path(where)), str(Path(where).absolute())
 
 
 def _find_named(path: Path) -> CsvPair | ImageFolders:
