@@ -219,8 +219,9 @@ def unfinished_like(output: Path, recipe: Recipe, folds: int, repeats: int, seed
 
 
 def unfinished_runs(output: Path) -> list[Path]:
-    """The folders below `output` that hold a checkpoint and no finished run, the oldest first."""
-    return sorted(path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}") if not (path.parent / SUMS).exists())
+    """The folders below `output` that hold a plan to go on with and no finished run, the oldest first."""
+    found = (path.parent.parent for path in output.glob(f"[!.]*/{CHECKPOINT}/{SUMS}"))
+    return sorted(path for path in found if not (path / SUMS).exists())
 
 
 def _name_of(epoch: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kaggle_mnist.checkpoint import LOCK, epoch_of, read_plan, unfinished_runs
+from kaggle_mnist.checkpoint import LOCK, epoch_of, read_plan
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import SUMS
 from kaggle_mnist.runs import CHECKPOINT, list_runs, read_run
@@ -27,7 +27,8 @@ class Shelved:
 
 def all_runs(output: Path) -> list[Shelved]:
     """Every run below `output`, the oldest first."""
-    found = [_finished(path) for path in list_runs(output)] + [_unfinished(path) for path in unfinished_runs(output)]
+    folders = (path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}") if not (path.parent / SUMS).exists())
+    found = [_finished(path) for path in list_runs(output)] + [_unfinished(path) for path in folders]
     return sorted(found, key=lambda run: run.path.name)
 
 

@@ -1,4 +1,4 @@
-"""On finished runs: compare, blend."""
+"""On runs: compare, blend, and what lies in their folder."""
 
 from __future__ import annotations
 
@@ -58,3 +58,19 @@ def blend(
     from kaggle_mnist.console import runs as screens
 
     screens.show_blend(blend_runs(runs, output, weights=weights, score=score))
+
+
+@app.command()
+def runs(
+    output: Output = Path("submissions"),
+    remove: Annotated[list[str] | None, typer.Option(help="Remove this run; may be repeated.", metavar="RUN")] = None,
+) -> None:
+    """List runs with their state and size, or remove some."""
+    from kaggle_mnist import console, shelf
+    from kaggle_mnist.console import runs as screens
+
+    if remove:
+        for path in shelf.remove_runs(remove, output):
+            console.say("Removed", f"{path}")
+    else:
+        screens.show_shelf(shelf.all_runs(output), output)

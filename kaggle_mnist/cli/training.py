@@ -1,4 +1,4 @@
-"""From the digits to a submission: train, data, recipes, check."""
+"""From the digits to a submission: train, resume, data, recipes, check."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def train(
     chosen = _recipe(recipe, epochs, settings or [])
 
     from kaggle_mnist import console, pipeline
+    from kaggle_mnist.checkpoint import unfinished_like
     from kaggle_mnist.console import training as screens
     from kaggle_mnist.data.sources import load_digits
 
@@ -51,6 +52,7 @@ def train(
         digits = load_digits(input, progress=progress)
     screens.show_digits(digits)
     screens.show_plan(chosen, folds=folds, repeats=repeats, seed=seed, device=where)
+    screens.show_unfinished(unfinished_like(output, chosen, folds, repeats, seed, digits.fingerprint))
     with console.Watcher() as progress:
         run = pipeline.train(
             chosen,
@@ -66,6 +68,30 @@ def train(
         )
     screens.show_run(run)
     _report(run, digits)
+
+
+@app.command()
+def resume(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="An unfinished run.", metavar="RUN", show_default="the newest that is not finished"),
+    ] = None,
+    input: Input = None,
+    output: Output = Path("submissions"),
+) -> None:
+    """Go on with a run that was interrupted."""
+    from kaggle_mnist import console, pipeline
+    from kaggle_mnist.checkpoint import epoch_of, find_unfinished, read_plan
+    from kaggle_mnist.console import training as screens
+
+    path = find_unfinished(run, output)
+    plan = read_plan(path)
+    now = pipeline.environment_of(pipeline.resolve_device(plan.device), plan.recipe)
+    screens.show_resumed(path, plan, epoch_of(path), now)
+    with console.Watcher() as progress:
+        finished = pipeline.resume(str(path), output=output, input=input, progress=progress)
+    screens.show_run(finished)
+    _report(finished, input=input)
 
 
 @app.command()
@@ -127,17 +153,19 @@ def check(
         raise typer.Exit(2)
 
 
-def _report(run: Run, digits: Digits) -> None:
+def _report(run: Run, digits: Digits | None = None, input: str | None = None) -> None:
     """Write the run's page; where that fails, the run stands, and a line says what failed."""
     from kaggle_mnist import console
-    from kaggle_mnist.errors import UserError
+    from kaggle_mnist.errors import Interrupted, UserError
     from kaggle_mnist.report import write_report
 
     try:
         with console.Watcher() as progress:
-            path = write_report(run, digits, progress=progress)
+            path = write_report(run, digits, input=input, progress=progress)
     except (UserError, OSError) as error:
         console.say("Report", f"not written, the run stands: {error}")
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {run.path} is finished but for its page, which report writes") from None
     else:
         console.say("Report", f"{path}")
 

@@ -1,4 +1,4 @@
-"""What `compare` and `blend` show."""
+"""What `compare`, `blend` and `runs` show."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from kaggle_mnist.console import console, new_table, say
 from kaggle_mnist.errors import one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kaggle_mnist.compare import Comparison, Pair, Row
     from kaggle_mnist.runs import Run
+    from kaggle_mnist.shelf import Shelved
 
 FOLDS_BESIDE = 10  # columns of fold scores; with more members, least and greatest
 
@@ -127,6 +130,24 @@ def show_blend(run: Run) -> None:
     if run.withheld_accuracy is not None:
         say("Withheld", f"{run.withheld_accuracy:.4f} on the {run.record.data.test_images:,} withheld labels")
     say("Submission", f"{run.submission}")
+
+
+def show_shelf(shelved: list[Shelved], output: Path) -> None:
+    """Every run: state, size and CV accuracy; and how to go on with those that stopped."""
+    if not shelved:
+        say("Runs", f"{output} holds none; `kaggle-mnist train` makes one")
+        return
+    table = new_table("run", "CV", "MB", "state")
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for run in shelved:
+        accuracy = "·" if run.cv_accuracy is None else f"{run.cv_accuracy:.4f}"
+        table.add_row(escape(one_line(run.path.name)), accuracy, f"{run.size / 1e6:.1f}", escape(one_line(run.state)))
+    console.print(table)
+    say("In all", f"{len(shelved)} runs, {sum(run.size for run in shelved) / 1e6:.0f} MB")
+    for run in shelved:
+        if run.state.startswith("stopped"):
+            say("To go on", f"kaggle-mnist resume {run.path.name}")
 
 
 def _plain(value: Any) -> str:

@@ -17,6 +17,7 @@ from kaggle_mnist.submission import Verdict
 if TYPE_CHECKING:
     import torch
 
+    from kaggle_mnist.checkpoint import Plan
     from kaggle_mnist.runs import Run
 
 SHOWN_REASONS = 40
@@ -52,6 +53,24 @@ def show_plan(recipe: Recipe, *, folds: int, repeats: int, seed: int, device: to
     mixed = ", bfloat16" if precision_of(recipe, device) == torch.bfloat16 else ""
     say("Recipe", f"{recipe.name}: {units}, {recipe.epochs} epochs, {folds} folds{times}, seed {seed}")
     say("Device", f"{device.type}{threads}{mixed}")
+
+
+def show_unfinished(paths: list[Path]) -> None:
+    """Runs of the same recipe, seed and digits that stopped, and the command that would go on with each."""
+    for path in paths:
+        say("Unfinished", f"the same run was begun before; `kaggle-mnist resume {path.name}` would go on with it")
+
+
+def show_resumed(path: Path, plan: Plan, epoch: int, environment: dict[str, str | int]) -> None:
+    """What is gone on with, and what is not as it was when the run was begun."""
+    say("Run", f"{path}, after epoch {epoch} of {plan.recipe.epochs}")
+    changed = [
+        f"{name} {then}, now {environment.get(name)}"
+        for name, then in plan.environment.items()
+        if name != "threads" and then != environment.get(name)  # the number of threads is set to what it was
+    ]
+    if changed:
+        say("Note", f"not as when it was begun: {'; '.join(changed)}. The bytes may differ from a run without a stop.")
 
 
 def show_run(run: Run) -> None:
