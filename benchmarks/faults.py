@@ -32,22 +32,25 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import matplotlib.backends.backend_svg
+import matplotlib.figure
 import pandas as pd
 
-from kaggle_mnist import checkpoint, ensemble, errors, pipeline, report
+from kaggle_mnist import charts, checkpoint, errors, pipeline, report, shelf
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.practice import load_practice
 from kaggle_mnist.runs import find_run, list_runs
 
-assert ensemble and errors and report  # imported before the fork, like all that a run needs
+assert matplotlib.backends.backend_svg and charts and report and shelf  # imported before the fork, as all a run needs
 
 SAME = ("submission.csv", "outputs.npz", "members.safetensors", "history.csv")
-RECIPE = ["--folds", "3", "--epochs", "12", "--set", "hidden=[64]", "--set", "batch_size=50", "--set", "views=1"]
+RECIPE = ["--folds", "3", "--epochs", "8", "--set", "hidden=[64]", "--set", "batch_size=50", "--set", "views=1"]
 TRAIN = ["train", "--input", "digits", "--output", "runs", *RECIPE]
 RESUME = ["resume", "--output", "runs"]
 WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate"}
 Hook = Callable[[int], None]  # is told the number of each write, from 1
+Fault = Callable[["Laboratory", int], "Counter[str]"]  # as often as told; gives the outcomes
 
 
 class Trial:
@@ -73,6 +76,7 @@ class Trial:
             os.chdir(self.folder)
             for number, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
             signal.signal(signal.SIGINT, signal.default_int_handler)
             for name, most in limits.items():
                 resource.setrlimit(getattr(resource, name), (most, resource.getrlimit(getattr(resource, name))[1]))
@@ -111,7 +115,7 @@ def _count_writes(hook: Hook) -> None:
         if in_hook:
             return
         if event == "open":
-            path, mode, flags = arguments
+            path, _, flags = arguments
             wanted = isinstance(path, (str, bytes)) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
             if not wanted or str(path).startswith(("/dev/", "/proc/")):
                 return
@@ -171,26 +175,32 @@ def kills(lab: Laboratory, times: int) -> Counter[str]:
             os.waitpid(child, 0)
         begun = checkpoint.unfinished_runs(trial.folder / "runs")
         done = list_runs(trial.folder / "runs")
-        when = f"after {'its end' if done else 'a checkpoint' if begun and checkpoint.epoch_of(begun[0]) else 'its start' if begun else 'nothing yet'}"
+        if done:
+            when = "after its end"
+        elif begun:
+            when = "after a checkpoint" if checkpoint.epoch_of(begun[0]) else "before its first checkpoint"
+        else:
+            when = "before it was begun"
         found[f"killed {when}: {'same bytes' if lab.same(trial.bring_to_an_end()) else 'OTHER BYTES'}"] += 1
     return found
 
 
 def failing_writes(lab: Laboratory, times: int) -> Counter[str]:
     """Each write of the program fails once, and every one after it: full, read-only, forbidden, too large a file."""
-    found: Counter[str] = Counter()
-    kinds = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG)
-    for n in range(1, min(times, lab.writes) + 1):
-        trial, kind = lab.trial(), kinds[n % len(kinds)]
-        earlier = _earlier(lab, trial)
+    return Counter(failing_write(lab, n) for n in range(1, min(times, lab.writes) + 1))
 
-        def fails(count: int, n: int = n, kind: int = kind) -> None:
-            if count >= n:
-                raise OSError(kind, os.strerror(kind), "somewhere")
 
-        status, said = trial.run(TRAIN, fails)
-        found[_judged(lab, trial, status, said, earlier)] += 1
-    return found
+def failing_write(lab: Laboratory, n: int) -> str:
+    """The outcome where the `n`-th write fails and every later one."""
+    trial = lab.trial()
+    earlier = _earlier(lab, trial)
+    kind = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG)[n % 4]
+
+    def fails(count: int) -> None:
+        if count >= n:
+            raise OSError(kind, os.strerror(kind), "somewhere")
+
+    return _judged(lab, trial, *trial.run(TRAIN, fails), earlier)
 
 
 def full_disk(lab: Laboratory, times: int) -> Counter[str]:
@@ -286,7 +296,8 @@ def at_once(lab: Laboratory, times: int) -> Counter[str]:
         children = [trial.start(TRAIN) for _ in range(number)]
         statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         runs = list_runs(trial.folder / "runs")
-        good = statuses == [0] * number and len(runs) == number and all(lab.same(find_run(str(r), r).path) for r in runs)
+        same = all(lab.same(find_run(str(run), run).path) for run in runs)
+        good = same and statuses == [0] * number and len(runs) == number
         found[f"{number} runs: {'each its own folder, same bytes' if good else 'WRONG'}"] += 1
 
         trial = lab.trial()
@@ -309,7 +320,12 @@ def closed_output(lab: Laboratory, times: int) -> Counter[str]:
         for command in (["recipes"], ["--help"], ["compare", "--output", str(lab.whole.parent), "--json"], TRAIN):
             head = subprocess.Popen(["head", "-c", "1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
             done = subprocess.run(
-                [*program, *command], stdout=head.stdin, stderr=subprocess.PIPE, text=True, cwd=trial.folder, check=False
+                [*program, *command],
+                stdout=head.stdin,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=trial.folder,
+                check=False,
             )
             head.communicate()
             clean = "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
@@ -359,7 +375,7 @@ def _judged(
     return f"{how}; {'same bytes' if lab.same(trial.bring_to_an_end()) else 'OTHER BYTES'} in the end"
 
 
-FAULTS: dict[str, tuple[Callable[[Laboratory, int], Counter[str]], int]] = {
+FAULTS: dict[str, tuple[Fault, int]] = {
     "kills": (kills, 100),
     "failing writes": (failing_writes, 1000),
     "full disk": (full_disk, 20),

@@ -12,6 +12,7 @@ can reach its member.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,8 @@ def train_members(
 
     Raises Diverged where a loss is no longer finite, and BadFolds where a fold has no image left.
     """
+    # Short of memory, PyTorch would only warn, and go on with another product that rounds otherwise.
+    warnings.filterwarnings("error", message=".*mkldnn_matmul failed")
     # A unit or pixel that falls silent lets Adam's averages decay below 1e-38, where the CPU is ten times slower.
     torch.set_flush_denormal(True)
     device = torch.device(device)

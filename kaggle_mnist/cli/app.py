@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,7 +40,7 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
             return str(error), 2
         case OSError(errno=number, filename=str(name)) if number in USERS_TO_FIX:
             return one_line(f"{name}: {error.strerror}"), 2
-        case MemoryError() | RuntimeError() if "memory" in str(error) or isinstance(error, MemoryError):
+        case MemoryError() | RuntimeError() | ImportError() | OSError() | Warning() if _lacks_memory(error):
             return "out of memory; try fewer --repeats, a smaller batch_size or fewer hidden units", 1
         case BrokenPipeError() | SystemExit() | GeneratorExit():
             return None
@@ -47,6 +48,12 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
             return None
         case _:
             return f"a fault of ours: {one_line(f'{type(error).__name__}: {error}')} (--debug shows where)", 1
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether too little memory is behind an error of Python's, the dynamic loader's or PyTorch's."""
+    signs = ("memory", "could not create a primitive", "can't start new thread", "failed to map segment")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 app = typer.Typer(
@@ -74,6 +81,8 @@ def main(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
+    if not debug:
+        warnings.simplefilter("ignore")  # of the libraries: what a user can do about one, we say ourselves
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets another, not a traceback
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -162,7 +162,7 @@ def _report(run: Run, digits: Digits | None = None, input: str | None = None) ->
     try:
         with console.Watcher() as progress:
             path = write_report(run, digits, input=input, progress=progress)
-    except (UserError, OSError) as error:
+    except (UserError, OSError, MemoryError, ImportError) as error:  # the last where no memory is left to load it
         console.say("Report", f"not written, the run stands: {error}")
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; {run.path} is finished but for its page, which report writes") from None

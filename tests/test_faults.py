@@ -1,0 +1,52 @@
+"""A small part of `benchmarks/faults.py`: the real program in a real process, and what becomes of its run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import faults
+from faults import Laboratory
+
+pytestmark = pytest.mark.skipif(not hasattr(faults.os, "fork"), reason="the harness forks")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KAGGLE_MNIST_CACHE", "")  # the laboratory sets its own
+        yield Laboratory(tmp_path_factory.mktemp("lab"), seed=1)
+
+
+def test_a_run_that_is_killed_ends_with_the_same_bytes(lab: Laboratory) -> None:
+    found = faults.kills(lab, 4)
+    assert sum(found.values()) == 4
+    assert all("same bytes" in outcome for outcome in found)
+
+
+@pytest.mark.parametrize(
+    ("fault", "times"),
+    [
+        (faults.large_files, 1),
+        (faults.vanished_folder, 1),
+        (faults.little_memory, 1),
+        (faults.damaged_files, 2),
+        (faults.at_once, 1),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_a_fault_leaves_one_clear_line_and_nothing_lost(lab: Laboratory, fault: faults.Fault, times: int) -> None:
+    found = fault(lab, times)
+    assert found
+    assert not [outcome for outcome in found if outcome.split(":")[0].isupper() or "OTHER BYTES" in outcome], found
+
+
+def test_a_write_that_fails_leaves_one_clear_line_and_nothing_lost(lab: Laboratory) -> None:
+    for n in range(3, lab.writes, lab.writes // 3):
+        outcome = faults.failing_write(lab, n)
+        assert "same bytes in the end" in outcome, outcome
