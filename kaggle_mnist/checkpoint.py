@@ -29,7 +29,7 @@ from kaggle_mnist.errors import BadRun, Interrupted, OutputError
 from kaggle_mnist.files import SUMS, checked_sums, write_sums, write_whole
 from kaggle_mnist.recipes import Recipe
 from kaggle_mnist.records import FORMAT, Data, Strict
-from kaggle_mnist.runs import CHECKPOINT, LATEST, new_folder
+from kaggle_mnist.runs import CHECKPOINT, LATEST, find_folder, new_folder
 from kaggle_mnist.training import State
 
 PLAN, LOCK = "plan.json", "lock"
@@ -179,9 +179,7 @@ def find_unfinished(run: str | None, output: Path) -> Path:
         if found := unfinished_runs(output):
             return found[-1]
         raise BadRun(f"{output}: holds no unfinished run; `kaggle-mnist train` begins a new one")
-    path = next((path for path in (Path(run), output / run) if path.is_dir()), None)
-    if path is None:
-        raise BadRun(f"{run}: no such run, here or in {output}")
+    path = find_folder(run, output)
     if (path / SUMS).exists():
         raise BadRun(f"{path}: is finished; there is nothing to resume")
     if not (path / CHECKPOINT).is_dir():

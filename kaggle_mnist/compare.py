@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_mnist.errors import OutputError
+from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import Progress, quiet, write_whole
 from kaggle_mnist.forecast import Forecast, outcome, predict_score
 from kaggle_mnist.runs import Run, find_run, list_runs, other_runs
@@ -36,7 +36,7 @@ class Row:
     oof_log_loss: float
     score: float | None
     forecast: Forecast
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs sorted by CV accuracy, the best first, and all pairs of them that share their images."""
+    """Runs sorted by CV accuracy, the best first, and all pairs of them that share their images.
+
+    `passed_over` says what is wrong with runs that nobody named and that cannot be read.
+    """
 
     rows: list[Row]
     pairs: list[Pair]
+    passed_over: list[str]
 
     @property
     def same_data(self) -> bool:
@@ -85,32 +89,38 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
         pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in self.pairs]
-        return {"runs": [asdict(row) for row in self.rows], "pairs": pairs}
+        return {"runs": [asdict(row) for row in self.rows], "pairs": pairs, "passed_over": self.passed_over}
 
 
 def compare_runs(names: Sequence[str], output: Path, *, progress: Progress = quiet) -> Comparison:
-    """The runs of these names, or all below `output`.
+    """The runs of these names, or all below `output` that can be read.
 
-    Raises BadRun for what is no run, or where there is none.
+    Raises BadRun for a name of what is no run, or where there is none.
     """
-    paths = list_runs(output)
-    if not names and not paths:
-        find_run(None, output)  # says how to make one
     chosen: list[Run] = []
-    wanted = list(names) or [str(path) for path in paths]
+    passed_over: list[str] = []
+    wanted = list(names) or [str(path) for path in list_runs(output)]
     progress("Reading runs", 0, len(wanted))
     for i, name in enumerate(wanted):
-        run = find_run(name, output)
-        if all(run.path.resolve() != other.path.resolve() for other in chosen):
-            chosen.append(run)
+        try:
+            run = find_run(name, output)
+            run.submitted()
+            if all(run.path.resolve() != other.path.resolve() for other in chosen):
+                chosen.append(run)
+        except BadRun as error:
+            if names:
+                raise
+            passed_over.append(str(error))
         progress("Reading runs", i + 1, len(wanted))
+    if not chosen:
+        find_run(None, output)  # says how to make one, or what is wrong with the newest
     others = other_runs(output, chosen)
-    chosen.sort(key=lambda run: (-run.cv_accuracy, run.record.created, run.name))
+    chosen.sort(key=lambda run: (-run.cv_accuracy, run.created, run.name))
     first = next((run for run in chosen if run.record.recipe), chosen[0])
     rows = [_row(letter, run, first, [*chosen, *others]) for letter, run in zip(letters(), chosen, strict=False)]
     right = [run.outputs() for run in chosen]
     correct = [outputs.oof.argmax(1) == outputs.y_true for outputs in right]
-    return Comparison(rows, compare_pairs(rows, correct))
+    return Comparison(rows, compare_pairs(rows, correct), passed_over)
 
 
 def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> list[Pair]:
@@ -193,6 +203,9 @@ def _facts(run: Run) -> dict[str, Any]:
 
 def _row(letter: str, run: Run, first: Run, known: Sequence[Run]) -> Row:
     found = run.record.scores
+    submitted, forecast = run.submitted(), predict_score(run, known)
+    if submitted is not None and (then := submitted.prediction) is not None:  # what was said before the score was known
+        forecast = Forecast(then.expected, then.low, then.high, forecast.earlier)
     return Row(
         letter=letter,
         run=run.name,
@@ -205,6 +218,6 @@ def _row(letter: str, run: Run, first: Run, known: Sequence[Run]) -> Row:
         oof_accuracy=found.oof_accuracy,
         oof_log_loss=found.oof_log_loss,
         score=outcome(run),
-        forecast=predict_score(run, known),
-        seconds=run.record.seconds["all"],
+        forecast=forecast,
+        seconds=run.record.seconds["all"] if run.record.recipe else None,
     )

@@ -206,6 +206,15 @@ def parse_setting(setting: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
+def plain(value: object) -> str:
+    """A field's value as a TOML file would have it, words without quotes."""
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(map(plain, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
 def _nearest(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -97,6 +98,11 @@ class Submitted(Strict):
     status: str
     public_score: Accuracy | None
     prediction: Prediction | None
+
+    @property
+    def at(self) -> datetime:
+        """When it was sent."""
+        return datetime.fromisoformat(self.submitted)
 
 
 def parse_record(content: str | bytes) -> Record:

@@ -64,6 +64,11 @@ class Run:
         return self.path.name
 
     @property
+    def created(self) -> datetime:
+        """When it was begun, with its time zone."""
+        return datetime.fromisoformat(self.record.created)
+
+    @property
     def submission(self) -> Path:
         """The CSV for Kaggle."""
         return self.path / "submission.csv"
@@ -216,8 +221,17 @@ def finish_run(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def list_runs(output: Path) -> list[Path]:
-    """The folders of the finished runs below `output`, the oldest first."""
-    return sorted(sums.parent for sums in output.glob(f"[!.]*/{SUMS}"))
+    """The folders of the finished runs below `output`, the oldest first, whatever they are called."""
+    found = [sums.parent for sums in output.glob(f"[!.]*/{SUMS}")]
+    return sorted(found, key=lambda path: (_begun(path), path.name))
+
+
+def _begun(path: Path) -> float:
+    """When a run was begun, in seconds since 1970; 0 where its record cannot be read, as whoever reads the run says."""
+    try:
+        return datetime.fromisoformat(parse_record((path / "run.json").read_bytes()).created).timestamp()
+    except (OSError, ValueError, BadRun):
+        return 0.0
 
 
 def other_runs(output: Path, known: Sequence[Run]) -> list[Run]:
@@ -226,7 +240,9 @@ def other_runs(output: Path, known: Sequence[Run]) -> list[Run]:
     for path in list_runs(output):
         if all(path.resolve() != run.path.resolve() for run in known):
             with suppress(BadRun):
-                found.append(read_run(path))
+                run = read_run(path)
+                run.submitted()
+                found.append(run)
     return found
 
 
@@ -240,10 +256,16 @@ def find_run(run: str | None, output: Path) -> Run:
         if not finished:
             raise BadRun(f"{output}: holds no finished run; `kaggle-mnist train` makes one")
         return read_run(finished[-1])
-    path = next((path for path in (Path(run), output / run) if path.is_dir()), None)
-    if path is None:
-        raise BadRun(f"{run}: no such run, here or in {output}")
-    return read_run(path)
+    return read_run(find_folder(run, output))
+
+
+def find_folder(run: str, output: Path) -> Path:
+    """A folder by its path or by its name below `output`. Raises BadRun where there is none."""
+    with suppress(OSError):  # of names that no folder can have
+        for path in (Path(run), output / run):
+            if path.is_dir():
+                return path
+    raise BadRun(f"{run}: no such run, here or in {output}")
 
 
 def read_run(path: Path) -> Run:

@@ -161,7 +161,7 @@ def test_a_damaged_checkpoint_is_noticed_and_named(few: Digits, name: str) -> No
         file.write_bytes(content)
     file.unlink()
     with pytest.raises(BadRun, match=f"{name}: is missing"):
-        pipeline.resume()
+        pipeline.resume(path.name)
 
 
 def test_a_full_disk_stops_the_run_and_keeps_the_state_before(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,9 +110,35 @@ def test_what_is_no_run_is_named(submissions: Path) -> None:
         compare_runs([], Path("empty"))
     with pytest.raises(BadRun, match="nothing: no such run"):
         compare_runs(["nothing"], submissions)
+
+
+def test_a_run_that_cannot_be_read_is_passed_over_unless_it_was_named(submissions: Path) -> None:
     spoilt = next(submissions.iterdir())
     record = (spoilt / "run.json").read_text()
     (spoilt / "run.json").write_text(record.replace('"format": 1', '"format": 2').replace('"seed"', '"seeds"'))
     reseal(spoilt)
-    with pytest.raises(BadRun, match=r"run\.json: was made by a newer kaggle-mnist \(format 2"):
+    newer = r"run\.json: was made by a newer kaggle-mnist \(format 2"
+    with pytest.raises(BadRun, match=newer):
+        compare_runs([spoilt.name], submissions)
+    comparison = compare_runs([], submissions)
+    assert len(comparison.rows) == 2
+    assert "was made by a newer kaggle-mnist" in comparison.passed_over[0]
+    assert "Passed over" in CliRunner().invoke(app, ["compare"]).output
+    for run in submissions.iterdir():
+        (run / "folds.csv").write_text("edited")
+    with pytest.raises(BadRun):
         compare_runs([], submissions)
+
+
+def test_the_prediction_of_an_uploaded_run_stays_what_it_was(submissions: Path) -> None:
+    first, *_ = compare_runs([], submissions).rows
+    then = {"expected": 0.5, "low": 0.4, "high": 0.6}
+    rest = {"competition": "x", "submitted": "2026-11-24T23:00:00+00:00", "sha256": "0" * 64, "ref": 1}
+    content = {**rest, "message": "m", "status": "complete", "public_score": 0.55, "prediction": then}
+    (submissions / first.run / "leaderboard.json").write_text(json.dumps(content))
+    row = next(row for row in compare_runs([], submissions).rows if row.run == first.run)
+    assert (row.score, row.forecast.expected, row.forecast.low) == (0.55, 0.5, 0.4)
+    (submissions / first.run / "leaderboard.json").write_text("{}")
+    others = [row.run for row in compare_runs([], submissions).rows]
+    assert first.run not in others
+    assert len(others) == 2

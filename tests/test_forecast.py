@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,18 @@ def test_the_gain_of_earlier_runs_is_added_and_later_ones_are_not_looked_at(run:
     run = altered(run, "2026-11-24T12:00:00+00:00", None, 0.9)
     earlier = altered(run, "2026-11-24T11:00:00+00:00", 0.93, 0.92)
     later = altered(run, "2026-11-24T13:00:00+00:00", 1.0, 0.92)
-    cast = predict_score(run, [run, earlier, later])
+    repeated = Run(earlier.path, earlier.record.model_copy(update={"repeats": 2}))  # twice as many judge an OOF image
+    cast = predict_score(run, [run, earlier, later, repeated])
     assert cast.expected == pytest.approx(0.91)
     assert cast.earlier == 1
     assert cast.high - cast.low > 2 * 0.06  # wider than without: one run tells little of the gain
+
+
+def test_a_leaderboard_score_counts_only_for_runs_that_were_made_after_it_was_known(run: Run) -> None:
+    run = altered(run, "2026-11-24T12:00:00+00:00", None, 0.9)
+    earlier = altered(run, "2026-11-24T12:30:00+01:00", None, 0.9)  # an hour before the other's clock
+    content = {"competition": "x", "sha256": "0" * 64, "ref": 1, "message": "", "status": "complete"}
+    for submitted, gain in (("2026-11-24T11:45:00+00:00", 0.05), ("2026-11-24T12:15:00+00:00", 0.0)):
+        answer = {**content, "submitted": submitted, "public_score": 0.95, "prediction": None}
+        (run.path / "leaderboard.json").write_text(json.dumps(answer))
+        assert predict_score(run, [earlier]).expected == pytest.approx(0.9 + gain)

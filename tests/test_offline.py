@@ -32,7 +32,7 @@ def offline(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_hook_ends_a_process_that_reaches_for_the_network() -> None:
-    code = WITHOUT_NETWORK.split("from kaggle_mnist")[0] + "import socket; socket.socket()"
+    code = WITHOUT_NETWORK.split("from kaggle_mnist", maxsplit=1)[0] + "import socket; socket.socket()"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 9
 
 

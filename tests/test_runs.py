@@ -53,6 +53,15 @@ def test_a_run_is_found_by_path_by_name_and_as_the_latest() -> None:
     assert find_run(None, output).path == new
 
 
+def test_the_latest_is_the_one_made_last_whatever_its_folder_is_called(submissions: Path) -> None:
+    old, *_, new = list_runs(submissions)
+    old.rename(submissions / "zebra")
+    new.rename(submissions / "a run of mine [red]")
+    assert find_run("latest", submissions).name == "a run of mine [red]"
+    with pytest.raises(BadRun, match="no such run"):
+        find_run("x" * 300, submissions)
+
+
 def test_a_run_that_does_not_exist_or_did_not_finish_is_refused() -> None:
     output = Path("out")
     with pytest.raises(BadRun, match="holds no finished run; `kaggle-mnist train` makes one"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from kaggle_mnist.console import console, new_table, say
 from kaggle_mnist.errors import one_line
+from kaggle_mnist.recipes import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from kaggle_mnist.runs import Run
     from kaggle_mnist.shelf import Shelved
 
-FOLDS_BESIDE = 10  # columns of fold scores; with more members, least and greatest
+MEMBERS_BESIDE = 10  # columns of fold scores; with more members, least and greatest
 
 
 def show_comparison(comparison: Comparison) -> None:
@@ -36,28 +37,30 @@ def show_comparison(comparison: Comparison) -> None:
             f"{row.oof_log_loss:.4f}",
             "·" if row.score is None else f"{row.score:.4f}",
             f"{cast.expected:.4f} ({cast.low:.4f} to {cast.high:.4f})",
-            f"{row.seconds:.0f}",
+            "·" if row.seconds is None else f"{row.seconds:.0f}",
         )
     console.print(table)
     _show_folds(rows)
     _show_pairs(comparison)
     _explain(rows)
+    for said in comparison.passed_over:
+        say("Passed over", said)
 
 
 def _show_names(rows: list[Row]) -> None:
     for row in rows:
-        differs = ", ".join(f"{name} {_plain(value)}" for name, value in row.differs.items())
+        differs = ", ".join(f"{name} {plain(value)}" for name, value in row.differs.items())
         say(row.letter, f"{row.run}{': ' if differs else ''}{differs}")
 
 
 def _show_folds(rows: list[Row]) -> None:
     most = max(len(row.folds) for row in rows)
-    if most > FOLDS_BESIDE:
+    if most > MEMBERS_BESIDE:
         table = new_table("", "members", "least", "greatest", numbers=True)
         for row in rows:
             table.add_row(row.letter, f"{len(row.folds)}", f"{min(row.folds):.4f}", f"{max(row.folds):.4f}")
     else:
-        table = new_table("fold", *(f"{fold}" for fold in range(most)), numbers=True)
+        table = new_table("member", *(f"{member}" for member in range(most)), numbers=True)
         for row in rows:
             table.add_row(row.letter, *(f"{accuracy:.4f}" for accuracy in row.folds))
     console.print(table)
@@ -85,6 +88,9 @@ def _figures(pair: Pair) -> str:
 
 
 def _explain(rows: list[Row]) -> None:
+    if any("blend of" in row.differs for row in rows) and len({len(row.folds) for row in rows}) > 1:
+        say("", "A blend's CV accuracy is of outputs averaged over its parents' repeats, a run's is")
+        say("", "not: beside runs with repeats, look at OOF.")
     earlier = max(row.forecast.earlier for row in rows)
     gain = f" and the ensemble's gain in earlier runs ({earlier} at most) promise" if earlier else " promises"
     say("", f"Forecast: the score that OOF accuracy{gain}, and its 95 % interval.")
@@ -102,7 +108,7 @@ def print_csv(comparison: Comparison) -> None:
     """A row a run, for a spreadsheet; the folds as columns."""
     most = max(len(row.folds) for row in comparison.rows)
     names = ["run", "recipe", "cv_accuracy", "cv_accuracy_std", "oof_accuracy", "oof_log_loss", "score", "forecast"]
-    names += ["forecast_low", "forecast_high", "seconds", "differs", *(f"fold_{fold}" for fold in range(most))]
+    names += ["forecast_low", "forecast_high", "seconds", "differs", *(f"member_{member}" for member in range(most))]
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)
     for row in comparison.rows:
@@ -148,9 +154,3 @@ def show_shelf(shelved: list[Shelved], output: Path) -> None:
     for run in shelved:
         if run.state.startswith("stopped"):
             say("To go on", f"kaggle-mnist resume {run.path.name}")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_plain, value)) + "]"
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else f"{value}"

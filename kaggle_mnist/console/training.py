@@ -11,7 +11,7 @@ from rich.markup import escape
 from kaggle_mnist.console import console, new_table, say
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import is_practice
-from kaggle_mnist.recipes import NAMED, Recipe
+from kaggle_mnist.recipes import NAMED, Recipe, plain
 from kaggle_mnist.submission import Verdict
 
 if TYPE_CHECKING:
@@ -120,16 +120,10 @@ def show_recipes() -> None:
     for name, field in Recipe.model_fields.items():
         values = [getattr(recipe, name) for recipe in NAMED.values()]
         meaning = [escape(field.description or "")] if explained else []
-        table.add_row(name, *map(_plain, values), *meaning)
+        table.add_row(name, *(escape(plain(value)) for value in values), *meaning)
     screen.print(table)
     if not explained:
         say("", f"A terminal of {WIDE} columns shows what each field means.")
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, tuple):
-        return escape("[" + ", ".join(map(_plain, value)) + "]")
-    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def show_verdict(file: Path, verdict: Verdict, expected: int) -> None:

@@ -83,12 +83,15 @@ def load_same_digits(fingerprint: str, where: str | Path | None = None, *, progr
 
 
 def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]:
-    """Where a person finds each labeled image: its file's path, or its row in `train.csv`, whose header is row 1.
+    """Where a person finds each labeled image: its file's path, its row in `train.csv`, whose header is row 1,
+    or its number in the practice set.
 
     `digits` are what `load_digits` or `load_same_digits` found at `where`. Raises what `load_digits` raises.
     """
     if digits.source == "image folders" and isinstance(found := _find(where)[0], ImageFolders):
         return image_folders.list_images(found)[0]
+    if digits.source == "practice set":
+        return [f"practice set, image {image}" for image in range(len(digits.train_images))]
     return [f"train.csv, row {image + 2}" for image in range(len(digits.train_images))]
 
 
