@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import write_folders
 from safetensors.numpy import load_file
 from sklearn.metrics import accuracy_score
@@ -135,3 +136,17 @@ def test_what_cannot_be_done_leaves_no_run_folder(few: Digits, arguments: dict, 
     with pytest.raises(kind):
         pipeline.train(**{"recipe": "mlp", "input": few, **arguments})
     assert not Path("submissions").exists() or list(Path("submissions").iterdir()) == []
+
+
+def test_another_number_of_threads_gives_nearly_the_same_scores_and_is_told(few: Digits, tiny: Recipe) -> None:
+    def with_threads(count: int) -> Run:
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            return pipeline.train(tiny.replaced(epochs=8), input=few, folds=2)
+        finally:
+            torch.set_num_threads(before)
+
+    one, two = with_threads(1), with_threads(2)
+    assert (one.record.environment["threads"], two.record.environment["threads"]) == (1, 2)
+    assert one.cv_accuracy == pytest.approx(two.cv_accuracy, abs=0.01)
