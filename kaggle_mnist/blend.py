@@ -42,9 +42,9 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
     started, created = time.perf_counter(), datetime.now().astimezone()
     if weights not in ("equal", "fit"):
         raise BadOption(f"weights {weights}: must be equal or fit")
-    ensure_writable(output)
     runs = [find_run(name, output) for name in names]
-    _refuse_unlike(runs)
+    _refuse_unlike(runs, output)
+    ensure_writable(output)
     found = [run.outputs() for run in runs]
     oof, test = np.stack([out.oof for out in found]), np.stack([out.test for out in found])  # (runs, n, 10)
     first = found[0]
@@ -71,6 +71,7 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
         folds=runs[0].record.folds,
         repeats=1,
         seed=None,
+        dropped=tuple(sorted(set.intersection(*(set(run.record.dropped) for run in runs)))),
         data=data,
         scores=Scores(
             cv_accuracy=float(folds.accuracy.mean()),
@@ -82,7 +83,7 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
             withheld_accuracy=withheld,
         ),
         environment=versions(),
-        seconds={"train": sum(run.record.seconds["train"] for run in runs), "all": time.perf_counter() - started},
+        seconds={"all": time.perf_counter() - started},
     )
     return Run(write_run(output, NAME, run_files(record, outputs, folds), now=created), record)
 
@@ -133,9 +134,12 @@ def nested_fit(
     return blended, fit_weights(outputs, y_true)
 
 
-def _refuse_unlike(runs: Sequence[Run]) -> None:
+def _refuse_unlike(runs: Sequence[Run], output: Path) -> None:
     if len({run.path.resolve() for run in runs}) < max(2, len(runs)):
         raise BadRun("a blend needs two different runs or more, each named once")
+    for run in runs:
+        if run.path.resolve().parent != output.resolve():
+            raise BadRun(f"{run.path}: does not lie in {output}; a blend predicts through parents that lie beside it")
     for run in runs[1:]:
         for what in ("test_fingerprint", "fingerprint"):
             if getattr(run.record.data, what) != getattr(runs[0].record.data, what):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from kaggle_mnist.ensemble import SHIFTS
 from kaggle_mnist.errors import AmbiguousData, BadData, BadRun, DataNotFound, OutputError
 from kaggle_mnist.files import Progress, quiet, sha256_of, write_whole
 from kaggle_mnist.galleries import Gallery
+from kaggle_mnist.recipes import plain
 from kaggle_mnist.runs import SUMS, Outputs, Run
 from kaggle_mnist.submission import COMPETITION_IDS
 from kaggle_mnist.training import WATCHED
@@ -97,35 +97,6 @@ def write_report(
     return path
 
 
-def read_leaderboard(folder: Path) -> dict[str, Any]:
-    """What of a run's `leaderboard.json` can be shown: public_score, low, high, submitted, message, status.
-
-    Empty where there is no such file; whatever in it is not of the expected kind is left out.
-    """
-    try:
-        content = json.loads((folder / "leaderboard.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    prediction = content.get("prediction")
-    numbers = {"public_score": content.get("public_score")}
-    if isinstance(prediction, dict):
-        numbers |= {name: prediction.get(name) for name in ("low", "high")}
-    found: dict[str, Any] = {name: share for name, value in numbers.items() if (share := _share(value)) is not None}
-    texts = ("submitted", "message", "status")
-    return found | {name: content[name] for name in texts if isinstance(content.get(name), str)}
-
-
-def _share(value: object) -> float | None:
-    """A number from 0 to 1, also as text; None for anything else."""
-    try:
-        share = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
-    except (ValueError, OverflowError):
-        return None
-    return share if 0 <= share <= 1 else None
-
-
 def _answer(run: Run) -> dict[str, Any]:
     record, name, place = run.record, shlex.quote(run.name), ""
     if run.path.parent.name != "submissions":
@@ -136,21 +107,14 @@ def _answer(run: Run) -> dict[str, Any]:
         "scores": record.scores,
         "folds": run.table("folds").to_dict("records"),
         "wrong": round((1 - record.scores.oof_accuracy) * record.data.train_images),
-        "leaderboard": read_leaderboard(run.path),
+        "leaderboard": run.submitted(),
         "competition_ids": COMPETITION_IDS,
         "upload": f"kaggle-mnist upload {name}{place}",
         "again": f"kaggle-mnist report {name}{place} --input PATH",
         "recipe_fields": type(record.recipe).model_fields if record.recipe else {},
         "watched": WATCHED,
-        "plain": _plain,
+        "plain": plain,
     }
-
-
-def _plain(value: object) -> str:
-    """A recipe's value as its TOML file would have it, words without quotes."""
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_plain, value)) + "]"
-    return f"{value:g}" if isinstance(value, float) else f"{value}".lower() if isinstance(value, bool) else f"{value}"
 
 
 def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:

@@ -84,4 +84,7 @@ def test_runs_that_cannot_be_averaged_are_refused(submissions: Path, few: Digits
         other = pipeline.train(TINY.replaced(epochs=1), input=changed, folds=3)
         with pytest.raises(BadRun, match=message):
             blend_runs([a, other.name], submissions)
+    with pytest.raises(BadRun, match="predicts through parents that lie beside it"):
+        blend_runs([str(submissions / a), str(submissions / b)], Path("elsewhere"))
+    assert not Path("elsewhere").exists()
     assert not [name for name in names_of(submissions) if "blend" in name]
