@@ -63,10 +63,7 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
         created=created.isoformat(timespec="seconds"),
         name=NAME,
         recipe=None,
-        parents=tuple(
-            Parent(run=run.name, sha256=sha256_of(run.path / SUMS), weight=float(weight))
-            for run, weight in zip(runs, chosen, strict=True)
-        ),
+        parents=tuple(_parent(run, float(weight)) for run, weight in zip(runs, chosen, strict=True)),
         weights=weights,
         folds=runs[0].record.folds,
         repeats=1,
@@ -85,6 +82,14 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
         seconds={"train": sum(run.record.seconds["train"] for run in runs), "all": time.perf_counter() - started},
     )
     return Run(write_run(output, NAME, run_files(record, outputs, folds), now=created), record)
+
+
+def _parent(run: Run, weight: float) -> Parent:
+    try:
+        name = run.name.encode().decode()
+        return Parent(run=name, sha256=sha256_of(run.path / SUMS), weight=weight)
+    except ValueError as error:  # of pydantic, or of a name that is no text
+        raise BadRun(f"{run.path}: a blend cannot name this folder as its parent; rename it") from error
 
 
 def averaged(outputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -19,12 +19,14 @@ from kaggle_mnist.ensemble import SHIFTS
 from kaggle_mnist.errors import AmbiguousData, BadData, BadRun, DataNotFound, OutputError
 from kaggle_mnist.files import Progress, quiet, sha256_of, write_whole
 from kaggle_mnist.galleries import Gallery
+from kaggle_mnist.reading import read_bounded
 from kaggle_mnist.runs import SUMS, Outputs, Run
 from kaggle_mnist.submission import COMPETITION_IDS
 from kaggle_mnist.training import WATCHED
 
 PAGE = "report.html"
 MAX_BYTES = 5_000_000  # of the page: what a phone opens without a thought
+MAX_LEADERBOARD = 1 << 20  # bytes of leaderboard.json, which has 400
 MEMBER = 0  # the member whose weights the drawing box has: the first, so that none was chosen for its score
 STEPS = 4
 
@@ -103,7 +105,7 @@ def read_leaderboard(folder: Path) -> dict[str, Any]:
     Empty where there is no such file; whatever in it is not of the expected kind is left out.
     """
     try:
-        content = json.loads((folder / "leaderboard.json").read_text("utf-8"))
+        content = json.loads(read_bounded(folder / "leaderboard.json", MAX_LEADERBOARD))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(content, dict):
@@ -224,4 +226,4 @@ def _render(run: Run, gallery: Gallery, parts: dict[str, Any], network: dict[str
     page = environment.get_template("report.html.j2").render(
         **parts, **files, data=data, network=network, absence=absence, columns=galleries.COLUMNS
     )
-    return page.encode()
+    return page.encode("utf-8", "replace")  # a folder's name, or Kaggle's message, may hold what is no text
