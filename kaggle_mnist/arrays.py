@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
+import math
+import tokenize
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.errors import BadRun
+from kaggle_mnist.reading import ZIP_FAULTS, open_zip, shown_size
 
-# What the standard library and NumPy raise on archives that are cut off, damaged or made with intent.
-FAULTS = (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+MAX_BYTES = 1 << 30  # of a file's arrays; 42,000 and 28,000 images take 3 MB, and 0.3 MB more for each repeat
+
+# What NumPy, too, raises on files that are cut off, damaged or made with intent.
+FAULTS = (*ZIP_FAULTS, OSError, MemoryError, SyntaxError, TypeError, tokenize.TokenError, Warning)
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -31,8 +35,11 @@ def read_npz(file: Path, expected: Mapping[str, tuple[tuple[int, ...], str, int]
     Headers are read before arrays, so that no file can ask for more memory than expected. Raises BadRun.
     """
     arrays: dict[str, NDArray[Any]] = {}
+    if sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind, _ in expected.values()) > MAX_BYTES:
+        raise BadRun(f"{file}: would hold more than {shown_size(MAX_BYTES)} of outputs; no run does")
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_zip(file) as archive, warnings.catch_warnings():
+            warnings.simplefilter("error")  # of headers that NumPy has to guess at
             for name, (shape, kind, _) in expected.items():
                 with archive.open(f"{name}.npy") as member:
                     first_version = np.lib.format.read_magic(member) == (1, 0)

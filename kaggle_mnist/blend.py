@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from kaggle_mnist import scores
 from kaggle_mnist.data import practice
 from kaggle_mnist.errors import BadOption, BadRun
-from kaggle_mnist.files import sha256_of
+from kaggle_mnist.files import SUMS, sha256_of
 from kaggle_mnist.records import Parent, Record, Scores
-from kaggle_mnist.runs import SUMS, Outputs, Run, ensure_writable, find_run, run_files, versions, write_run
+from kaggle_mnist.runs import Outputs, Run, ensure_writable, find_run, run_files, versions, write_run
 
 NAME = "blend"
 
@@ -63,10 +63,7 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
         created=created.isoformat(timespec="seconds"),
         name=NAME,
         recipe=None,
-        parents=tuple(
-            Parent(run=run.name, sha256=sha256_of(run.path / SUMS), weight=float(weight))
-            for run, weight in zip(runs, chosen, strict=True)
-        ),
+        parents=tuple(_parent(run, float(weight)) for run, weight in zip(runs, chosen, strict=True)),
         weights=weights,
         folds=runs[0].record.folds,
         repeats=1,
@@ -86,6 +83,14 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
         seconds={"all": time.perf_counter() - started},
     )
     return Run(write_run(output, NAME, run_files(record, outputs, folds), now=created), record)
+
+
+def _parent(run: Run, weight: float) -> Parent:
+    try:
+        name = run.name.encode().decode()
+        return Parent(run=name, sha256=sha256_of(run.path / SUMS), weight=weight)
+    except ValueError as error:  # of pydantic, or of a name that is no text
+        raise BadRun(f"{run.path}: a blend cannot name this folder as its parent; rename it") from error
 
 
 def averaged(outputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:

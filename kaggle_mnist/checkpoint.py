@@ -27,12 +27,14 @@ from safetensors.torch import save as save_tensors
 
 from kaggle_mnist.errors import BadRun, Interrupted, OutputError
 from kaggle_mnist.files import SUMS, checked_sums, write_sums, write_whole
+from kaggle_mnist.reading import read_bounded
 from kaggle_mnist.recipes import Recipe
-from kaggle_mnist.records import FORMAT, Data, Strict
+from kaggle_mnist.records import FORMAT, Data, Moment, Readable, Strict
 from kaggle_mnist.runs import CHECKPOINT, LATEST, find_folder, new_folder
 from kaggle_mnist.training import State
 
 PLAN, LOCK = "plan.json", "lock"
+MAX_PLAN = 4 << 20  # bytes; without images to leave out it has 2 kB
 PRICE = 60  # a checkpoint is written when training has gone on for this many times what the last one took: 1.7 %
 GUESSED_RATE = 300e6  # bytes a second, until one has been written
 
@@ -41,7 +43,7 @@ class Plan(Strict):
     """What was asked for: with the digits, everything that decides the bytes of a run."""
 
     format: int = FORMAT
-    created: str
+    created: Moment
     recipe: Recipe
     folds: int = Field(ge=2)
     repeats: int = Field(ge=1)
@@ -50,7 +52,7 @@ class Plan(Strict):
     threads: int = Field(ge=1)
     score: bool
     dropped: tuple[int, ...]
-    input: str | None = Field(description="where the digits were found: what --input takes")
+    input: Readable | None = Field(description="where the digits were found: what --input takes")
     data: Data
     environment: dict[str, str | int]
 
@@ -192,7 +194,7 @@ def read_plan(run: Path) -> Plan:
     folder = run / CHECKPOINT
     checked_sums(folder)
     try:
-        return Plan.model_validate_json((folder / PLAN).read_bytes())
+        return Plan.model_validate_json(read_bounded(folder / PLAN, MAX_PLAN))
     except (OSError, ValidationError) as error:
         raise BadRun(f"{folder / PLAN}: cannot be read; it may be a newer kaggle-mnist's") from error
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+LONGEST = 1000  # signs of a message
+
 
 class UserError(Exception):
     """Something that the user can put right. The command line prints the message and exits with status 2."""
 
     def __init__(self, message: str):
-        super().__init__(one_line(message))
+        super().__init__(shortened(one_line(message)))
 
 
 class DataNotFound(UserError):
@@ -56,6 +58,11 @@ class Diverged(UserError):
 
 class KaggleRefused(UserError):
     """Something that Kaggle would not do, could not be asked for, or has not done yet."""
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """`text` without its middle where it is longer than a person would read."""
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 3 - 3) :]}"
 
 
 def one_line(text: str) -> str:

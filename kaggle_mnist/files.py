@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kaggle_mnist.errors import BadRun
+from kaggle_mnist.reading import open_regular, read_bounded
 
 MAX_SUMS = 1 << 16  # bytes; a run's has under 1,000
 SUMS = "SHA256SUMS"  # of a folder's files, as `sha256sum` writes and checks them
@@ -45,7 +46,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -61,7 +62,7 @@ def checked_sums(folder: Path) -> list[str]:
     Raises BadRun, naming the file, where one is missing, damaged or edited, or the list itself is.
     """
     try:
-        lines = (folder / SUMS).read_bytes()[:MAX_SUMS].decode("ascii").splitlines()
+        lines = read_bounded(folder / SUMS, MAX_SUMS).decode("ascii").splitlines()
         entries = [line.split("  ", 1) for line in lines]
         if not all(len(entry) == 2 and Path(entry[1]).name == entry[1] for entry in entries):
             raise BadRun(f"{folder / SUMS}: is not as the run wrote it; the run cannot be trusted any more")

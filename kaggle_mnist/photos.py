@@ -18,12 +18,15 @@ from scipy import ndimage
 
 from kaggle_mnist.data.digits import SIDE
 from kaggle_mnist.errors import BadData
+from kaggle_mnist.reading import FewReads, jpeg_scans, read_bounded
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 PHOTOS = ("JPEG", "MPO")  # what Pillow calls a JPG with more than one picture
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 UNREAD = (".heic", ".heif", ".avif")  # a telephone's too: in a folder they are told, not passed over
 MAX_BYTES = 100 << 20  # of a file
+MAX_READS = 200_000  # of a file; a PNG of 100 MB takes 40,000
+MAX_SCANS = 200  # of a JPG; one that appears step by step has about 10
 MAX_PIXELS = 64_000_000  # a telephone's largest have 50 million; known before anything is decompressed
 SMALLEST = 8  # pixels a side
 WORKING = (
@@ -78,9 +81,12 @@ def _read_grey(file: Path) -> Grey:
             raise BadData(f"{file}: has {size >> 20} MB; the most is {MAX_BYTES >> 20}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that is not as it should be
-            with Image.open(file, formats=FORMATS) as image:
+            content = read_bounded(file, MAX_BYTES)
+            with Image.open(FewReads(content, MAX_READS), formats=FORMATS) as image:
                 _refuse_unusable(file, image)
                 if image.format in PHOTOS:
+                    if jpeg_scans(content, MAX_SCANS) == MAX_SCANS:
+                        raise BadData(f"{file}: is a JPG of {MAX_SCANS} scans or more; save it anew")
                     image.draft(None, (2 * WORKING, 2 * WORKING))  # decodes a large one at a half, quarter or eighth
                 return _grey(ImageOps.exif_transpose(image))
     except BadData:

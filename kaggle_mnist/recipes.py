@@ -9,9 +9,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from kaggle_mnist.errors import BadRecipe
+from kaggle_mnist.errors import BadRecipe, shortened
+from kaggle_mnist.reading import read_bounded
+
+MAX_BYTES = 1 << 14  # of a TOML file; a recipe with every field has 600
+LONGEST_VALUE = 60  # signs of a value in a message
 
 Epoch = Annotated[int, Field(ge=0)]
 Units = Annotated[int, Field(ge=1, le=65_536)]
@@ -53,6 +57,13 @@ class Recipe(BaseModel):
     elastic: float = Field(0.0, ge=0, le=28, description="displacement's SD, pixels")
     elastic_sigma: float = Field(5.0, ge=1.5, le=28, description="its Gaussian's SD, pixels")
 
+    @field_validator("name")
+    @classmethod
+    def _fits_a_folders_name(cls, name: str) -> str:
+        if len(name.encode()) > 180:  # of the 255 bytes that a folder's name may have
+            raise ValueError("is too long for a folder's name")
+        return name
+
     @model_validator(mode="after")
     def _fields_have_an_effect(self) -> Self:
         if self.label_smoothing and self.loss != "cross_entropy":
@@ -80,9 +91,9 @@ class Recipe(BaseModel):
                     f"{place}: no such field{_nearest(place, cls.model_fields)}; there are {known}"
                 ) from error
             message = first["msg"].removeprefix("Value error, ")
-            raise BadRecipe(f"{place}: {first['input']!r}: {message}" if place else message) from error
+            raise BadRecipe(f"{place}: {_shown(first['input'])}: {message}" if place else message) from error
 
-    def replaced(self, **fields: Any) -> Self:
+    def replaced(self, /, **fields: Any) -> Self:
         """A copy with other values for `fields`; raises BadRecipe as `of` does."""
         return self.of({**self.model_dump(), **fields})
 
@@ -177,14 +188,15 @@ def find_recipe(name: str) -> Recipe:
         raise BadRecipe(f"{name}: no such recipe{_nearest(name, NAMED)}; there are {', '.join(NAMED)}, or a .toml file")
     path = Path(name)
     try:
-        fields = tomllib.loads(path.read_text("utf-8-sig"))
+        fields = tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise BadRecipe(f"{path.absolute()}: no such file") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadRecipe(f"{path}: cannot be read as TOML ({error})") from error
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also of numbers that Python does not take
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadRecipe(f"{path}: cannot be read as TOML ({reason})") from error
     base = fields.pop("base", None)
     if base is not None and base not in list(NAMED):
-        raise BadRecipe(f"{path}: base is {base!r}; it must be one of {', '.join(NAMED)}")
+        raise BadRecipe(f"{path}: base is {_shown(base)}; it must be one of {', '.join(NAMED)}")
     name_of_file = re.sub(r"[^\w.-]", "-", path.stem)[:60]
     try:
         return (NAMED[base] if base else Recipe()).replaced(**{"name": name_of_file, **fields})
@@ -195,14 +207,16 @@ def find_recipe(name: str) -> Recipe:
 def parse_setting(setting: str) -> tuple[str, Any]:
     """Field and value of a `FIELD=VALUE`, the value as TOML writes it; quotes around a word may be left out.
 
-    Raises BadRecipe where there is no `=`.
+    Raises BadRecipe where there is no `=`, or a value too long for a recipe.
     """
     name, equals, value = setting.partition("=")
     if not equals:
         raise BadRecipe(f"{setting}: expected FIELD=VALUE, as learning_rate=0.002")
+    if len(value) > MAX_BYTES:
+        raise BadRecipe(f"{name}: its value has {len(value):,} signs; no recipe needs so many")
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return name.strip(), value.strip()
 
 
@@ -213,6 +227,14 @@ def plain(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
+def _shown(value: object) -> str:
+    """A value as Python writes it, shortened."""
+    try:
+        return shortened(repr(value), LONGEST_VALUE)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number"
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

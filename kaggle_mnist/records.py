@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from kaggle_mnist.errors import BadRun
+from kaggle_mnist.errors import BadRun, one_line
 from kaggle_mnist.recipes import Recipe
 
 FORMAT = 1  # of run.json and the files beside it; one more whenever an older kaggle-mnist could not read them
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
+MOST_IMAGES = 10_000_000  # nobody's digits are more; who reads a record may make room for them
+Count = Annotated[int, Field(ge=0, le=MOST_IMAGES)]
+Images = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]  # of a recipe or a run: never a path
+
+
+def _no_way_up(name: str) -> str:
+    if name in (".", ".."):
+        raise ValueError("must be a folder's name")
+    return name
+
+
+def _is_moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("must be a date and time with its time zone")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_is_moment)]  # ISO 8601
+Name = Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]  # of a recipe
+Folder = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,255}$"), AfterValidator(_no_way_up)]  # a run's: never a path
+Readable = Annotated[str, AfterValidator(one_line)]  # a path may hold what is no text; a record holds none of that
 
 
 class Strict(BaseModel):
@@ -25,12 +44,12 @@ class Data(Strict):
     """The digits: where they came from, and what they are known again by."""
 
     source: str
-    path: str
+    path: Readable
     fingerprint: Sha256
     test_fingerprint: Sha256
     practice: bool
-    train_images: Count
-    test_images: Count
+    train_images: Images
+    test_images: Images
 
 
 class Scores(Strict):
@@ -51,7 +70,7 @@ class Scores(Strict):
 class Parent(Strict):
     """A run that a blend was made of: its folder's name, the checksum of its SHA256SUMS, and its weight."""
 
-    run: Name
+    run: Folder
     sha256: Sha256
     weight: Accuracy
 
@@ -62,21 +81,31 @@ class Record(Strict):
     A trained run has a recipe; a blend has parents instead.
     """
 
-    format: int = FORMAT
-    created: str
+    format: Annotated[int, Field(ge=1, le=FORMAT)] = FORMAT
+    created: Moment
     name: Name
     recipe: Recipe | None
     parents: tuple[Parent, ...] = ()
     weights: str | None = Field(None, description="how a blend's weights came about: equal or fit")
-    folds: Annotated[int, Field(ge=2)]
-    repeats: Annotated[int, Field(ge=1)]
-    seed: int | None
+    folds: Annotated[int, Field(ge=2, le=100_000)]
+    repeats: Annotated[int, Field(ge=1, le=100_000)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None
     dropped: tuple[Count, ...] = Field((), description="labeled images, from 0, that no member learnt from")
     resumed: bool = Field(False, description="whether the run was stopped and gone on with")
     data: Data
     scores: Scores
     environment: dict[str, str | int]
     seconds: dict[str, float]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.recipe is None) != bool(self.parents):
+            raise ValueError("must have either a recipe or parents")
+        if missing := ({"train", "all"} if self.recipe else {"all"}) - self.seconds.keys():
+            raise ValueError(f"seconds: lack {min(missing)}")
+        if max(self.dropped, default=0) >= self.data.train_images:
+            raise ValueError("dropped: has images that are not there")
+        return self
 
 
 class Prediction(Strict):
@@ -91,7 +120,7 @@ class Submitted(Strict):
     """The content of `leaderboard.json`: what was sent to Kaggle, and what it answered."""
 
     competition: str
-    submitted: str
+    submitted: Moment
     sha256: Sha256
     ref: int | None
     message: str
@@ -115,7 +144,8 @@ def parse_record(content: str | bytes) -> Record:
             raise BadRun(newer) from error
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise BadRun(f"{place}: {first['msg']}" if place else first["msg"]) from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadRun(f"{place}: {message}" if place else message) from error
 
 
 class _Format(BaseModel):

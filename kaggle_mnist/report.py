@@ -16,10 +16,10 @@ from kaggle_mnist.data.digits import CLASSES, Digits
 from kaggle_mnist.data.sources import load_same_digits
 from kaggle_mnist.ensemble import SHIFTS
 from kaggle_mnist.errors import AmbiguousData, BadData, BadRun, DataNotFound, OutputError
-from kaggle_mnist.files import Progress, quiet, sha256_of, write_whole
+from kaggle_mnist.files import SUMS, Progress, quiet, sha256_of, write_whole
 from kaggle_mnist.galleries import Gallery
 from kaggle_mnist.recipes import plain
-from kaggle_mnist.runs import SUMS, Outputs, Run
+from kaggle_mnist.runs import Outputs, Run
 from kaggle_mnist.submission import COMPETITION_IDS
 from kaggle_mnist.training import WATCHED
 
@@ -188,4 +188,4 @@ def _render(run: Run, gallery: Gallery, parts: dict[str, Any], network: dict[str
     page = environment.get_template("report.html.j2").render(
         **parts, **files, data=data, network=network, absence=absence, columns=galleries.COLUMNS
     )
-    return page.encode()
+    return page.encode("utf-8", "replace")  # a folder's name, or Kaggle's message, may hold what is no text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import platform
 import shutil
 import tempfile
@@ -22,11 +24,13 @@ from kaggle_mnist.arrays import npz_bytes, read_npz
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import SUMS, checked_sums, write_sums, write_whole
+from kaggle_mnist.reading import read_bounded
 from kaggle_mnist.records import Record, Submitted, parse_record
 from kaggle_mnist.submission import submission_csv
 
 LEADERBOARD = "leaderboard.json"  # written after the run; not among the checksums
 LATEST = "latest"
+MAX_RECORD, MAX_LEADERBOARD, MAX_TABLE = 4 << 20, 1 << 16, 64 << 20  # bytes; a run's have 2 kB, 400 B and 20 kB
 CHECKPOINT = "checkpoint"  # the folder inside a run's that holds what `resume` goes on from
 PACKAGES = ("kaggle-mnist", "torch", "numpy", "pandas", "scikit-learn", "pillow")
 
@@ -86,7 +90,7 @@ class Run:
     def table(self, name: str) -> pd.DataFrame:
         """`folds`, `history`, `confusion` or `digits`: one of the run's CSV files. Raises BadRun."""
         try:
-            return pd.read_csv(self.path / f"{name}.csv")
+            return pd.read_csv(io.BytesIO(read_bounded(self.path / f"{name}.csv", MAX_TABLE)))
         except (OSError, ValueError) as error:
             raise BadRun(f"{self.path / name}.csv: cannot be read ({error})") from error
 
@@ -110,7 +114,7 @@ class Run:
         """What Kaggle answered, if the run was uploaded. Raises BadRun where `leaderboard.json` cannot be read."""
         file = self.path / LEADERBOARD
         try:
-            return Submitted.model_validate_json(file.read_bytes())
+            return Submitted.model_validate_json(read_bounded(file, MAX_LEADERBOARD))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -131,7 +135,10 @@ class Run:
         members = self.record.folds * self.record.repeats
         shapes = {f"weights.{i}": (members, units[i], units[i + 1]) for i in range(len(units) - 1)}
         shapes |= {f"biases.{i}": (members, 1, units[i + 1]) for i in range(len(units) - 1)}
+        expected = sum(math.prod(shape) for shape in shapes.values()) * 4
         try:
+            if file.stat().st_size > expected + MAX_RECORD:
+                raise BadRun(f"{file}: is larger than the members that run.json tells of")
             weights = load_file(file)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise BadRun(f"{file}: cannot be read ({error})") from error
@@ -229,7 +236,7 @@ def list_runs(output: Path) -> list[Path]:
 def _begun(path: Path) -> float:
     """When a run was begun, in seconds since 1970; 0 where its record cannot be read, as whoever reads the run says."""
     try:
-        return datetime.fromisoformat(parse_record((path / "run.json").read_bytes()).created).timestamp()
+        return datetime.fromisoformat(parse_record(read_bounded(path / "run.json", MAX_RECORD)).created).timestamp()
     except (OSError, ValueError, BadRun):
         return 0.0
 
@@ -275,7 +282,7 @@ def read_run(path: Path) -> Run:
     if missing := {"run.json", "submission.csv", "outputs.npz"} - set(checked_sums(path)):
         raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run cannot be trusted any more")
     try:
-        return Run(path, parse_record((path / "run.json").read_bytes()))
+        return Run(path, parse_record(read_bounded(path / "run.json", MAX_RECORD)))
     except BadRun as error:
         raise BadRun(f"{path / 'run.json'}: {error}") from error
     except OSError as error:

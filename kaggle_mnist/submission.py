@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.errors import BadData
+from kaggle_mnist.reading import read_bounded
 
 HEADER = ["ImageId", "Label"]
 COMPETITION_IDS = 28_000
 MAX_BYTES = 16 << 20  # a submission has 0.2 MB
+MOST_ERRORS = 100_000  # that are told of a file; the competition's has 28,000 rows
+SHOWN_RANGES = 20
 
 
 def submission_csv(outputs: NDArray[np.float32], ids: NDArray[np.int64]) -> bytes:
@@ -36,32 +41,31 @@ def check_submission(path: Path, expected: int = COMPETITION_IDS) -> Verdict:
     Raises BadData where it cannot be read at all.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_bounded(path, MAX_BYTES, pipe=True)
     except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror})") from error
-    if len(content) > MAX_BYTES:
-        raise BadData(f"{path}: has more than {MAX_BYTES >> 20} MB; that is no submission")
+        raise BadData(f"{path}: cannot be read as a submission ({error.strerror})") from error
     verdict = Verdict()
     if content.startswith(b"\xef\xbb\xbf"):
         verdict.warnings.append("begins with a byte order mark (BOM)")
     if b"\r\n" in content:
         verdict.warnings.append("has Windows line ends (CRLF)")
-    text = content.decode("utf-8-sig", errors="replace")
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
     try:
-        rows = list(csv.reader(text.splitlines()))
+        header = next(rows, [])
+        if header != HEADER:
+            verdict.errors.append(f"row 1: is {','.join(header[:10])[:60]!r}; it must be 'ImageId,Label'")
+        _check_rows(rows, expected, verdict)
     except csv.Error as error:
         raise BadData(f"{path}: cannot be read as CSV ({error})") from error
-    if not rows or rows[0] != HEADER:
-        shown = ",".join(rows[0])[:60] if rows else ""
-        verdict.errors.append(f"row 1: is {shown!r}; it must be 'ImageId,Label'")
-    _check_rows(rows[1:], expected, verdict)
     return verdict
 
 
-def _check_rows(rows: list[list[str]], expected: int, verdict: Verdict) -> None:
+def _check_rows(rows: Iterable[list[str]], expected: int, verdict: Verdict) -> None:
     row_of: dict[int, int] = {}
     for number, row in enumerate(rows, start=2):
+        if len(verdict.errors) >= MOST_ERRORS:
+            verdict.errors.append(f"row {number}: was not looked at, nor those below it")
+            return
         if len(row) != 2:
             verdict.errors.append(f"row {number}: has {len(row)} values; it must have 2")
             continue
@@ -85,4 +89,5 @@ def _ranges(numbers: list[int]) -> str:
     """`1–3, 7` for 1, 2, 3, 7."""
     starts = [n for i, n in enumerate(numbers) if i == 0 or numbers[i - 1] != n - 1]
     ends = [n for i, n in enumerate(numbers) if i == len(numbers) - 1 or numbers[i + 1] != n + 1]
-    return ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in zip(starts, ends, strict=True))
+    shown = [f"{a}" if a == b else f"{a}–{b}" for a, b in zip(starts, ends, strict=True)]
+    return ", ".join(shown if len(shown) <= SHOWN_RANGES else [*shown[:SHOWN_RANGES], "…"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggle_mnist.errors import BadData
+from kaggle_mnist.reading import read_bounded
 
 COLUMNS = ("image", "label")  # all that is read; a table made by hand needs no others
 MAX_BYTES = 16 << 20  # one with a row for each of 60,000 images has 3 MB
@@ -30,22 +32,21 @@ def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:
     Raises BadData, naming file and row (the header is row 1), for whatever cannot be used.
     """
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = read_bounded(file, MAX_BYTES, pipe=True)
     except OSError as error:
-        raise BadData(f"{file}: cannot be read ({error.strerror})") from error
-    if len(content) > MAX_BYTES:
-        raise BadData(f"{file}: has more than {MAX_BYTES >> 20} MB; that is no list of suspects")
-    rows = csv.DictReader(content.decode("utf-8-sig", errors="replace").splitlines())
+        raise BadData(f"{file}: cannot be read as a list of suspects ({error.strerror})") from error
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
     row_of: dict[int, int] = {}
     try:
-        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+        header = next(rows, [])
+        missing = [name for name in COLUMNS if name not in header]
         if missing:
             raise BadData(f"{file}, row 1: has no column {missing[0]}; `kaggle-mnist audit` writes such a file")
-        for row in rows:
+        column = {name: header.index(name) for name in COLUMNS}
+        for row in filter(None, rows):
             place = f"{file}, row {rows.line_num}"
-            image = _number(row, "image", len(y_true) - 1, place)
-            label = _number(row, "label", 9, place)
+            image = _number(row, "image", column, len(y_true) - 1, place)
+            label = _number(row, "label", column, 9, place)
             if image in row_of:
                 raise BadData(f"{place}: image {image} is in row {row_of[image]} already; keep one of them")
             if label != y_true[image]:
@@ -59,11 +60,10 @@ def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(sorted(row_of))
 
 
-def _number(row: Mapping[str | None, object], name: str, largest: int, place: str) -> int:
-    text = row[name]
-    if not isinstance(text, str):
+def _number(row: Sequence[str], name: str, column: Mapping[str, int], largest: int, place: str) -> int:
+    if len(row) <= column[name]:
         raise BadData(f"{place}: has no {name}; is the row cut off?")
-    text = text.strip()
+    text = row[column[name]].strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= largest):
         raise BadData(f"{place}: {name} is {text[:20]!r}; it must be a whole number from 0 to {largest}")
     return int(text)

@@ -73,7 +73,7 @@ def test_the_first_cell_installs_the_wheel_of_an_attached_dataset_without_intern
     attached, target = tmp_path / "input", tmp_path / "target"
     (attached / "digit-recognizer").mkdir(parents=True)
     refused = run_first_cell(cells[0], attached, target)
-    assert "holds no kaggle_mnist-*.whl; add the dataset" in refused.stderr
+    assert "holds no kaggle_mnist-*.whl; attach the dataset" in refused.stderr
     wheel = attached / "datasets" / "someone" / "wheels" / "kaggle_mnist-9.0-py3-none-any.whl"
     wheel.parent.mkdir(parents=True)
     with zipfile.ZipFile(wheel, "w") as archive:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-import zipfile
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,7 +14,10 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.errors import BadData
+from kaggle_mnist.reading import open_zip, require_regular
 
+KINDS = [np.uint8, np.int64, np.uint8]  # of an entry's images, labels and unlabeled images
 KEPT = 5  # data sets, of 55 MB each at the competition's size
 
 
@@ -23,10 +26,13 @@ def cached(files: Iterable[str | Path], load: Callable[[], Digits], *, path: str
 
     An entry holds the fingerprint of its digits and is believed only if they still have it. A damaged entry, or a
     folder that cannot be written, costs time and nothing else. `path` is where the digits are said to come from; no
-    entry holds it. `KAGGLE_MNIST_CACHE` names another folder.
+    entry holds it. `KAGGLE_MNIST_CACHE` names another folder. Raises BadData for a file that is not there or is none.
     """
     folder = Path(os.environ.get("KAGGLE_MNIST_CACHE") or user_cache_path("kaggle-mnist", appauthor=False))
-    entry = folder / f"{_manifest(files)}.npz"
+    try:
+        entry = folder / f"{_manifest(files)}.npz"
+    except OSError as error:
+        raise BadData(f"{error.filename}: cannot be read ({error.strerror})") from error
     digits = _read(entry, path)
     if digits is None:
         digits = load()
@@ -37,20 +43,28 @@ def cached(files: Iterable[str | Path], load: Callable[[], Digits], *, path: str
 
 def _manifest(files: Iterable[str | Path]) -> str:
     here = str(Path.cwd())
-    states = ((file, os.stat(file)) for file in files)
-    lines = [f"{os.path.join(here, file)}\0{state.st_size}\0{state.st_mtime_ns}\n" for file, state in states]
+    lines = []
+    for file in files:
+        state = os.stat(file)
+        require_regular(file, state)
+        lines.append(f"{os.path.join(here, file)}\0{state.st_size}\0{state.st_mtime_ns}\n")
     content = "kaggle-mnist digits, version 1\n" + "".join(lines)
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _read(entry: Path, path: str) -> Digits | None:
     try:
-        with np.load(entry, allow_pickle=False) as stored:
+        with open_zip(entry) as archive:
+            if sum(info.file_size for info in archive.infolist()) > entry.stat().st_size:
+                return None  # `_write` packs nothing: what grows when it is read was not written by it
+        with warnings.catch_warnings(), np.load(entry, allow_pickle=False) as stored:
+            warnings.simplefilter("error")  # of headers that NumPy has to guess at
             fields = {name: stored[name] for name in stored.files}
             fingerprint = str(fields.pop("fingerprint"))
             digits = Digits(source=str(fields.pop("source")), path=path, **fields)
-            return digits if digits.fingerprint == fingerprint else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            kinds = [array.dtype for array in (digits.train_images, digits.train_labels, digits.test_images)]
+            return digits if kinds == KINDS and digits.fingerprint == fingerprint else None
+    except Exception:  # NumPy and the standard library raise many kinds; whatever it was, the entry is made anew
         return None
 
 

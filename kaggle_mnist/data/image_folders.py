@@ -24,6 +24,7 @@ from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
 from kaggle_mnist.errors import BadData
 from kaggle_mnist.files import Progress, quiet
+from kaggle_mnist.reading import shown_size
 
 NAMES = (("train", "test"), ("trainingSet", "testSet"))
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -33,6 +34,7 @@ JPEG = b"\xff\xd8\xff"  # how such a file begins
 PIECE = 250  # images decoded between two reports of progress
 MANY = 2000  # for each helping process; fewer are decoded before it has started
 MAX_HELPERS = 7
+MAX_BYTES = 1 << 20  # of an image's file, whatever it tells beside its pixels
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,10 @@ def _decode(paths: Sequence[str]) -> NDArray[np.uint8]:
 def _decode_one(path: str) -> bytes:
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            content = file.read()
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise BadData(f"{path}: has {shown_size(size)}; an image of {SIDE}×{SIDE} pixels has less than 1 kB")
+            content = file.read(size)
         if content.startswith(JPEG):  # no guess at the format, no buffer, no array: a sixth faster than with them
             image: Image.Image = JpegImageFile(BytesIO(content))
         else:
@@ -197,7 +202,9 @@ def _decode_one(path: str) -> bytes:
         if image.mode.startswith(("I", "F")):
             raise BadData(f"{path}: has more than 8 bits a pixel; save it as 8-bit grey")
         return (image if image.mode == "L" else image.convert("L")).tobytes()
+    except BadData:
+        raise
     except UnidentifiedImageError as error:
         raise BadData(f"{path}: is not a JPG or PNG image, whatever its name says") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them into
         raise BadData(f"{path}: cannot be decoded, it may be cut off ({error}); copy it again") from error

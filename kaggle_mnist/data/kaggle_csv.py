@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
-import zipfile
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,11 +21,15 @@ from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import SIDE, Digits
 from kaggle_mnist.errors import BadData, OutputError
 from kaggle_mnist.files import Progress, quiet, write_whole
+from kaggle_mnist.reading import ZIP_FAULTS, Lines, Source, open_regular, open_zip
 
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}
-MAX_BYTES = 2 << 30  # of one CSV; Kaggle's train.csv has 77 MB
-MAX_HEADER = 1 << 16  # bytes; Kaggle's has 7 kB
+MAX_BYTES = 1 << 29  # of one CSV; Kaggle's train.csv has 77 MB
+MAX_START = 1 << 16  # bytes that must hold the header, 7 kB, and the first row below it
+MAX_LINE = 1 << 14  # bytes; a row has at most 4 kB
+MAX_BLANK = 1 << 16  # lines without a value
+PIECE = 1 << 18  # bytes read at once
 CHUNK = 5000  # rows parsed between two reports of progress
 
 
@@ -46,30 +49,38 @@ class CsvFile:
 
         Raises BadData where the file or its archive cannot be read, also when that shows while reading.
         """
+        with ExitStack() as opened:
+            file: IO[bytes]
+            with self._told():
+                if self.member is None:
+                    file = opened.enter_context(open_regular(self.path))
+                else:
+                    archive = opened.enter_context(open_zip(self.path))
+                    file = opened.enter_context(archive.open(self.member))
+            yield io.BufferedReader(Source(file, self._told))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever a damaged file or archive raises, as one line."""
         try:
-            if self.member is None:
-                with self.path.open("rb") as file:
-                    yield file
-            else:
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-                    yield file
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise BadData(f"{self.path}: the zip cannot be read ({error}); download it again") from error
+            yield
         except OSError as error:
             raise BadData(f"{self}: cannot be read ({error.strerror or error})") from error
+        except ZIP_FAULTS as error:
+            raise BadData(f"{self.path}: the zip cannot be read ({error}); download it again") from error
 
     @property
     def size(self) -> int:
         """Bytes, unpacked."""
         if self.member is None:
             return self.path.stat().st_size
-        with zipfile.ZipFile(self.path) as archive:
+        with self._told(), open_zip(self.path) as archive:
             return archive.getinfo(self.member).file_size
 
     def size_and_crc(self) -> tuple[int, int]:
         """Size in bytes and CRC-32: how a zip's member and a loose file are known to be the same."""
         if self.member is not None:
-            with zipfile.ZipFile(self.path) as archive:
+            with self._told(), open_zip(self.path) as archive:
                 info = archive.getinfo(self.member)
                 return info.file_size, info.CRC
         crc, size = 0, 0
@@ -80,8 +91,12 @@ class CsvFile:
 
 
 def in_folder(folder: Path) -> dict[str, CsvFile]:
-    """Those of `train.csv` and `test.csv` that lie in `folder`, by name."""
-    return {name: CsvFile(folder / name) for name in COLUMNS if (folder / name).is_file()}
+    """Those of `train.csv` and `test.csv` that lie in `folder`, by name. Raises BadData for one over `MAX_BYTES`."""
+    found = {name: CsvFile(folder / name) for name in COLUMNS if (folder / name).is_file()}
+    for file in found.values():
+        if file.size > MAX_BYTES:
+            raise BadData(f"{file}: has {file.size:,} bytes; that is no digits file")
+    return found
 
 
 def in_zip(path: Path) -> dict[str, CsvFile]:
@@ -90,9 +105,11 @@ def in_zip(path: Path) -> dict[str, CsvFile]:
     Raises BadData where the file is no zip, or a member claims more than `MAX_BYTES`.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             members = [info for info in archive.infolist() if info.filename.count("/") <= 1]
-    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ZIP_FAULTS as error:
         raise BadData(f"{path}: not a readable zip ({error}); download it again") from error
     found: dict[str, CsvFile] = {}
     for info in members:
@@ -160,11 +177,23 @@ def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> N
 def _read(file: CsvFile, columns: list[str], tell: Callable[[CsvFile, int], None]) -> NDArray[np.uint8]:
     """The values, shape ``(rows, columns)``. pandas reads; where it finds anything odd, `_first_fault` says what."""
     with file.open() as stream:
-        _check_header(file, stream.read(MAX_HEADER), columns)
+        start = stream.read(MAX_START).removeprefix(b"\xef\xbb\xbf")
+    _check_header(file, start, columns)
+    first_row = next((line for line in start.splitlines()[1:] if line.strip()), b"")
+    if first_row.count(b",") != len(columns) - 1:  # pandas would take what is too much for an index
+        raise BadData(f"{file}, {_first_fault(file, columns)}")
     limits = [10 if name == "label" else 256 for name in columns]
     parts: list[NDArray[np.uint8]] = []
     try:
-        with file.open() as stream, pd.read_csv(stream, encoding="utf-8-sig", chunksize=CHUNK) as tables:
+        with (
+            file.open() as stream,
+            pd.read_csv(
+                io.BufferedReader(Lines(stream, MAX_LINE), PIECE),
+                encoding="utf-8-sig",
+                chunksize=CHUNK,
+                low_memory=False,
+            ) as tables,
+        ):
             for table in tables:
                 values = table.to_numpy()
                 # Rows longer than the header make pandas take their first value for an index.
@@ -184,7 +213,7 @@ def _check_header(file: CsvFile, start: bytes, columns: list[str]) -> None:
     expected = f"{columns[0]},…,{columns[-1]}" if columns[0] != "label" else "label,pixel0,…,pixel783"
     if not start.strip():
         raise BadData(f"{file}: is empty; download it again")
-    line = start.removeprefix(b"\xef\xbb\xbf").splitlines()[0].decode("utf-8", errors="replace")
+    line = start.splitlines()[0].decode("utf-8", errors="replace")
     found = [name.strip().strip('"') for name in line.split(",")]
     if found == columns:
         return
@@ -194,7 +223,8 @@ def _check_header(file: CsvFile, start: bytes, columns: list[str]) -> None:
         fault = f"begins with {line[:40]!r}, not with the header"
     elif missing or extra:
         fault = " and ".join(
-            f"{what} {', '.join(map(repr, names[:3]))}{' …' if len(names) > 3 else ''} ({len(names)} in all)"
+            f"{what} {', '.join(repr(name[:30]) for name in names[:3])}{' …' if len(names) > 3 else ''}"
+            f" ({len(names)} in all)"
             for what, names in (("lacks the columns", missing), ("has the unknown columns", extra))
             if names
         )
@@ -208,27 +238,44 @@ def _check_header(file: CsvFile, start: bytes, columns: list[str]) -> None:
 
 def _first_fault(file: CsvFile, columns: list[str]) -> str:
     """The first row that breaks the format, in words."""
+    usual, blank, number = _usual_row(columns), 0, 1
     with file.open() as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-        rows, number = csv.reader(text), 0
-        try:
-            for row in itertools.islice(rows, 1, None):
-                number = rows.line_num
-                if fault := _fault(row, columns):
-                    cut = next(rows, None) is None
-                    return f"row {number}: {fault}{'; the file looks cut off, download it again' if cut else ''}"
-        except csv.Error as error:
-            return f"row {rows.line_num}: {error}"
-    return "some row: cannot be read as whole numbers" if number else "row 2: the header has no rows below it"
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
+        text.readline(MAX_START)
+        while line := text.readline(MAX_LINE):
+            number += 1
+            if usual.fullmatch(line):
+                continue
+            if not line.strip(" \t\r\n"):  # pandas skips it too
+                blank += 1
+                if blank > MAX_BLANK:
+                    return f"row {number}: is blank, as more than {MAX_BLANK:,} before it"
+            elif fault := _fault(line, columns):
+                cut = not text.readline(1)
+                return f"row {number}: {fault}{'; the file looks cut off, download it again' if cut else ''}"
+    return (
+        "some row: cannot be read as whole numbers" if number - blank > 1 else "row 2: the header has no rows below it"
+    )
 
 
-def _fault(row: list[str], columns: list[str]) -> str | None:
-    if not row:  # a blank line, which pandas skips too
-        return None
+def _usual_row(columns: list[str]) -> re.Pattern[str]:
+    """What a row looks like where nothing is wrong; almost every one does."""
+    pixel = "(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
+    first = "[0-9]" if columns[0] == "label" else pixel
+    return re.compile(f"{first}(?:,{pixel}){{{len(columns) - 1}}}\n?")
+
+
+def _fault(line: str, columns: list[str]) -> str | None:
+    if len(line) >= MAX_LINE:
+        return f"has more than {MAX_LINE:,} characters"
+    try:
+        row = next(csv.reader([line]))  # by itself: no value goes on in the next line
+    except csv.Error as error:
+        return f"cannot be read as CSV ({error})"
     if len(row) != len(columns):
         return f"has {len(row)} values instead of {len(columns)}"
-    for name, value in zip(columns, row, strict=True):
-        limit = 9 if name == "label" else 255
+    for name, text in zip(columns, row, strict=True):
+        limit, value = 9 if name == "label" else 255, text.strip(" \t")
         if not (value.isascii() and value.isdigit() and len(value) <= 20 and int(value) <= limit):
             shown = repr(value[:20]) if value else "empty"
             return f"{name} is {shown}; it must be a whole number from 0 to {limit}"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
+import math
+import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_mnist.data.digits import SIDE, Digits
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.errors import BadData
+from kaggle_mnist.reading import read_bounded
 
 FOLDER = Path(__file__).parent / "mnist"
+MAX_PACKED, MAX_BYTES, MAX_RANK = 1 << 24, 1 << 28, 3  # of an IDX file; the largest has 10 MB, 47 unpacked
 LABELED, SEED = 42_000, 2010  # the competition's size; any seed would do, as long as it never changes
 
 # Digits.fingerprint of the dealt set: its digits are known again when they come back as CSV files.
@@ -67,10 +73,29 @@ def _labels() -> NDArray[np.int64]:
 
 
 def _read_idx(name: str) -> NDArray[np.uint8]:
-    """An IDX file of bytes: ``00 00 08 rank``, the sizes as big-endian int32, then the values."""
-    with gzip.open(FOLDER / f"{name}.gz") as file:
-        content = file.read()
-    rank = content[3]
-    shape = np.frombuffer(content, ">i4", count=rank, offset=4)
-    values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank)
-    return values.reshape((-1, SIDE, SIDE) if rank == 3 else tuple(shape))
+    """One of MNIST's four files."""
+    return read_idx(FOLDER / f"{name}.gz")
+
+
+def read_idx(file: Path) -> NDArray[np.uint8]:
+    """The array in an IDX file of bytes, packed by gzip: ``00 00 08 rank``, the sizes as big-endian int32, the values.
+
+    No more is unpacked than the sizes ask for, and not even that if it is over `MAX_BYTES`. Raises BadData.
+    """
+    try:
+        with gzip.open(io.BytesIO(read_bounded(file, MAX_PACKED))) as stream:
+            zeros, rank = stream.read(3), int.from_bytes(stream.read(1))
+            sizes = stream.read(4 * rank)
+            if zeros != b"\0\0\x08" or not 1 <= rank <= MAX_RANK or len(sizes) < 4 * rank:
+                raise BadData(f"{file}: is no IDX file of bytes; install kaggle-mnist again")
+            shape = [int.from_bytes(sizes[i : i + 4], signed=True) for i in range(0, len(sizes), 4)]
+            count = math.prod(shape)
+            if min(shape) < 0 or count > MAX_BYTES:
+                raise BadData(f"{file}: has the sizes {shape}; no set of digits has")
+            content = stream.read(count + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadData(f"{file}: cannot be read ({error}); install kaggle-mnist again") from error
+    if len(content) != count:
+        fault = "more" if len(content) > count else f"{len(content):,}"
+        raise BadData(f"{file}: has {fault} values where its sizes ask for {count:,}; install kaggle-mnist again")
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -1,0 +1,104 @@
+"""The readers of `benchmarks/fuzz.py` once more, a few inputs each, chosen by Hypothesis; and what it would notice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kaggle_mnist.errors import UserError
+
+sys.path.append(f"{Path(__file__).parent.parent / 'benchmarks'}")
+from fuzz import Place
+from fuzzing.readers import Reader, all_readers
+
+READERS = {reader.name: reader for reader in all_readers()}
+SLOW = {"csv-full", "report", "compare", "tables", "weights"}  # for them, ./run.sh bench fuzz
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name not in SLOW])
+def test_a_changed_file_gives_a_result_or_one_clear_line(name: str) -> None:
+    reader, place = READERS[name], Place(Path("input"))
+
+    @settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 2**32))
+    def reads(seed: int) -> None:
+        rng = Random(seed)
+        hold(place, reader, rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", ResourceWarning)
+            try:
+                reader.read(place.folder)
+            except UserError as error:
+                assert str(error).isprintable()
+                assert 0 < len(str(error)) < 2000
+
+    reads()
+
+
+def hold(place: Place, reader: Reader, rng: Random) -> None:
+    """Another sample; where its names cannot be, the first valid one."""
+    try:
+        place.hold(reader.mutate(rng, rng.choice(reader.seeds), rng.choice(reader.seeds)))
+    except (OSError, ValueError):
+        place.folder.rename(tempfile.mkdtemp(dir="."))
+        place.__init__(place.folder)  # type: ignore[misc]
+        place.hold(reader.seeds[0])
+
+
+WATCHED = """
+import os, pickle, socket, subprocess, sys, time, warnings
+from pathlib import Path
+from fuzzing import watch
+from fuzzing.archives import PICKLES
+from kaggle_mnist.errors import BadData, UserError
+
+def raises(error):
+    raise error
+
+readers = {
+    "valid": lambda folder: (folder / "x").write_bytes(b"x"),
+    "refused": lambda folder: raises(BadData("file: what is wrong; what to do")),
+    "ValueError": lambda folder: raises(ValueError("x")),
+    "writes": lambda folder: (folder.parent / "elsewhere").write_bytes(b"x"),
+    "os.remove": lambda folder: (folder.parent / "elsewhere").unlink(),
+    "pickle.find_class": lambda folder: pickle.loads(PICKLES[0]),
+    "subprocess.Popen": lambda folder: subprocess.run(["true"]),
+    "os.system": lambda folder: os.system("true"),
+    "socket.": lambda folder: socket.socket().close(),
+    "executes code": lambda folder: exec("1"),
+    "warning UserWarning": lambda folder: warnings.warn("x"),
+    "message of thousands": lambda folder: raises(type("Long", (UserError,), {"__str__": lambda self: "x" * 3000})("")),
+    "do not print": lambda folder: raises(type("Two", (UserError,), {"__str__": lambda self: "a\\nb"})("")),
+    "hang": lambda folder: time.sleep(5),
+    "memory": lambda folder: bytearray(b"x") * (80 << 20),
+}
+watch.SECONDS, watch.MEMORY = 1, 60 << 20
+watcher = watch.Watch(Path(sys.argv[1]))
+watcher.begin()
+for expected, read in readers.items():
+    outcome = watcher.outcome(read, Path(sys.argv[1]), trace=True)
+    print(expected, "|", outcome.kind, outcome.what)
+"""
+
+
+def test_the_watch_notices_what_no_reader_may_do(tmp_path: Path) -> None:
+    """In a process of its own: audit hooks stay for good."""
+    (tmp_path / "own").mkdir()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", WATCHED, f"{tmp_path / 'own'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    lines = [line.split(" | ") for line in done.stdout.splitlines()]
+    assert len(lines) == 15
+    for expected, found in lines:
+        assert found.startswith(expected if expected in ("valid", "refused") else "finding")
+        assert expected in found
