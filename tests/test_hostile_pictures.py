@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -62,6 +63,18 @@ def test_a_photo_of_endless_parts_or_scans_is_refused() -> None:
     scan = plain[plain.rindex(b"\xff\xda") : -2]
     Path("scans.jpg").write_bytes(plain[:-2] + scan * 1000 + b"\xff\xd9")
     refused(lambda: prepare_photo(Path("scans.jpg")), "scans.jpg", "200 scans")
+
+
+def test_what_pillow_says_of_metadata_is_not_shown(images: Path, handful: Digits) -> None:
+    Image.fromarray(handful.test_images[0]).save("plain.jpg")
+    plain = Path("plain.jpg").read_bytes()
+    tag = struct.pack(">HHHII", 1, 0x0112, 2, 9999, 100)  # 9,999 characters that are not there
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + tag
+    content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    (images / "test/img_1.png").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_digits(images)
 
 
 @pytest.mark.parametrize("target", ["img_1.png", "../train", "..", "/etc/passwd", "/dev/zero", "nowhere", "/"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -182,7 +183,9 @@ def _decode_all(paths: Sequence[str], progress: Progress) -> NDArray[np.uint8]:
 
 
 def _decode(paths: Sequence[str]) -> NDArray[np.uint8]:
-    return np.frombuffer(b"".join(map(_decode_one, paths)), np.uint8).reshape(-1, SIDE, SIDE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of metadata that is not as it should be, which is not read
+        return np.frombuffer(b"".join(map(_decode_one, paths)), np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def _decode_one(path: str) -> bytes:
