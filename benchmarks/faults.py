@@ -36,7 +36,7 @@ import matplotlib.backends.backend_svg
 import matplotlib.figure
 import pandas as pd
 
-from kaggle_mnist import charts, checkpoint, errors, pipeline, report, shelf
+from kaggle_mnist import charts, errors, pipeline, report, shelf, unfinished
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.practice import load_practice
@@ -66,7 +66,7 @@ class Trial:
         child = self.start(arguments, hook, **limits)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), self.said()
 
-    def start(self, arguments: list[str], hook: Hook | None = None, **limits: int) -> int:
+    def start(self, arguments: list[str], hook: Hook | None = None, err: str = "err", **limits: int) -> int:
         """The process, at work."""
         sys.stdout.flush()
         if child := os.fork():
@@ -74,7 +74,7 @@ class Trial:
         status = 1
         try:
             os.chdir(self.folder)
-            for number, name in ((1, "out"), (2, "err")):
+            for number, name in ((1, "out"), (2, err)):
                 os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
             sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -94,13 +94,13 @@ class Trial:
             sys.stderr.flush()
             os._exit(status)
 
-    def said(self) -> str:
-        return (self.folder / "err").read_text(errors="replace")
+    def said(self, err: str = "err") -> str:
+        return (self.folder / err).read_text(errors="replace")
 
     def bring_to_an_end(self) -> Path:
         """Resume the run that was begun, or begin anew if none was; the finished run."""
         output = self.folder / "runs"
-        arguments = RESUME if checkpoint.unfinished_runs(output) else TRAIN
+        arguments = RESUME if unfinished.unfinished_runs(output) else TRAIN
         if arguments == RESUME or not list_runs(output):
             status, said = self.run(arguments)
             assert status == 0, said
@@ -173,12 +173,12 @@ def kills(lab: Laboratory, times: int) -> Counter[str]:
             time.sleep(lab.random.uniform(0, lab.seconds))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-        begun = checkpoint.unfinished_runs(trial.folder / "runs")
+        begun = unfinished.unfinished_runs(trial.folder / "runs")
         done = list_runs(trial.folder / "runs")
         if done:
             when = "after its end"
         elif begun:
-            when = "after a checkpoint" if checkpoint.epoch_of(begun[0]) else "before its first checkpoint"
+            when = "after a checkpoint" if unfinished.epoch_of(begun[0]) else "before its first checkpoint"
         else:
             when = "before it was begun"
         found[f"killed {when}: {'same bytes' if lab.same(trial.bring_to_an_end()) else 'OTHER BYTES'}"] += 1
@@ -267,9 +267,10 @@ def damaged_files(lab: Laboratory, times: int) -> Counter[str]:
     found: Counter[str] = Counter()
     trial = lab.trial()
     trial.run(TRAIN, lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == lab.writes * 2 // 3 else None)
-    [begun] = checkpoint.unfinished_runs(trial.folder / "runs")
+    [begun] = unfinished.unfinished_runs(trial.folder / "runs")
     sealed = [begun / "checkpoint" / line.split("  ")[1] for line in _sums(begun / "checkpoint")]
-    for file in [lab.whole / line.split("  ")[1] for line in _sums(lab.whole)] + sealed:
+    sealed.append(begun / "checkpoint" / "SHA256SUMS")
+    for file in [lab.whole / "SHA256SUMS", *(lab.whole / line.split("  ")[1] for line in _sums(lab.whole)), *sealed]:
         content = file.read_bytes()
         for _ in range(times):
             at = lab.random.randrange(len(content))
@@ -282,7 +283,8 @@ def damaged_files(lab: Laboratory, times: int) -> Counter[str]:
                     find_run(str(lab.whole), lab.whole.parent)
                 found["USED SILENTLY"] += 1
             except errors.BadRun as error:
-                found["noticed and named" if file.name in str(error) else f"noticed: {error}"] += 1
+                named = file.name in str(error) or file.name == "SHA256SUMS"  # then the file whose sum it was
+                found["noticed and named" if named else f"WRONG: {error}"] += 1
             file.write_bytes(content)
     found["same bytes after the damage was undone" if lab.same(trial.bring_to_an_end()) else "OTHER BYTES"] += 1
     return found
@@ -298,16 +300,20 @@ def at_once(lab: Laboratory, times: int) -> Counter[str]:
         runs = list_runs(trial.folder / "runs")
         same = all(lab.same(find_run(str(run), run).path) for run in runs)
         good = same and statuses == [0] * number and len(runs) == number
-        found[f"{number} runs: {'each its own folder, same bytes' if good else 'WRONG'}"] += 1
+        found[f"{number} runs: each its own folder, same bytes" if good else f"WRONG: {number} runs, {statuses}"] += 1
 
         trial = lab.trial()
         at = lab.writes // 2
         trial.run(TRAIN, lambda n, at=at: os.kill(os.getpid(), signal.SIGKILL) if n == at else None)
         first = trial.start(RESUME)
-        second = trial.start(RESUME)
+        second = trial.start(RESUME, err="err2")
         statuses = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in (first, second))
-        same = lab.same(find_run(None, trial.folder / "runs").path)
-        found[f"two resumes end with {statuses}: {'same bytes' if same else 'OTHER BYTES'}"] += 1
+        told = trial.said() + trial.said("err2")
+        good = (
+            statuses == [0, 2] and told.count("\n") == 1 and ("another process" in told or "no unfinished run" in told)
+        )
+        good = good and lab.same(find_run(None, trial.folder / "runs").path)
+        found["two resumes: one goes on to the same bytes, one is told" if good else f"WRONG: {statuses}, {told}"] += 1
     return found
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -39,9 +40,26 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in `folder` on the disk too, where the system can be asked for it."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
+    """What `write_whole` left half written in `folder` for these names when its process was killed."""
+    found = [path for name in names for path in folder.glob(f".{glob.escape(name)}.*")]
+    return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
 def sha256_of(path: Path) -> str:
@@ -61,16 +79,36 @@ def checked_sums(folder: Path) -> list[str]:
 
     Raises BadRun, naming the file, where one is missing, damaged or edited, or the list itself is.
     """
+    sums = listed_sums(folder)
+    for name in sums:
+        check_sum(folder, name, sums)
+    return list(sums)
+
+
+def listed_sums(folder: Path) -> dict[str, str]:
+    """The checksums by file name; no file is read but the list. Raises BadRun where it is missing or is none."""
     try:
         lines = read_bounded(folder / SUMS, MAX_SUMS).decode("ascii").splitlines()
-        entries = [line.split("  ", 1) for line in lines]
-        if not all(len(entry) == 2 and Path(entry[1]).name == entry[1] for entry in entries):
-            raise BadRun(f"{folder / SUMS}: is not as the run wrote it; the run cannot be trusted any more")
-        for expected, name in entries:
-            if sha256_of(folder / name) != expected:
-                raise BadRun(f"{folder / name}: is not as the run wrote it; the run cannot be trusted any more")
+        sums = {name: expected for expected, name in (line.split("  ", 1) for line in lines)}
     except FileNotFoundError as error:
-        raise BadRun(f"{error.filename}: is missing; the run did not finish or was taken apart") from error
+        raise BadRun(f"{folder / SUMS}: is missing; the run did not finish or was taken apart") from error
     except (OSError, ValueError) as error:
-        raise BadRun(f"{folder}: cannot be read ({error})") from error
-    return [name for _, name in entries]
+        raise BadRun(f"{folder / SUMS}: is not as the run wrote it; the run cannot be trusted any more") from error
+    if not sums or any(Path(name).name != name for name in sums):
+        raise BadRun(f"{folder / SUMS}: is not as the run wrote it; the run cannot be trusted any more")
+    return sums
+
+
+def check_sum(folder: Path, name: str, sums: Mapping[str, str]) -> Path:
+    """The path of a file of `folder`, once it has its checksum. Raises BadRun."""
+    file = folder / name
+    try:
+        if name not in sums:
+            raise BadRun(f"{folder / SUMS}: does not list {name}; the run cannot be trusted any more")
+        if sha256_of(file) != sums[name]:
+            raise BadRun(f"{file}: is not as the run wrote it; the run cannot be trusted any more")
+    except FileNotFoundError as error:
+        raise BadRun(f"{file}: is missing; the run did not finish or was taken apart") from error
+    except (OSError, ValueError) as error:
+        raise BadRun(f"{file}: cannot be read ({error})") from error
+    return file

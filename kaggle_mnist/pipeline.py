@@ -13,7 +13,7 @@ from safetensors.torch import save as save_tensors
 
 from kaggle_mnist import checkpoint as checkpoints
 from kaggle_mnist import scores
-from kaggle_mnist.checkpoint import Checkpoint, Plan
+from kaggle_mnist.checkpoint import Checkpoint
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
@@ -23,9 +23,11 @@ from kaggle_mnist.files import Progress, quiet, write_whole
 from kaggle_mnist.folds import assign_folds
 from kaggle_mnist.recipes import Recipe, find_recipe
 from kaggle_mnist.records import Data, Record, Scores
-from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, finish_run, run_files, versions
+from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, finish_run, run_files
 from kaggle_mnist.suspects import read_suspects
 from kaggle_mnist.training import precision_of, train_members
+from kaggle_mnist.unfinished import Plan, find_unfinished
+from kaggle_mnist.versions import versions
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
@@ -66,7 +68,8 @@ def train(
     Raises
     ------
     kaggle_mnist.errors.UserError
-        One of its kinds, with one line that says what is wrong and what to do. No run folder is left behind then.
+        One of its kinds, with one line that says what is wrong and what to do. No run folder is left behind then, but
+        for what `resume` goes on from, where training had come so far.
 
     Examples
     --------
@@ -124,13 +127,17 @@ def resume(
     checkpoint is damaged, and BadData where the digits have changed since.
     """
     started = time.perf_counter()
-    with checkpoints.reopen(checkpoints.find_unfinished(run, Path(output))) as checkpoint:
+    threads = torch.get_num_threads()
+    with checkpoints.reopen(find_unfinished(run, Path(output))) as checkpoint:
         plan = checkpoint.plan
         digits = load_digits(plan.input if input is None else input, progress=progress)
         _refuse_changed(digits, plan.data)
-        torch.set_num_threads(plan.threads)
         fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
-        return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, progress)
+        torch.set_num_threads(plan.threads)
+        try:
+            return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, progress)
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _carry_out(
@@ -180,6 +187,7 @@ def _carry_out(
             withheld_accuracy=scores.accuracy(test, practice.open_withheld_labels()) if open_labels else None,
         ),
         environment=environment_of(device, recipe),
+        begun=plan.environment if start is not None and plan.environment != environment_of(device, recipe) else None,
         seconds={
             "load": load_seconds,
             "train": train_seconds,
@@ -217,7 +225,7 @@ def resolve_device(device: str) -> torch.device:
     if device not in ("auto", "cpu", "cuda"):
         raise BadOption(f"device {device}: must be auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
-        raise BadOption("device cuda: PyTorch sees no CUDA device here; leave --device out to train on the CPU")
+        raise BadOption("device cuda: PyTorch sees no CUDA device here; begin a run with --device cpu")
     if device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     torch.set_float32_matmul_precision("high")  # TF32

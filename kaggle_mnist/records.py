@@ -95,6 +95,7 @@ class Record(Strict):
     data: Data
     scores: Scores
     environment: dict[str, str | int]
+    begun: dict[str, str | int] | None = Field(None, description="the environment of the start, if it was another")
     seconds: dict[str, float]
 
     @model_validator(mode="after")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from kaggle_mnist.errors import AmbiguousData, BadData, BadRun, DataNotFound, Ou
 from kaggle_mnist.files import SUMS, Progress, quiet, sha256_of, write_whole
 from kaggle_mnist.galleries import Gallery
 from kaggle_mnist.recipes import plain
-from kaggle_mnist.runs import Outputs, Run
+from kaggle_mnist.runs import Outputs, Run, as_argument
 from kaggle_mnist.submission import COMPETITION_IDS
 from kaggle_mnist.training import WATCHED
 
@@ -98,9 +97,7 @@ def write_report(
 
 
 def _answer(run: Run) -> dict[str, Any]:
-    record, name, place = run.record, shlex.quote(run.name), ""
-    if run.path.parent.name != "submissions":
-        place = f" --output {shlex.quote(str(run.path.parent))}"
+    record, argument = run.record, as_argument(run.path)
     return {
         "run": run,
         "record": record,
@@ -109,8 +106,8 @@ def _answer(run: Run) -> dict[str, Any]:
         "wrong": round((1 - record.scores.oof_accuracy) * record.data.train_images),
         "leaderboard": run.submitted(),
         "competition_ids": COMPETITION_IDS,
-        "upload": f"kaggle-mnist upload {name}{place}",
-        "again": f"kaggle-mnist report {name}{place} --input PATH",
+        "upload": f"kaggle-mnist upload {argument}",
+        "again": f"kaggle-mnist report {argument} --input PATH",
         "recipe_fields": type(record.recipe).model_fields if record.recipe else {},
         "watched": WATCHED,
         "plain": plain,

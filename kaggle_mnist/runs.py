@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import math
-import platform
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from kaggle_mnist import scores
 from kaggle_mnist.arrays import npz_bytes, read_npz
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.errors import BadRun, OutputError
-from kaggle_mnist.files import SUMS, checked_sums, write_sums, write_whole
+from kaggle_mnist.files import SUMS, checked_sums, leftovers, write_sums, write_whole
 from kaggle_mnist.reading import read_bounded
 from kaggle_mnist.records import Record, Submitted, parse_record
 from kaggle_mnist.submission import submission_csv
@@ -32,7 +31,6 @@ LEADERBOARD = "leaderboard.json"  # written after the run; not among the checksu
 LATEST = "latest"
 MAX_RECORD, MAX_LEADERBOARD, MAX_TABLE = 4 << 20, 1 << 16, 64 << 20  # bytes; a run's have 2 kB, 400 B and 20 kB
 CHECKPOINT = "checkpoint"  # the folder inside a run's that holds what `resume` goes on from
-PACKAGES = ("kaggle-mnist", "torch", "numpy", "pandas", "scikit-learn", "pillow")
 
 
 @dataclass(frozen=True)
@@ -218,7 +216,7 @@ def finish_run(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises OutputError; the folder is no finished run then.
     """
     try:
-        for part in folder.glob(".*"):  # what a process that was killed left half written
+        for part in leftovers(folder, [*files, SUMS]):
             part.unlink()
         for name, content in files.items():
             write_whole(folder / name, content)
@@ -266,6 +264,12 @@ def find_run(run: str | None, output: Path) -> Run:
     return read_run(find_folder(run, output))
 
 
+def as_argument(path: Path) -> str:
+    """A run's folder as RUN on the command line, with the `--output` that finds it."""
+    place = "" if path.parent.name == "submissions" else f" --output {shlex.quote(str(path.parent))}"
+    return f"{shlex.quote(path.name)}{place}"
+
+
 def find_folder(run: str, output: Path) -> Path:
     """A folder by its path or by its name below `output`. Raises BadRun where there is none."""
     with suppress(OSError):  # of names that no folder can have
@@ -278,7 +282,7 @@ def find_folder(run: str, output: Path) -> Path:
 def read_run(path: Path) -> Run:
     """The run in a folder, once every file has the checksum that it was written with. Raises BadRun."""
     if (path / CHECKPOINT).is_dir() and not (path / SUMS).exists():
-        raise BadRun(f"{path}: is not finished; `kaggle-mnist resume {path.name}` goes on with it")
+        raise BadRun(f"{path}: is not finished; `kaggle-mnist resume {as_argument(path)}` goes on with it")
     if missing := {"run.json", "submission.csv", "outputs.npz"} - set(checked_sums(path)):
         raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run cannot be trusted any more")
     try:
@@ -287,12 +291,6 @@ def read_run(path: Path) -> Run:
         raise BadRun(f"{path / 'run.json'}: {error}") from error
     except OSError as error:
         raise BadRun(f"{path / 'run.json'}: cannot be read ({error.strerror})") from error
-
-
-def versions() -> dict[str, str | int]:
-    """The platform, Python and the packages that decide a run's bytes."""
-    packages = {package: version(package) for package in PACKAGES}
-    return {"platform": platform.platform(), "python": platform.python_version(), **packages}
 
 
 def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from kaggle_mnist.checkpoint import LOCK, epoch_of, read_plan
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import SUMS
 from kaggle_mnist.runs import CHECKPOINT, list_runs, read_run
+from kaggle_mnist.unfinished import LOCK, PLAN, STATE, epoch_of, held, is_running, read_plan
 
 
 @dataclass(frozen=True)
@@ -27,46 +26,50 @@ class Shelved:
 
 def all_runs(output: Path) -> list[Shelved]:
     """Every run below `output`, the oldest first."""
-    folders = (path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}") if not (path.parent / SUMS).exists())
+    folders = [path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}")]
+    folders = [path for path in folders if not (path / SUMS).exists() and _is_run(path)]
     found = [_finished(path) for path in list_runs(output)] + [_unfinished(path) for path in folders]
     return sorted(found, key=lambda run: run.path.name)
 
 
 def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
-    """Delete runs, each named by path or by its folder's name below `output`; all of them or, on an error, none.
+    """Delete runs, each named by its folder's name below `output` or by path; none where one of them is refused.
 
     Raises BadRun for a folder that is no run, and for a run that a process is at work on.
     """
-    chosen = [_find(name, output) for name in names]
-    for path in chosen:
-        if is_running(path):
-            raise BadRun(f"{path}: a process is at work on this run; stop it first")
-    for path in chosen:
-        try:
-            (path / SUMS).unlink(missing_ok=True)  # first: what is half removed must not look whole
-            shutil.rmtree(path)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
+    chosen = list({path.resolve(): path for path in (_find(name, output) for name in names)}.values())
+    with ExitStack() as locks:
+        for path in chosen:
+            if not (path / SUMS).exists():
+                locks.enter_context(held(path))
+        for path in chosen:
+            try:
+                (path / SUMS).unlink(missing_ok=True)  # first: what is half removed must not look whole
+                shutil.rmtree(path)
+            except OSError as error:
+                raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
     return chosen
 
 
-def is_running(run: Path) -> bool:
-    """Whether a process is at work on the run."""
-    file = run / CHECKPOINT / LOCK
-    if not file.exists():
-        return False
-    try:
-        with FileLock(file, timeout=0):
-            return False
-    except (Timeout, OSError):
-        return True
-
-
 def _find(name: str, output: Path) -> Path:
-    for path in (Path(name), output / name):
-        if not path.is_symlink() and ((path / SUMS).is_file() or (path / CHECKPOINT).is_dir()):
-            return path
+    if Path(name).name not in ("", ".."):
+        for path in (output / name, Path(name)):
+            if _is_run(path):
+                return path
     raise BadRun(f"{name}: no such run, here or in {output}")
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's, finished or not, whole or damaged, and not something else that has checksums."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            return False
+        if (path / SUMS).is_file():
+            return (path / "run.json").is_file() or (path / "outputs.npz").is_file()
+        inside = [file.name.lstrip(".") for file in (path / CHECKPOINT).iterdir()]
+    except OSError:
+        return False
+    return all(name.startswith((PLAN, LOCK, SUMS)) or STATE.match(name) for name in inside)
 
 
 def _finished(path: Path) -> Shelved:

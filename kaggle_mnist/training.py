@@ -26,7 +26,7 @@ from torch import Tensor
 
 from kaggle_mnist.augment import augment
 from kaggle_mnist.data.digits import CLASSES, Digits
-from kaggle_mnist.errors import BadFolds, Diverged
+from kaggle_mnist.errors import BadFolds, BadRun, Diverged
 from kaggle_mnist.files import Progress, quiet
 from kaggle_mnist.networks import Members
 from kaggle_mnist.recipes import Recipe
@@ -72,7 +72,8 @@ def train_members(
     `dropped`; what is watched counts them. `keep` is called with the state after every epoch, whose tensors the next
     epoch changes; given such a state as `start`, the epochs that are left give the same bits as without a stop.
 
-    Raises Diverged where a loss is no longer finite, and BadFolds where a fold has no image left.
+    Raises Diverged where a loss or a weight is no longer finite, BadFolds where a fold has no image left, and BadRun
+    where `start` is not of such members.
     """
     # Short of memory, PyTorch would only warn, and go on with another product that rounds otherwise.
     warnings.filterwarnings("error", message=".*mkldnn_matmul failed")
@@ -97,12 +98,13 @@ def train_members(
     for epoch in range(begun, recipe.epochs):
         generator = generator_for(seed, 1, epoch, device=device)
         train_loss = _train_epoch(network, optimizer, *lesson, recipe, epoch, generator)
-        if not all(map(math.isfinite, train_loss)):
+        scores = [_watch(network, m, images[rows], labels[rows], recipe) for m, rows in enumerate(watched)]
+        finite = all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+        if not (finite and all(map(math.isfinite, (*train_loss, *(loss for loss, _ in scores))))):
             raise Diverged(
                 f"recipe {recipe.name}: the loss of epoch {epoch + 1} is not finite;"
                 f" try a learning_rate below {recipe.learning_rate:g}, or a longer warmup"
             )
-        scores = [_watch(network, m, images[rows], labels[rows], recipe) for m, rows in enumerate(watched)]
         history += [
             {
                 "epoch": epoch + 1,
@@ -270,11 +272,14 @@ def _restore(network: Members, optimizer: torch.optim.Optimizer, state: State) -
     values: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.tensors.items():
         if name.startswith("optimizer."):
-            _, number, key = name.split(".")
+            _, number, key = name.split(".", 2)
             values.setdefault(int(number), {})[key] = tensor
     of_network = {name: t for name, t in state.tensors.items() if name.startswith("network.")}
-    network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in of_network.items()})
-    optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+    try:
+        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in of_network.items()})
+        optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise BadRun(f"the checkpoint after epoch {state.epoch} is not of this recipe's members") from error
 
 
 @torch.no_grad()

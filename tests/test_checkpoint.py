@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import TINY
 from filelock import FileLock
+from safetensors.torch import save
 
 from kaggle_mnist import checkpoint, pipeline
-from kaggle_mnist.checkpoint import epoch_of, read_plan, unfinished_like, unfinished_runs
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.errors import BadData, BadRun, Diverged, Interrupted, OutputError
 from kaggle_mnist.recipes import Recipe
 from kaggle_mnist.runs import Run, find_run
+from kaggle_mnist.unfinished import epoch_of, read_plan, unfinished_like, unfinished_runs
 
 SAME = ("submission.csv", "outputs.npz", "members.safetensors", "history.csv", "folds.csv")
 RECIPES = {
@@ -101,8 +103,12 @@ def test_an_unfinished_run_is_no_run_and_says_how_to_go_on(few: Digits) -> None:
     with pytest.raises(BadRun, match=rf"is not finished; `kaggle-mnist resume {path.name}` goes on with it"):
         find_run(path.name, Path("submissions"))
     plan = read_plan(path)
-    assert unfinished_like(Path("submissions"), TINY, 2, 1, 0, plan.data.fingerprint) == [path]
-    assert unfinished_like(Path("submissions"), TINY, 2, 1, 1, plan.data.fingerprint) == []
+    same: dict[str, Any] = {"folds": 2, "repeats": 1, "seed": 0, "fingerprint": plan.data.fingerprint}
+    assert unfinished_like(Path("submissions"), TINY, **same) == [path]
+    for other in ({"seed": 1}, {"dropped": (3,)}, {"fingerprint": "0" * 64}):
+        assert unfinished_like(Path("submissions"), TINY, **{**same, **other}) == []
+    with FileLock(path / "checkpoint" / "lock"):
+        assert unfinished_like(Path("submissions"), TINY, **same) == []
 
 
 def test_a_diverging_run_says_what_to_change_and_keeps_its_last_good_state(
@@ -139,6 +145,73 @@ def test_digits_that_changed_in_between_are_refused_with_what_changed(few: Digit
     assert epoch_of(unfinished_runs(Path("submissions"))[0]) == 2
 
 
+def test_what_a_killed_process_left_is_cleaned_and_what_a_user_put_there_is_not(few: Digits) -> None:
+    path = interrupted(replace(few, input="digits"))
+    export_csv(few, Path("digits"))
+    (path / ".ipynb_checkpoints").mkdir()
+    (path / ".notes").write_text("mine")
+    (path / ".run.json.abc").write_text("half")
+    for left in (".epoch-00003.safetensors.xyz", "epoch-00001.safetensors", ".SHA256SUMS.x"):
+        (path / "checkpoint" / left).write_text("left")
+    with pytest.raises(Interrupted):
+        pipeline.resume(progress=stop_at("Training", 3))
+    assert {file.name for file in (path / "checkpoint").iterdir()} == {
+        "plan.json",
+        "lock",
+        "epoch-00003.safetensors",
+        "SHA256SUMS",
+    }
+    pipeline.resume()
+    assert (path / ".notes").read_text() == "mine"
+    assert not (path / ".run.json.abc").exists()
+
+
+def test_a_run_that_was_finished_meanwhile_is_not_touched(few: Digits) -> None:
+    path = interrupted(few)
+    (path / "SHA256SUMS").write_text("")
+    with pytest.raises(BadRun, match="is finished"), checkpoint.reopen(path):
+        pass
+    assert (path / "checkpoint" / "plan.json").exists()
+
+
+def test_the_command_that_goes_on_names_the_folder_of_the_runs(few: Digits) -> None:
+    with pytest.raises(Interrupted, match=r"`kaggle-mnist resume \S+ --output 'my runs'` goes on after epoch 2"):
+        pipeline.train(TINY, input=few, folds=2, output="my runs", progress=stop_at("Training", 2))
+
+
+def test_weights_that_explode_in_the_last_step_of_an_epoch_are_not_kept(few: Digits) -> None:
+    hot = TINY.replaced(optimizer="sgd", learning_rate=1e38, batch_size=100_000)
+    with pytest.raises(Diverged, match="try a learning_rate below"):
+        pipeline.train(hot, input=few, folds=2)
+    assert list(Path("submissions").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("seed", -1), ("threads", 2**40), ("repeats", 10**9), ("device", "tpu"), ("dropped", [-1])]
+)
+def test_a_plan_that_no_run_writes_is_refused(few: Digits, field: str, value: object) -> None:
+    path = interrupted(few)
+    plan = json.loads((path / "checkpoint" / "plan.json").read_text())
+    (path / "checkpoint" / "plan.json").write_text(json.dumps({**plan, field: value}))
+    checkpoint.write_sums(path / "checkpoint", ["plan.json", "epoch-00002.safetensors"])
+    with pytest.raises(BadRun, match=r"plan\.json: cannot be read"):
+        pipeline.resume()
+
+
+def test_a_state_of_other_members_or_another_name_is_refused(few: Digits) -> None:
+    path = interrupted(replace(few, input="digits"))
+    export_csv(few, Path("digits"))
+    state = path / "checkpoint" / "epoch-00002.safetensors"
+    state.write_bytes(save({"network.weights.0": torch.zeros(2)}, {"history": "[]", "seconds": "0"}))
+    checkpoint.write_sums(path / "checkpoint", ["plan.json", state.name])
+    with pytest.raises(BadRun, match="is not of this recipe's members"):
+        pipeline.resume()
+    state.rename(state.with_name("epoch-zz.safetensors"))
+    checkpoint.write_sums(path / "checkpoint", ["plan.json", "epoch-zz.safetensors"])
+    with pytest.raises(BadRun, match="SHA256SUMS: is not as the run wrote it"):
+        pipeline.resume()
+
+
 def test_a_run_that_a_process_is_at_work_on_is_left_to_it(few: Digits) -> None:
     path = interrupted(few)
     with FileLock(path / "checkpoint" / "lock"), pytest.raises(BadRun, match="another process is at work on this run"):
@@ -147,11 +220,13 @@ def test_a_run_that_a_process_is_at_work_on_is_left_to_it(few: Digits) -> None:
 
 @pytest.mark.parametrize("name", ["plan.json", "epoch-00002.safetensors", "SHA256SUMS"])
 def test_a_damaged_checkpoint_is_noticed_and_named(few: Digits, name: str) -> None:
-    path = interrupted(few)
+    export_csv(few, Path("digits"))
+    path = interrupted(replace(few, input="digits"))
     file = path / "checkpoint" / name
     content = file.read_bytes()
     generator = np.random.default_rng(0)
     damaged = [content[: int(generator.integers(len(content)))] for _ in range(4)]
+    damaged += [b"", *(content[: i + 1] for i in range(min(len(content), 300) - 1) if content[i] == 10)]
     for at in generator.integers(len(content), size=6):
         damaged.append(content[:at] + bytes([content[at] ^ 1 << int(generator.integers(8))]) + content[at + 1 :])
     for bad in damaged:

@@ -8,7 +8,7 @@ from filelock import FileLock
 from test_checkpoint import stop_at
 from typer.testing import CliRunner
 
-from kaggle_mnist import checkpoint, pipeline
+from kaggle_mnist import checkpoint, pipeline, unfinished
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.errors import BadRun, Interrupted
@@ -22,7 +22,7 @@ def stopped(few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(checkpoint, "PRICE", 0)
     with pytest.raises(Interrupted):
         pipeline.train(TINY, input=few, folds=2, output=submissions, progress=stop_at("Training", 3))
-    return checkpoint.unfinished_runs(submissions)[0]
+    return unfinished.unfinished_runs(submissions)[0]
 
 
 def test_every_run_is_listed_with_its_state_and_size(stopped: Path, submissions: Path) -> None:
@@ -43,7 +43,7 @@ def test_every_run_is_listed_with_its_state_and_size(stopped: Path, submissions:
 def test_a_run_that_is_running_is_listed_so_and_not_removed(stopped: Path, submissions: Path) -> None:
     with FileLock(stopped / "checkpoint" / "lock"):
         assert {run.path: run.state for run in all_runs(submissions)}[stopped] == "running"
-        with pytest.raises(BadRun, match="a process is at work on this run"):
+        with pytest.raises(BadRun, match="another process is at work on this run"):
             remove_runs([list_runs(submissions)[0].name, stopped.name], submissions)
     assert len(all_runs(submissions)) == 4
 
@@ -58,12 +58,17 @@ def test_runs_are_removed_that_are_named_and_no_other(stopped: Path, submissions
 
 
 def test_what_is_no_run_is_not_removed(submissions: Path) -> None:
-    Path("precious").mkdir()
+    Path("precious/checkpoint").mkdir(parents=True)
+    Path("precious/checkpoint/model.bin").write_text("years of work")
+    Path("downloads").mkdir()
+    Path("downloads/SHA256SUMS").write_text("0  debian.iso\n")
+    Path("checkpoint").mkdir()
     (submissions / "link").symlink_to(list_runs(submissions)[0], target_is_directory=True)
-    for name in ("precious", "nowhere", "link", "..", "."):
+    for name in ("precious", "downloads", "nowhere", "link", "..", ".", "", "submissions/.."):
         with pytest.raises(BadRun, match="no such run"):
             remove_runs([name], submissions)
-    assert Path("precious").is_dir()
+    assert Path("precious/checkpoint/model.bin").exists()
+    assert Path("downloads/SHA256SUMS").exists()
     assert len(list_runs(submissions)) >= 3
 
 

@@ -43,16 +43,27 @@ def train(
     chosen = _recipe(recipe, epochs, settings or [])
 
     from kaggle_mnist import console, pipeline
-    from kaggle_mnist.checkpoint import unfinished_like
     from kaggle_mnist.console import training as screens
     from kaggle_mnist.data.sources import load_digits
+    from kaggle_mnist.suspects import read_suspects
+    from kaggle_mnist.unfinished import unfinished_like
 
     where = pipeline.resolve_device(device)
     with console.Watcher() as progress:
         digits = load_digits(input, progress=progress)
     screens.show_digits(digits)
     screens.show_plan(chosen, folds=folds, repeats=repeats, seed=seed, device=where)
-    screens.show_unfinished(unfinished_like(output, chosen, folds, repeats, seed, digits.fingerprint))
+    dropped = read_suspects(drop_suspects, digits.train_labels) if drop_suspects else ()
+    begun = unfinished_like(
+        output,
+        chosen,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        fingerprint=digits.fingerprint,
+        dropped=dropped,
+    )
+    screens.show_unfinished(begun)
     with console.Watcher() as progress:
         run = pipeline.train(
             chosen,
@@ -81,8 +92,8 @@ def resume(
 ) -> None:
     """Go on with a run that was interrupted."""
     from kaggle_mnist import console, pipeline
-    from kaggle_mnist.checkpoint import epoch_of, find_unfinished, read_plan
     from kaggle_mnist.console import training as screens
+    from kaggle_mnist.unfinished import epoch_of, find_unfinished, read_plan
 
     path = find_unfinished(run, output)
     plan = read_plan(path)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from kaggle_mnist.console import console, new_table, say
 from kaggle_mnist.errors import one_line
 from kaggle_mnist.recipes import plain
+from kaggle_mnist.runs import as_argument
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,4 +154,4 @@ def show_shelf(shelved: list[Shelved], output: Path) -> None:
     say("In all", f"{len(shelved)} runs, {sum(run.size for run in shelved) / 1e6:.0f} MB")
     for run in shelved:
         if run.state.startswith("stopped"):
-            say("To go on", f"kaggle-mnist resume {run.path.name}")
+            say("To go on", f"kaggle-mnist resume {as_argument(run.path)}")

@@ -17,8 +17,8 @@ from kaggle_mnist.submission import Verdict
 if TYPE_CHECKING:
     import torch
 
-    from kaggle_mnist.checkpoint import Plan
     from kaggle_mnist.runs import Run
+    from kaggle_mnist.unfinished import Plan
 
 SHOWN_REASONS = 40
 WIDE = 112  # columns of a terminal with room for explanations
@@ -57,8 +57,10 @@ def show_plan(recipe: Recipe, *, folds: int, repeats: int, seed: int, device: to
 
 def show_unfinished(paths: list[Path]) -> None:
     """Runs of the same recipe, seed and digits that stopped, and the command that would go on with each."""
+    from kaggle_mnist.unfinished import way_on
+
     for path in paths:
-        say("Unfinished", f"the same run was begun before; `kaggle-mnist resume {path.name}` would go on with it")
+        say("Unfinished", f"the same run was begun before; `{way_on(path)}` would go on with it")
 
 
 def show_resumed(path: Path, plan: Plan, epoch: int, environment: dict[str, str | int]) -> None:
