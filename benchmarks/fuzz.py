@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -90,13 +91,14 @@ def fuzz(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object
     faulthandler.enable()
     watch.begin()
     base, slowest, armed, started = peak(), 0.0, 0.0, time.perf_counter()
-    for number, sample in enumerate(samples(reader, kept, rng, inputs)):
+    for sample in samples(reader, kept, rng):
+        if (number := kinds.total()) == inputs:
+            break
         try:
             place.hold(sample)
-        except (OSError, ValueError):  # two changes at odds: a file where a folder is to be
+        except (OSError, ValueError):  # two changes at odds, as a file where a folder is to be; another in its place
             shutil.rmtree(place.folder)
             place = Place(work / "in")
-            kinds["void"] += 1
             continue
         begun = time.perf_counter()
         if begun > armed + 1:
@@ -120,7 +122,7 @@ def fuzz(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object
     shutil.rmtree(work)
     return {
         "reader": reader.name,
-        "inputs": inputs - kinds["void"],
+        "inputs": inputs,
         "valid": kinds["valid"],
         "refused": kinds["refused"],
         "findings": kinds["finding"],
@@ -132,9 +134,9 @@ def fuzz(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object
     }
 
 
-def samples(reader: Reader, kept: list[Sample], rng: Random, inputs: int) -> Iterator[Sample]:
-    """Changed samples; the latest of those kept are taken more often."""
-    for _ in range(inputs):
+def samples(reader: Reader, kept: list[Sample], rng: Random) -> Iterator[Sample]:
+    """Changed samples without end; the latest of those kept are taken more often."""
+    while True:
         newest = rng.random() < 0.3
         chosen = kept[-1 - int(rng.random() * min(len(kept), 20))] if newest else kept[int(rng.random() * len(kept))]
         yield reader.mutate(rng, chosen, kept[int(rng.random() * len(kept))])
@@ -198,8 +200,7 @@ def main() -> None:
         return
     shares = sum(reader.share for reader in chosen)
     rows = [
-        run_alone(reader, max(1, round(options.inputs * reader.share / shares)), options.seed, save)
-        for reader in chosen
+        run_alone(reader, math.ceil(options.inputs * reader.share / shares), options.seed, save) for reader in chosen
     ]
     show(rows, save)
 
