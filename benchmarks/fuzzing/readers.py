@@ -31,6 +31,7 @@ from fuzzing.samples import (
     recipe_sample,
     zip_sample,
 )
+from kaggle_mnist.checkpoint import Checkpoint
 from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.console import runs as screens
 from kaggle_mnist.data import cache, kaggle_csv, practice, sources
@@ -42,6 +43,7 @@ from kaggle_mnist.report import write_report
 from kaggle_mnist.runs import Run, read_run
 from kaggle_mnist.submission import check_submission
 from kaggle_mnist.suspects import read_suspects
+from kaggle_mnist.unfinished import epoch_of, read_plan
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ def read_idx(folder: Path) -> None:
 def read_cache(folder: Path) -> None:
     digits = cache._read(folder / "entry.npz", "x")
     assert digits is None or digits.train_images.dtype == np.uint8
+
+
+def read_checkpoint(folder: Path) -> object:
+    checkpoint = Checkpoint(folder, read_plan(folder))
+    checkpoint.epoch = epoch_of(folder)
+    return checkpoint.load()
 
 
 def read_outputs(folder: Path) -> None:
@@ -218,6 +226,7 @@ def all_readers() -> list[Reader]:
         Reader("sums", 50_000, [run], recorded.mutated_run, read_run),
         Reader("outputs", 45_000, [samples["outputs.npz"]], only(mutated_npz), read_outputs),
         Reader("weights", 60_000, [samples["members.safetensors"]], only(mutated_safetensors), read_weights),
+        Reader("checkpoint", 30_000, [recorded.checkpoint_files()], recorded.mutated_checkpoint, read_checkpoint),
         Reader("tables", 8_000, [{f"{name}.csv": run[f"{name}.csv"] for name in recorded.TABLES}], lines, read_tables),
         Reader("cache", 20_000, [{"entry.npz": npz_sample(entry)}], only(mutated_npz), read_cache),
         Reader("check", 90_000, [{"submission.csv": check.encode()}], lines, read_submission),

@@ -16,6 +16,7 @@ from kaggle_mnist.records import Data, Parent, Prediction, Record, Scores, Submi
 from kaggle_mnist.runs import Outputs
 from kaggle_mnist.runs import run_files as files_of
 from kaggle_mnist.scores import fold_scores
+from kaggle_mnist.unfinished import PLAN, Plan, state_name
 
 RECIPE = Recipe(name="tiny", hidden=(4,), epochs=1)
 SCORES = Scores(
@@ -82,6 +83,33 @@ def run_files(images: NDArray[np.uint8], tests: NDArray[np.uint8]) -> dict[str, 
     weights |= {f"biases.{i}": np.zeros((2, 1, n), np.float32) for i, n in enumerate((4, 10))}
     files |= {"history.csv": HISTORY.encode(), "members.safetensors": save(weights)}
     return {**files, "SHA256SUMS": _sums(files)}
+
+
+def checkpoint_files() -> dict[str, bytes]:
+    """The checkpoint of that run, unfinished after its first epoch."""
+    plan = Plan(
+        created=RECORD.created, recipe=RECIPE, folds=2, repeats=1, seed=0, device="cpu", threads=1, score=False,
+        dropped=(3,), input="practice", data=RECORD.data, environment=RECORD.environment,
+    )  # fmt: skip
+    state = save({"network.weights.0": np.zeros((2, 784, 4), np.float32)}, {"history": "[{}]", "seconds": "1.5"})
+    files = {PLAN: plan.model_dump_json().encode(), state_name(1): state}
+    return {f"checkpoint/{name}": content for name, content in {**files, "SHA256SUMS": _sums(files)}.items()}
+
+
+def mutated_checkpoint(rng: Random, sample: dict[str, bytes], other: dict[str, bytes]) -> dict[str, bytes]:
+    """A changed list of checksums; or a changed plan or state, with the checksums of what is there now."""
+    files = {name.removeprefix("checkpoint/"): content for name, content in sample.items()}
+    sums = files.pop("SHA256SUMS")
+    name = pick(rng, [*files, "SHA256SUMS"])
+    if name == "SHA256SUMS":
+        sums = mutated_lines(rng, sums, b"", b"  ")
+    else:
+        change = mutated_json if name == PLAN else mutated_safetensors
+        content = change(rng, files.pop(name), b"")
+        odd = pick(rng, ("epoch-zz.safetensors", "epoch-99999.safetensors", "epoch-٣.safetensors"))
+        files[odd if rng.random() < 0.05 else name] = content
+        sums = _sums(files)
+    return {f"checkpoint/{name}": content for name, content in {**files, "SHA256SUMS": sums}.items()}
 
 
 def _sums(files: dict[str, bytes]) -> bytes:
