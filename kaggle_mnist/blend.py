@@ -15,7 +15,8 @@ from kaggle_mnist.data import practice
 from kaggle_mnist.errors import BadOption, BadRun
 from kaggle_mnist.files import SUMS, sha256_of
 from kaggle_mnist.records import Parent, Record, Scores
-from kaggle_mnist.runs import Outputs, Run, ensure_writable, find_run, run_files, write_run
+from kaggle_mnist.run_writing import ensure_writable, run_files, write_run
+from kaggle_mnist.runs import Outputs, Run, find_run
 from kaggle_mnist.versions import versions
 
 NAME = "blend"

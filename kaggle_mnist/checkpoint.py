@@ -26,7 +26,8 @@ from safetensors.torch import save as save_tensors
 
 from kaggle_mnist.errors import BadRun, Interrupted, OutputError
 from kaggle_mnist.files import SUMS, check_sum, leftovers, listed_sums, write_sums, write_whole
-from kaggle_mnist.runs import CHECKPOINT, new_folder
+from kaggle_mnist.run_writing import new_folder
+from kaggle_mnist.runs import CHECKPOINT
 from kaggle_mnist.training import State
 from kaggle_mnist.unfinished import LOCK, PLAN, STATE, Plan, epoch_of, held, read_plan, state_name, way_on
 

@@ -23,7 +23,8 @@ from kaggle_mnist.files import Progress, quiet, write_whole
 from kaggle_mnist.folds import assign_folds
 from kaggle_mnist.recipes import Recipe, find_recipe
 from kaggle_mnist.records import Data, Record, Scores
-from kaggle_mnist.runs import Outputs, Run, csv_bytes, ensure_writable, finish_run, run_files
+from kaggle_mnist.run_writing import csv_bytes, ensure_writable, finish_run, run_files
+from kaggle_mnist.runs import Outputs, Run
 from kaggle_mnist.suspects import read_suspects
 from kaggle_mnist.training import precision_of, train_members
 from kaggle_mnist.unfinished import Plan, find_unfinished

@@ -1,34 +1,35 @@
-"""The run folder: written whole or not at all, found again, and read only if it is as it was written."""
+"""Finished runs: found again, and read only if they are as they were written."""
 
 from __future__ import annotations
 
 import io
-import math
 import shlex
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
-from kaggle_mnist import scores
-from kaggle_mnist.arrays import npz_bytes, read_npz
+from kaggle_mnist.arrays import read_npz
 from kaggle_mnist.data.digits import CLASSES
-from kaggle_mnist.errors import BadRun, OutputError
-from kaggle_mnist.files import SUMS, checked_sums, leftovers, write_sums, write_whole
-from kaggle_mnist.reading import read_bounded
+from kaggle_mnist.errors import BadRun
+from kaggle_mnist.files import SUMS, checked_sums
+from kaggle_mnist.reading import read_bounded, require_regular
 from kaggle_mnist.records import Record, Submitted, parse_record
-from kaggle_mnist.submission import submission_csv
 
 LEADERBOARD = "leaderboard.json"  # written after the run; not among the checksums
 LATEST = "latest"
+COLUMNS = {  # that a run's tables have at least
+    "folds": ("repeat", "fold", "images", "accuracy", "loss"),
+    "history": ("epoch", "repeat", "fold", "learning_rate", "train_loss", "watched_loss", "watched_accuracy"),
+    "confusion": ("true", *map(str, range(CLASSES))),
+    "digits": ("digit", "images", "precision", "recall"),
+}
 MAX_RECORD, MAX_LEADERBOARD, MAX_TABLE = 4 << 20, 1 << 16, 64 << 20  # bytes; a run's have 2 kB, 400 B and 20 kB
 CHECKPOINT = "checkpoint"  # the folder inside a run's that holds what `resume` goes on from
 
@@ -87,10 +88,16 @@ class Run:
 
     def table(self, name: str) -> pd.DataFrame:
         """`folds`, `history`, `confusion` or `digits`: one of the run's CSV files. Raises BadRun."""
+        file, columns = self.path / f"{name}.csv", list(COLUMNS[name])
         try:
-            return pd.read_csv(io.BytesIO(read_bounded(self.path / f"{name}.csv", MAX_TABLE)))
+            table = pd.read_csv(io.BytesIO(read_bounded(file, MAX_TABLE)), low_memory=False)
         except (OSError, ValueError) as error:
-            raise BadRun(f"{self.path / name}.csv: cannot be read ({error})") from error
+            raise BadRun(f"{file}: cannot be read ({error})") from error
+        if table.empty or not set(columns) <= set(table) or not all(map(is_numeric_dtype, table[columns].dtypes)):
+            raise BadRun(f"{file}: lacks rows, or numbers in one of the columns {', '.join(columns)}")
+        if not np.isfinite(table[columns].to_numpy(float)).all():
+            raise BadRun(f"{file}: has gaps, or numbers that are not finite; it was changed since")
+        return table
 
     def outputs(self) -> Outputs:
         """The run's outputs. Raises BadRun where they cannot be those of the digits that `run.json` tells of."""
@@ -125,104 +132,25 @@ class Run:
         """
         if self.record.recipe is None:
             raise BadRun(f"{self.path}: is a blend; its members are those of its parents")
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        from safetensors import SafetensorError, safe_open
 
         file = self.path / "members.safetensors"
         units = (28 * 28, *self.record.recipe.hidden, CLASSES)
         members = self.record.folds * self.record.repeats
-        shapes = {f"weights.{i}": (members, units[i], units[i + 1]) for i in range(len(units) - 1)}
-        shapes |= {f"biases.{i}": (members, 1, units[i + 1]) for i in range(len(units) - 1)}
-        expected = sum(math.prod(shape) for shape in shapes.values()) * 4
+        shapes = {f"weights.{i}": ((members, units[i], units[i + 1]), "F32") for i in range(len(units) - 1)}
+        shapes |= {f"biases.{i}": ((members, 1, units[i + 1]), "F32") for i in range(len(units) - 1)}
         try:
-            if file.stat().st_size > expected + MAX_RECORD:
-                raise BadRun(f"{file}: is larger than the members that run.json tells of")
-            weights = load_file(file)
+            require_regular(file, file.stat())
+            with safe_open(file, "numpy") as stored:  # its header first: no file asks for more memory than expected
+                found = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118  no dict
+                if {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in found.items()} != shapes:
+                    raise BadRun(f"{file}: does not hold the members that run.json tells of")
+                weights = {name: stored.get_tensor(name) for name in shapes}
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise BadRun(f"{file}: cannot be read ({error})") from error
-        if {name: array.shape for name, array in weights.items()} != shapes:
-            raise BadRun(f"{file}: does not hold the members that run.json tells of")
-        return {name: array.astype(np.float32) for name, array in weights.items()}
-
-
-def run_files(record: Record, outputs: Outputs, fold_table: pd.DataFrame) -> dict[str, bytes]:
-    """What every run's folder holds, trained or blended, by file name."""
-    arrays: dict[str, NDArray[Any]] = {
-        "oof_outputs": outputs.oof,
-        "test_outputs": outputs.test,
-        "y_true": outputs.y_true,
-        "test_ids": outputs.test_ids,
-        "fold_of": outputs.fold_of,
-    }
-    return {
-        "submission.csv": submission_csv(outputs.test, outputs.test_ids),
-        "run.json": record.model_dump_json(indent=2).encode() + b"\n",
-        "folds.csv": csv_bytes(fold_table),
-        "confusion.csv": csv_bytes(scores.confusion(outputs.oof, outputs.y_true), index=True),
-        "digits.csv": csv_bytes(scores.digit_scores(outputs.oof, outputs.y_true)),
-        "outputs.npz": npz_bytes(arrays),
-    }
-
-
-def ensure_writable(output: Path) -> None:
-    """Make the folder for runs, and find out before training whether files can be written there.
-
-    Raises OutputError.
-    """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"{output}: cannot write there ({error.strerror}); name another place with --output"
-        ) from error
-
-
-def write_run(output: Path, name: str, files: Mapping[str, bytes], *, now: datetime | None = None) -> Path:
-    """Write `files` as a new run folder below `output`, with their checksums, and give its path.
-
-    Raises OutputError, leaving nothing behind.
-    """
-    path = new_folder(output, f"{now or datetime.now():%Y%m%d-%H%M%S}-{name}")
-    try:
-        finish_run(path, files)
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
-        raise
-    return path
-
-
-def new_folder(output: Path, name: str) -> Path:
-    """A new folder `name` below `output`, or `name-2`, `name-3`, … where another run has taken the name.
-
-    Raises OutputError.
-    """
-    for number in range(1, 1000):
-        path = output / (name if number == 1 else f"{name}-{number}")
-        try:
-            path.mkdir()
-            return path
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise OutputError(f"{output}: cannot write there ({error.strerror})") from error
-    raise OutputError(f"{output / name}: a thousand runs have this name already")
-
-
-def finish_run(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` into the folder of a run and, last of all, their checksums: those say that it is finished.
-
-    Raises OutputError; the folder is no finished run then.
-    """
-    try:
-        for part in leftovers(folder, [*files, SUMS]):
-            part.unlink()
-        for name, content in files.items():
-            write_whole(folder / name, content)
-        write_sums(folder, files)
-    except OSError as error:
-        raise OutputError(f"{folder}: the run could not be written ({error.strerror})") from error
+        if not all(np.isfinite(array).all() for array in weights.values()):
+            raise BadRun(f"{file}: has weights that are no finite numbers")
+        return weights
 
 
 def list_runs(output: Path) -> list[Path]:
@@ -291,8 +219,3 @@ def read_run(path: Path) -> Run:
         raise BadRun(f"{path / 'run.json'}: {error}") from error
     except OSError as error:
         raise BadRun(f"{path / 'run.json'}: cannot be read ({error.strerror})") from error
-
-
-def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
-    """A CSV file of `table`."""
-    return table.to_csv(index=index, lineterminator="\n").encode()

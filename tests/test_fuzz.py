@@ -21,7 +21,7 @@ from fuzz import Place
 from fuzzing.readers import Reader, all_readers
 
 READERS = {reader.name: reader for reader in all_readers()}
-SLOW = {"csv-full", "report", "compare", "tables", "weights"}  # for them, ./run.sh bench fuzz
+SLOW = {"csv-full", "report", "compare"}  # for them, ./run.sh bench fuzz
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if name not in SLOW])

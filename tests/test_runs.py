@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from conftest import reseal
 
-from kaggle_mnist import runs
+from kaggle_mnist import run_writing
 from kaggle_mnist.arrays import npz_bytes
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import SUMS
-from kaggle_mnist.runs import ensure_writable, find_run, list_runs, read_run, write_run
+from kaggle_mnist.run_writing import ensure_writable, write_run
+from kaggle_mnist.runs import find_run, list_runs, read_run
 
 FILES = ("run.json", "submission.csv", "outputs.npz")
 NOON = datetime(2026, 11, 23, 12)
@@ -94,14 +95,14 @@ def test_a_place_that_cannot_be_written_to_is_found_out_first() -> None:
 def test_a_failed_write_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     output = Path("out")
     ensure_writable(output)
-    original = runs.write_whole
+    original = run_writing.write_whole
 
     def full(path: Path, content: bytes) -> None:
         if path.name == "submission.csv":
             raise OSError(28, "No space left on device")
         original(path, content)
 
-    monkeypatch.setattr(runs, "write_whole", full)
+    monkeypatch.setattr(run_writing, "write_whole", full)
     with pytest.raises(OutputError, match="No space left on device"):
         write_run(output, "mlp", CONTENT["files"])
     assert list(output.iterdir()) == []

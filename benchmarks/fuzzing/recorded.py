@@ -13,8 +13,8 @@ from fuzzing.archives import mutated_npz, mutated_safetensors
 from fuzzing.mutation import mutated, mutated_json, mutated_lines, pick
 from kaggle_mnist.recipes import Recipe
 from kaggle_mnist.records import Data, Parent, Prediction, Record, Scores, Submitted
+from kaggle_mnist.run_writing import run_files as files_of
 from kaggle_mnist.runs import Outputs
-from kaggle_mnist.runs import run_files as files_of
 from kaggle_mnist.scores import fold_scores
 from kaggle_mnist.unfinished import PLAN, Plan, state_name
 
