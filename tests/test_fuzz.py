@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from kaggle_mnist.errors import UserError
 
-sys.path.append(f"{Path(__file__).parent.parent / 'benchmarks'}")
+pytest.importorskip("resource", reason="the watch sets limits")
+
 from fuzz import Place
 from fuzzing.readers import Reader, all_readers
 

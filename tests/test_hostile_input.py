@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import same_digits, write_folders
+from fuzzing.archives import LZMA, Member, npy_bytes, zip_bytes
 from typer.testing import CliRunner
 
 from kaggle_mnist import reading
@@ -24,9 +25,6 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import COLUMNS, export_csv
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.errors import BadData, UserError
-
-sys.path.append(f"{Path(__file__).parent.parent / 'benchmarks'}")
-from fuzzing.archives import LZMA, Member, npy_bytes, zip_bytes
 
 HEADERS = {name: ",".join(columns).encode() + b"\n" for name, columns in COLUMNS.items()}
 ROW = b"3" + b",0" * 784 + b"\n"

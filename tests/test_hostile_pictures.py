@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import write_folders
+from fuzzing.pictures import chunk
 from PIL import Image
 from test_hostile_input import refused
 
@@ -17,8 +18,6 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.photos import prepare_photo
-
-from fuzzing.pictures import chunk  # isort: skip  test_hostile_input says where it is
 
 
 @pytest.fixture

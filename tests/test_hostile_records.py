@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TINY
+from fuzzing import recorded
+from fuzzing.archives import Member, npy_bytes, zip_bytes
 from test_hostile_input import ODD_NUMBERS, bounded, refused
 from typer.testing import CliRunner
 
@@ -28,9 +30,6 @@ from kaggle_mnist.report import write_report
 from kaggle_mnist.runs import Run, find_run
 from kaggle_mnist.submission import check_submission
 from kaggle_mnist.suspects import read_suspects
-
-from fuzzing import recorded  # isort: skip  test_hostile_input says where it is
-from fuzzing.archives import Member, npy_bytes, zip_bytes  # isort: skip
 
 SUBMISSION = b"ImageId,Label\n1,3\n2,0\n3,9\n"
 
