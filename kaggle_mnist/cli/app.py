@@ -13,9 +13,15 @@ from typer.core import TyperGroup
 
 USERS_TO_FIX = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
 
+ORDER = ["train", "resume", "runs", "compare", "report", "blend", "audit", "predict", "download", "upload"]  # of --help
+ORDER += ["data", "recipes", "check"]
+
 
 class Commands(TyperGroup):
     """Turns what a command raises into one line and an exit status: 2 the user's, 130 interrupted, 1 ours."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=ORDER.index)
 
     def invoke(self, ctx: Any) -> Any:
         try:
