@@ -143,7 +143,7 @@ def ours(name: str, **fields: Any) -> Callable[[Any], Callable[[], Result]]:
         def job() -> Result:
             with tempfile.TemporaryDirectory() as output:
                 run = train(find_recipe(name).replaced(**fields), input=digits, output=output, score=False)
-                return run.cv_accuracy, run.outputs()["test_outputs"].argmax(1)
+                return run.cv_accuracy, run.outputs().test.argmax(1)
 
         return job
 

@@ -60,7 +60,7 @@ def main() -> None:
                     "source": source,
                     "practice pixels": digits.fingerprint == practice.fingerprint,
                     "CV accuracy": run.cv_accuracy,
-                    "withheld": scores.accuracy(run.outputs()["test_outputs"], open_withheld_labels()),
+                    "withheld": scores.accuracy(run.outputs().test, open_withheld_labels()),
                     "outputs.npz": sha256_of(run.path / "outputs.npz")[:12],
                     "submission.csv": sha256_of(run.submission)[:12],
                 }
