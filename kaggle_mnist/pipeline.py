@@ -44,7 +44,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     score: bool = True,
-    drop_suspects: str | Path | None = None,
+    drop_suspects: str | Path | tuple[int, ...] | None = None,
     progress: Progress = quiet,
 ) -> Run:
     """Train a fold ensemble and write its run folder, submission and all.
@@ -59,7 +59,8 @@ def train(
     seed : 0 to 2³¹ - 1; the same seed, recipe, digits, machine and thread count give the same bytes
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``
     score : open the practice set's withheld labels for the finished run; turn it off while tuning
-    drop_suspects : a CSV file as `audit` writes it; no member learns from its images, and the scores count them
+    drop_suspects : a CSV file as `audit` writes it, or what `suspects.read_suspects` read from one; no member learns
+        from its images, and the scores count them
     progress : called as the run goes on, after every epoch and every member's outputs
 
     Returns
@@ -88,6 +89,8 @@ def train(
 
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
     fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
+    if isinstance(drop_suspects, (str, Path)):
+        drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
     plan = Plan(
         created=created.isoformat(timespec="seconds"),
         recipe=recipe,
@@ -97,7 +100,7 @@ def train(
         device=where.type,
         threads=torch.get_num_threads(),
         score=score,
-        dropped=read_suspects(Path(drop_suspects), digits.train_labels) if drop_suspects is not None else (),
+        dropped=drop_suspects or (),
         input=digits.input,
         data=Data(
             source=digits.source,
@@ -167,7 +170,7 @@ def _carry_out(
     test = ensemble_outputs(network, digits.test_images, recipe, progress=progress)  # (m, 10)
 
     fold_table = scores.fold_scores(oof_by_repeat, y_true, fold_of, recipe)
-    open_labels = plan.data.practice and plan.score
+    open_labels, environment = plan.data.practice and plan.score, environment_of(device, recipe)
     record = Record(
         created=plan.created,
         name=recipe.name,
@@ -187,8 +190,8 @@ def _carry_out(
             oof_log_loss=scores.loss(oof, y_true),
             withheld_accuracy=scores.accuracy(test, practice.open_withheld_labels()) if open_labels else None,
         ),
-        environment=environment_of(device, recipe),
-        begun=plan.environment if start is not None and plan.environment != environment_of(device, recipe) else None,
+        environment=environment,
+        begun=plan.environment if start is not None and plan.environment != environment else None,
         seconds={
             "load": load_seconds,
             "train": train_seconds,

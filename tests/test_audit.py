@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,3 +202,16 @@ def test_audit_and_drop_suspects_from_the_command_line(few: Digits, submissions:
     refused = kaggle_mnist("train", *arguments)
     assert refused.exit_code == 2
     assert refused.stderr == f"kaggle-mnist: {table}, row 2: label is 'x'; it must be a whole number from 0 to 9\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")
+def test_a_list_of_suspects_is_read_once_so_that_it_may_come_from_a_pipe(few: Digits) -> None:
+    export_csv(few, Path("input"))
+    os.mkfifo("pipe.csv")
+    listed = f"image,label\n3,{few.train_labels[3]}\n"
+    threading.Thread(target=Path("pipe.csv").write_text, args=[listed], daemon=True).start()
+    arguments = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]", "--drop-suspects", "pipe.csv"]
+    command = [sys.executable, "-m", "kaggle_mnist", "train", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert find_run(None, Path("submissions")).record.dropped == (3,)

@@ -74,7 +74,7 @@ def train(
             seed=seed,
             device=device,
             score=score,
-            drop_suspects=drop_suspects,
+            drop_suspects=dropped,
             progress=progress,
         )
     screens.show_run(run)
