@@ -194,7 +194,8 @@ def find_run(run: str | None, output: Path) -> Run:
 
 def as_argument(path: Path) -> str:
     """A run's folder as RUN on the command line, with the `--output` that finds it."""
-    place = "" if path.parent.name == "submissions" else f" --output {shlex.quote(str(path.parent))}"
+    usual = path.parent.absolute() == Path("submissions").absolute()
+    place = "" if usual else f" --output {shlex.quote(str(path.parent))}"
     return f"{shlex.quote(path.name)}{place}"
 
 

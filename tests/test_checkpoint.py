@@ -177,6 +177,8 @@ def test_a_run_that_was_finished_meanwhile_is_not_touched(few: Digits) -> None:
 def test_the_command_that_goes_on_names_the_folder_of_the_runs(few: Digits) -> None:
     with pytest.raises(Interrupted, match=r"`kaggle-mnist resume \S+ --output 'my runs'` goes on after epoch 2"):
         pipeline.train(TINY, input=few, folds=2, output="my runs", progress=stop_at("Training", 2))
+    with pytest.raises(Interrupted, match=r"resume \S+ --output other/submissions` goes on"):
+        pipeline.train(TINY, input=few, folds=2, output="other/submissions", progress=stop_at("Training", 2))
 
 
 def test_weights_that_explode_in_the_last_step_of_an_epoch_are_not_kept(few: Digits) -> None:
