@@ -5,7 +5,24 @@
 # ./run.sh bench NAME   a measurement of benchmarks/
 # The first call makes .venv and installs into it; PYTHON names the Python to use.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+
+fail() {
+    echo "run.sh: $1" >&2
+    exit 2
+}
+
+script=${BASH_SOURCE[0]}
+while [ -L "$script" ]; do # by hand: not every macOS has readlink -f
+    target=$(readlink "$script")
+    case "$target" in
+    /*) script=$target ;;
+    *) script=$(dirname "$script")/$target ;;
+    esac
+done
+unset CDPATH
+cd -P "$(dirname "$script")"
+grep -qs '^name = "kaggle-mnist"' pyproject.toml ||
+    fail "$PWD is not the kaggle-mnist repository; call run.sh in its own folder, or through a symbolic link"
 
 # Freed memory stays with the process: wide layers' gradients, asked for anew at every step, cost a tenth of the time.
 modern='^glibc 2\.(3[5-9]|[4-9][0-9])' # older ones take no such threshold
@@ -15,11 +32,6 @@ if [[ "$(getconf GNU_LIBC_VERSION 2>/dev/null || true)" =~ $modern ]]; then
 fi
 
 CPU_INDEX=https://download.pytorch.org/whl/cpu # PyTorch without several gigabytes of CUDA
-
-fail() {
-    echo "run.sh: $1" >&2
-    exit 2
-}
 
 find_python() { # sets python
     local candidates=(python3 python3.13 python3.12 python3.14 python3.11) lacks_venv=
@@ -36,7 +48,7 @@ find_python() { # sets python
 }
 
 state() { # what an installation depends on
-    pwd
+    pwd -P
     cat pyproject.toml constraints.txt kaggle_mnist/__init__.py
 }
 
@@ -55,11 +67,11 @@ extra_of() { # "$@": what kaggle-mnist gets; prints the extra that its command n
 install() { # $1: the extra, as "", "[dev]", "[bench]", "[kaggle]" or "[audit]"
     local stamp=".venv/installed$1"
     if [ -f "$stamp" ] && state | cmp -s - "$stamp"; then return; fi
-    if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null || ! grep -qsxF "$PWD" .venv/home; then
+    if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null || ! grep -qsxF "$(pwd -P)" .venv/home; then
         find_python
         echo "run.sh: making .venv with $("$python" --version)" >&2
         "$python" -m venv --clear .venv
-        pwd >.venv/home # a virtual environment does not survive being moved
+        pwd -P >.venv/home # a virtual environment does not survive being moved
     fi
     install_cpu_torch
     .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".$1" ||

@@ -28,6 +28,20 @@ def python_stub(folder: Path, script: str) -> str:
     return str(stub)
 
 
+MAKES_A_VENV = """
+if [ "$1 $2" = "-m venv" ]; then
+    for folder; do :; done
+    if [ "$3" = --clear ]; then rm -rf "$folder"; fi
+    mkdir -p "$folder/bin"
+    cp "$0" "$folder/bin/python"
+    printf '#!/bin/sh\\necho started' >"$folder/bin/kaggle-mnist"
+    chmod +x "$folder/bin/kaggle-mnist"
+elif [ "$3" = install ]; then
+    echo installed
+fi
+"""
+
+
 def run_sh(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [str(clone / "run.sh"), *arguments]
     env = {**os.environ, **environment}
@@ -88,3 +102,39 @@ def test_bench_names_what_there_is(clone: Path) -> None:
     done = run_sh(clone, "bench", "nothing")
     assert done.returncode == 2
     assert "bench takes one of:" in done.stderr
+
+
+# Links
+
+
+def test_a_link_to_run_sh_uses_the_repository_and_leaves_the_links_folder_alone(clone: Path, tmp_path: Path) -> None:
+    python = python_stub(tmp_path, MAKES_A_VENV)
+    other = tmp_path / "another project"
+    (other / ".venv").mkdir(parents=True)
+    (other / ".venv/precious").write_text("theirs")
+    (tmp_path / "run").symlink_to(clone / "run.sh")
+    (other / "run.sh").symlink_to("../run")
+    done = run_sh(other, PYTHON=python)
+    assert done.stdout == "installed\nstarted\n"
+    assert [path.name for path in (other / ".venv").iterdir()] == ["precious"]
+    assert (clone / ".venv/home").read_text() == f"{clone}\n"
+
+
+def test_a_copy_of_run_sh_in_another_folder_refuses(clone: Path, tmp_path: Path) -> None:
+    other = tmp_path / "another project"
+    other.mkdir()
+    shutil.copy(clone / "run.sh", other)
+    (other / "pyproject.toml").write_text('[project]\nname = "another"\n')
+    done = run_sh(other, PYTHON=python_stub(tmp_path, MAKES_A_VENV))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"run.sh: {other} is not the kaggle-mnist repository; ")
+    assert done.stderr.count("\n") == 1
+    assert not (other / ".venv").exists()
+
+
+def test_a_clone_reached_by_two_paths_is_installed_once(clone: Path, tmp_path: Path) -> None:
+    python = python_stub(tmp_path, MAKES_A_VENV)
+    run_sh(clone, PYTHON=python)
+    (tmp_path / "link").symlink_to(clone)
+    again = run_sh(tmp_path / "link", PYTHON=python)
+    assert (again.stdout, again.stderr) == ("started\n", "")
