@@ -64,14 +64,25 @@ extra_of() { # "$@": what kaggle-mnist gets; prints the extra that its command n
     done
 }
 
+make_venv() { # only where there is none, or one of ours: .venv/home marks those, and names their repository once whole
+    if [ -L .venv ]; then fail "$PWD/.venv is a symbolic link; remove it, and run.sh makes a .venv in its place"; fi
+    if [ -e .venv ] && ! [ -f .venv/home ] && [ -n "$(ls -A .venv)" ]; then
+        fail "$PWD/.venv was not made by run.sh; rename or remove it, and run.sh makes its own"
+    fi
+    find_python
+    echo "run.sh: making .venv with $("$python" --version)" >&2
+    mkdir -p .venv
+    : >.venv/home # before anything else, so that the next call can repair what an interrupted one leaves
+    find .venv -mindepth 1 -maxdepth 1 ! -name home -exec rm -rf {} +
+    "$python" -m venv .venv
+    pwd -P >.venv/home # a virtual environment does not survive being moved
+}
+
 install() { # $1: the extra, as "", "[dev]", "[bench]", "[kaggle]" or "[audit]"
     local stamp=".venv/installed$1"
     if [ -f "$stamp" ] && state | cmp -s - "$stamp"; then return; fi
     if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null || ! grep -qsxF "$(pwd -P)" .venv/home; then
-        find_python
-        echo "run.sh: making .venv with $("$python" --version)" >&2
-        "$python" -m venv --clear .venv
-        pwd -P >.venv/home # a virtual environment does not survive being moved
+        make_venv
     fi
     install_cpu_torch
     .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".$1" ||

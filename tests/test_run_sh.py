@@ -34,6 +34,7 @@ if [ "$1 $2" = "-m venv" ]; then
     if [ "$3" = --clear ]; then rm -rf "$folder"; fi
     mkdir -p "$folder/bin"
     cp "$0" "$folder/bin/python"
+    if [ -n "${INTERRUPTED:-}" ]; then kill -9 "$PPID"; fi
     printf '#!/bin/sh\\necho started' >"$folder/bin/kaggle-mnist"
     chmod +x "$folder/bin/kaggle-mnist"
 elif [ "$3" = install ]; then
@@ -104,7 +105,7 @@ def test_bench_names_what_there_is(clone: Path) -> None:
     assert "bench takes one of:" in done.stderr
 
 
-# Links
+# Links, and whose .venv it is
 
 
 def test_a_link_to_run_sh_uses_the_repository_and_leaves_the_links_folder_alone(clone: Path, tmp_path: Path) -> None:
@@ -130,6 +131,38 @@ def test_a_copy_of_run_sh_in_another_folder_refuses(clone: Path, tmp_path: Path)
     assert done.stderr.startswith(f"run.sh: {other} is not the kaggle-mnist repository; ")
     assert done.stderr.count("\n") == 1
     assert not (other / ".venv").exists()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_venv_that_run_sh_did_not_make_is_left_alone(clone: Path, tmp_path: Path, linked: bool) -> None:
+    theirs = tmp_path / "elsewhere" if linked else clone / ".venv"
+    theirs.mkdir()
+    (theirs / "precious").write_text("theirs")
+    if linked:
+        (theirs / "home").write_text("/another/clone\n")
+        (clone / ".venv").symlink_to(theirs)
+    before = sorted(theirs.iterdir())
+    done = run_sh(clone, PYTHON=python_stub(tmp_path, MAKES_A_VENV))
+    assert done.returncode == 2
+    assert f"{clone}/.venv {'is a symbolic link; remove it' if linked else 'was not made by run.sh'}" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(theirs.iterdir()) == before
+
+
+def test_a_venv_whose_making_was_interrupted_is_repaired_by_the_next_call(clone: Path, tmp_path: Path) -> None:
+    python = python_stub(tmp_path, MAKES_A_VENV)
+    assert run_sh(clone, PYTHON=python, INTERRUPTED="yes").returncode == -9
+    assert (clone / ".venv/bin/python").exists()
+    assert run_sh(clone, PYTHON=python).stdout == "installed\nstarted\n"
+
+
+def test_a_clone_that_was_moved_gets_a_new_venv(clone: Path, tmp_path: Path) -> None:
+    python = python_stub(tmp_path, MAKES_A_VENV)
+    run_sh(clone, PYTHON=python)
+    (clone / ".venv/old").touch()
+    moved = clone.rename(tmp_path / "moved")
+    assert run_sh(moved, PYTHON=python).stdout == "installed\nstarted\n"
+    assert not (moved / ".venv/old").exists()
 
 
 def test_a_clone_reached_by_two_paths_is_installed_once(clone: Path, tmp_path: Path) -> None:
