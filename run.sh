@@ -4,6 +4,7 @@
 # ./run.sh test ARGS…   the tests (pytest ARGS…)
 # ./run.sh bench NAME   a measurement of benchmarks/
 # The first call makes .venv and installs into it; PYTHON names the Python to use.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as for: sh run.sh
 set -euo pipefail
 
 fail() {

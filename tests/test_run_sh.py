@@ -105,6 +105,15 @@ def test_bench_names_what_there_is(clone: Path) -> None:
     assert "bench takes one of:" in done.stderr
 
 
+@pytest.mark.parametrize("shell", [["sh"], ["bash", "--posix"]])
+def test_sh_runs_it_too(clone: Path, shell: list[str]) -> None:
+    command = [*shell, "run.sh", "bench", "two words"]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("run.sh: bench takes one of: ")
+    assert done.stderr.count("\n") == 1
+
+
 # Links, and whose .venv it is
 
 
