@@ -25,6 +25,10 @@ cd -P "$(dirname "$script")"
 grep -qs '^name = "kaggle-mnist"' pyproject.toml ||
     fail "$PWD is not the kaggle-mnist repository; call run.sh in its own folder, or through a symbolic link"
 
+# The caller's own settings must not send the packages elsewhere, or other packages into a run.
+unset PYTHONHOME PYTHONPATH PIP_PREFIX PIP_PYTHON PIP_ROOT PIP_TARGET
+export PIP_USER=0 # stronger than `user = true` in pip.conf, which no virtual environment can obey
+
 # Freed memory stays with the process: wide layers' gradients, asked for anew at every step, cost a tenth of the time.
 modern='^glibc 2\.(3[5-9]|[4-9][0-9])' # older ones take no such threshold
 if [[ "$(getconf GNU_LIBC_VERSION 2>/dev/null || true)" =~ $modern ]]; then

@@ -114,6 +114,14 @@ def test_sh_runs_it_too(clone: Path, shell: list[str]) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_the_callers_settings_reach_neither_the_installation_nor_the_run(clone: Path, tmp_path: Path) -> None:
+    show = '\nenv | grep foreign\necho "user $PIP_USER"'
+    python = python_stub(tmp_path, MAKES_A_VENV.replace("echo installed", show).replace("echo started", show))
+    names = ("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH")
+    done = run_sh(clone, PYTHON=python, **dict.fromkeys(names, "foreign"))
+    assert done.stdout == "user 0\nuser 0\n"
+
+
 # Links, and whose .venv it is
 
 
