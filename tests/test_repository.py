@@ -1,4 +1,4 @@
-"""git tracks no archive but the practice set."""
+"""What git keeps: no archive but the practice set, and text with the same line ends on every machine."""
 
 from __future__ import annotations
 
@@ -66,3 +66,18 @@ def is_archive(file: Path) -> bool:
 def test_no_archive_is_tracked_but_the_practice_set() -> None:
     tracked = git(ROOT, "ls-files", "-z").split("\0")[:-1]
     assert {name for name in tracked if is_archive(ROOT / name)} == PRACTICE
+
+
+def test_a_checkout_for_windows_changes_no_byte(tmp_path: Path) -> None:
+    """As in a clone with core.autocrlf=true that is used from WSL, where a script with CRLF does not start."""
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "core.autocrlf", "true")
+    names = (".gitattributes", "run.sh", "pyproject.toml", "benchmarks/frontier.png", "kaggle_mnist/__init__.py")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    git(tmp_path, "add", *names)
+    for name in names:
+        (tmp_path / name).unlink()
+    git(tmp_path, "checkout", "--", *names)
+    assert all((tmp_path / name).read_bytes() == (ROOT / name).read_bytes() for name in names)
