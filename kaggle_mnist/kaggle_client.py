@@ -8,10 +8,13 @@ credentials are taken out.
 from __future__ import annotations
 
 import base64
+import logging
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -47,6 +50,7 @@ NO_ANSWER = {
 UNSENDABLE = ("InvalidHeader", "ValueError", "UnicodeEncodeError")  # of a token with a line break or a foreign sign
 
 Result = TypeVar("Result")
+_importing = threading.Lock()
 
 
 @dataclass(eq=False)
@@ -83,15 +87,15 @@ class Client:
 
     def __init__(self) -> None:
         try:
-            with _contained():
-                from kaggle.api.kaggle_api_extended import KaggleApi
+            with _silence():
+                api_class = _client_class()
         except ModuleNotFoundError as error:
             raise MissingPackage(f"Kaggle's client is not installed (no module {error.name}): {INSTALL}") from None
         except OSError as error:
             raise KaggleRefused(f"{error.filename}: Kaggle's client cannot use it ({error.strerror})") from None
         except Exception as error:
             raise KaggleRefused(f"Kaggle's client does not load ({type(error).__name__}); again: {INSTALL}") from None
-        self.api: Any = KaggleApi()
+        self.api: Any = api_class()
         self.api.args = [argument for argument in self.api.args if argument != "--verbose"]  # it prints credentials
         self.api.already_printed_version_warning = True
         self.api.with_retry = lambda call: call  # it would sleep ten times for as long as it is told to
@@ -112,7 +116,7 @@ class Client:
         patience = float(PATIENCE)
         while True:
             try:
-                with _contained(silent):
+                with _silence() if silent else nullcontext():
                     return call()
             except Failure as known:
                 failure = known
@@ -186,25 +190,73 @@ class Client:
 
 
 @contextmanager
-def _contained(silent: bool = True) -> Iterator[None]:
-    """The client prints nothing if `silent`, and none of its requests, which have no time-out, waits for ever."""
+def _silence() -> Iterator[None]:
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        yield
+
+
+def _client_class() -> Any:
+    """Kaggle's own client as a class, with a time-out for every request; its requests have none by themselves."""
+    requests, KaggleApi = _import_client()
+    from kaggle.models.kaggle_models_extended import ResumableUploadResult
+    from urllib3.util.retry import Retry
+
+    class BoundedApi(KaggleApi):  # type: ignore[misc, valid-type]
+        def build_kaggle_client(self) -> Any:
+            client = super().build_kaggle_client()
+            _bound(client.http_client().__enter__()._session)
+            return client
+
+        def upload_complete(self, path: str, url: str, quiet: bool, resume: bool = False) -> Any:
+            """Whole, for the session of the client's own method is out of reach; with as many retries as there."""
+            session = _bound(requests.Session(), max_retries=Retry(total=10, backoff_factor=0.5))
+            try:
+                with session, Path(path).open("rb") as file:
+                    sent = session.put(url, data=file).status_code in (200, 201)
+            except Exception:  # which may hold the signed address
+                sent = False
+            return ResumableUploadResult.COMPLETE if sent else ResumableUploadResult.FAILED
+
+    return BoundedApi
+
+
+def _import_client() -> tuple[Any, Any]:
+    """`requests`, and Kaggle's client as a class. Its first import signs in, and may set up the root logger."""
+    import requests
+    from kagglesdk.kaggle_http_client import KaggleHttpClient
+
+    with _importing:
+        enter, root = KaggleHttpClient.__enter__, logging.getLogger()
+        level, handlers = root.level, list(root.handlers)
+
+        def enter_bounded(client: Any) -> Any:
+            entered = enter(client)
+            _bound(client._session)
+            return entered
+
+        if "kaggle" not in sys.modules:
+            KaggleHttpClient.__enter__ = enter_bounded
+        try:
+            from kaggle.api.kaggle_api_extended import KaggleApi
+        finally:
+            KaggleHttpClient.__enter__ = enter
+            root.setLevel(level)
+            for handler in [handler for handler in root.handlers if handler not in handlers]:
+                root.removeHandler(handler)  # where VERBOSE is set, it shows signed addresses
+    return requests, KaggleApi
+
+
+def _bound(session: Any, **options: Any) -> Any:
+    """`session`, whose requests now take no longer than `ANSWER_SECONDS` to be answered, where they do not say."""
     from requests.adapters import HTTPAdapter
 
-    send = HTTPAdapter.send
+    class BoundedAdapter(HTTPAdapter):
+        def send(self, request: Any, stream: bool = False, timeout: Any = None, *more: Any, **named: Any) -> Any:
+            return super().send(request, stream, timeout or ANSWER_SECONDS, *more, **named)
 
-    def send_bounded(adapter: Any, request: Any, *arguments: Any, **named: Any) -> Any:
-        named["timeout"] = named.get("timeout") or ANSWER_SECONDS
-        return send(adapter, request, *arguments, **named)
-
-    HTTPAdapter.send = send_bounded  # type: ignore[assignment, method-assign]
-    try:
-        if silent:
-            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-                yield
-        else:
-            yield
-    finally:
-        HTTPAdapter.send = send  # type: ignore[method-assign]
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, BoundedAdapter(**options))
+    return session
 
 
 def _retry_after(response: Any) -> float | None:

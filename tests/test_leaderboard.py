@@ -81,6 +81,11 @@ def kaggle_mnist(*arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def python(script: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=os.environ)
+
+
 def stored() -> Any:
     return json.loads(FILE.read_text())
 
@@ -274,6 +279,64 @@ def test_no_question_waits_for_ever(kaggle: Kaggle, submissions: Path, monkeypat
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         with pytest.raises(KaggleRefused, match="it gave no answer within"):
             upload()
+
+
+def test_the_sign_in_of_the_clients_first_import_does_not_wait_either(
+    kaggle: Kaggle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "from kaggle_mnist import kaggle_client; kaggle_client.ANSWER_SECONDS = 0.05; kaggle_client.Client()"
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        done = python(script)
+    assert "KaggleRefused: Kaggle cannot be reached: it gave no answer within" in done.stderr
+
+
+def test_nor_does_the_file_that_is_sent(kaggle: Kaggle) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        done = python(f"""
+import os, time
+from kaggle_mnist import kaggle_client
+
+api = kaggle_client.Client().api
+os.environ["http_proxy"] = "http://127.0.0.1:{deaf.getsockname()[1]}"
+kaggle_client.ANSWER_SECONDS = 0.05
+time.sleep = lambda seconds: None  # between the attempts
+from kaggle.models.kaggle_models_extended import ResumableUploadResult
+print(api.upload_complete({__file__!r}, "http://localhost/files/a", quiet=True) == ResumableUploadResult.FAILED)
+""")
+    assert done.stdout == "True\n", done.stderr
+
+
+# What a call leaves in the process
+
+
+def test_a_call_changes_nothing_of_requests(kaggle: Kaggle) -> None:
+    from requests.adapters import HTTPAdapter
+
+    send = HTTPAdapter.send
+    assert kaggle_client.Client().ask(lambda: HTTPAdapter.send) is send
+
+
+def test_the_first_import_of_the_client_leaves_the_process_as_it_was(
+    kaggle: Kaggle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERBOSE", "1")  # the client then sets up the root logger
+    done = python("""
+import logging, sys
+from kagglesdk.kaggle_http_client import KaggleHttpClient
+from requests.adapters import HTTPAdapter
+from kaggle_mnist.kaggle_client import Client
+
+def state():
+    root = logging.getLogger()
+    return sys.stdout, sys.stderr, HTTPAdapter.send, KaggleHttpClient.__enter__, root.level, list(root.handlers)
+
+before = state()
+Client()
+assert state() == before
+print("unchanged")
+""")
+    assert (done.stdout, done.stderr) == ("unchanged\n", "")
 
 
 # Refusals
