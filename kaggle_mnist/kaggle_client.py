@@ -13,17 +13,17 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from kaggle_mnist.errors import KaggleRefused, MissingPackage
+from kaggle_mnist.silence import silence
 
 INSTALL = "pip install 'kaggle-mnist[kaggle]'"
 NEW_TOKEN = (
@@ -87,7 +87,7 @@ class Client:
 
     def __init__(self) -> None:
         try:
-            with _silence():
+            with silence():
                 api_class = _client_class()
         except ModuleNotFoundError as error:
             raise MissingPackage(f"Kaggle's client is not installed (no module {error.name}): {INSTALL}") from None
@@ -116,7 +116,7 @@ class Client:
         patience = float(PATIENCE)
         while True:
             try:
-                with _silence() if silent else nullcontext():
+                with silence() if silent else nullcontext():
                     return call()
             except Failure as known:
                 failure = known
@@ -187,12 +187,6 @@ class Client:
             return "KAGGLE_USERNAME and KAGGLE_KEY"
         files = (Path(self.api.config), Path("~/.kaggle/credentials.json").expanduser())
         return next((f"{file}" for file in files if file.exists()), None)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        yield
 
 
 def _client_class() -> Any:

@@ -1,0 +1,67 @@
+"""What a library prints, dropped; what the rest of the program prints meanwhile is not."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)  # each thread has its own
+_lock = threading.Lock()
+_calls = 0
+
+
+class _Filter:
+    """In place of a stream: drops what silent threads write, and passes on everything else."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if _silent.get() else self._stream.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Drop what this thread prints to `sys.stdout` and `sys.stderr`.
+
+    Both belong to the process, so the first call to begin replaces them and the last one to end puts them back;
+    `contextlib.redirect_stdout` would let a thread put back what another one had set.
+    """
+    _enter()
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+        _leave()
+
+
+def _enter() -> None:
+    global _calls  # noqa: PLW0603
+    with _lock:
+        _calls += 1
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is not None and not isinstance(stream, _Filter):
+                setattr(sys, name, _Filter(stream))
+
+
+def _leave() -> None:
+    global _calls  # noqa: PLW0603
+    with _lock:
+        _calls -= 1
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if not _calls and isinstance(stream, _Filter):
+                setattr(sys, name, stream._stream)
