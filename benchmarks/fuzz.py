@@ -87,7 +87,7 @@ def fuzz(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object
         begun = time.perf_counter()
         reader.read(place.folder)
         quick = time.perf_counter() - begun < 0.1
-        empty(work / "cache")
+        empty(work / "cache/digits")
     faulthandler.enable()
     watch.begin()
     base, slowest, armed, started = peak(), 0.0, 0.0, time.perf_counter()
@@ -108,7 +108,7 @@ def fuzz(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object
         slowest = max(slowest, time.perf_counter() - begun)
         kinds[outcome.kind] += 1
         if outcome.kind == "valid":
-            empty(work / "cache")
+            empty(work / "cache/digits")
         if not outcome.reached <= reached:
             reached |= outcome.reached
             if sum(map(len, sample.values())) <= largest:  # or each would be longer than the last

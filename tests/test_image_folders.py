@@ -112,7 +112,7 @@ def test_a_changed_image_is_decoded_again(folder: Path, handful: Digits) -> None
 
 def test_a_damaged_cache_entry_is_not_believed(folder: Path, handful: Digits, tmp_path: Path) -> None:
     load(folder)
-    [entry] = (tmp_path / "cache").glob("*.npz")
+    [entry] = (tmp_path / "cache/digits").glob("*.npz")
     content = bytearray(entry.read_bytes())
     content[5000] ^= 1
     entry.write_bytes(content)

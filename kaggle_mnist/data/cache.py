@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +21,9 @@ from kaggle_mnist.reading import open_zip, require_regular
 
 KINDS = [np.uint8, np.int64, np.uint8]  # of an entry's images, labels and unlabeled images
 KEPT = 5  # data sets, of 55 MB each at the competition's size
+FOLDER = "digits"  # ours alone, inside a folder that may hold anything
+ENTRY, PART = re.compile(r"[0-9a-f]{64}\.npz"), re.compile(r"[0-9a-f]{64}\.\w{8}\.part")
+STALE = 3600  # seconds; no process takes that long to write an entry
 
 
 def cached(files: Iterable[str | Path], load: Callable[[], Digits], *, path: str) -> Digits:
@@ -26,11 +31,12 @@ def cached(files: Iterable[str | Path], load: Callable[[], Digits], *, path: str
 
     An entry holds the fingerprint of its digits and is believed only if they still have it. A damaged entry, or a
     folder that cannot be written, costs time and nothing else. `path` is where the digits are said to come from; no
-    entry holds it. `KAGGLE_MNIST_CACHE` names another folder. Raises BadData for a file that is not there or is none.
+    entry holds it. `KAGGLE_MNIST_CACHE` names another folder; entries lie in its subfolder `digits`. Raises BadData for
+    a file that is not there or is none.
     """
     folder = Path(os.environ.get("KAGGLE_MNIST_CACHE") or user_cache_path("kaggle-mnist", appauthor=False))
     try:
-        entry = folder / f"{_manifest(files)}.npz"
+        entry = folder / FOLDER / f"{_manifest(files)}.npz"
     except OSError as error:
         raise BadData(f"{error.filename}: cannot be read ({error.strerror})") from error
     digits = _read(entry, path)
@@ -70,7 +76,9 @@ def _read(entry: Path, path: str) -> Digits | None:
 
 def _write(entry: Path, digits: Digits) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=entry.parent, suffix=".part")
+    if entry.parent.is_symlink():  # to a folder that is not ours
+        return
+    handle, part = tempfile.mkstemp(dir=entry.parent, prefix=f"{entry.stem}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(
@@ -85,6 +93,15 @@ def _write(entry: Path, digits: Digits) -> None:
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
-    newest_first = sorted(entry.parent.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in newest_first[KEPT:]:
-        old.unlink(missing_ok=True)
+    _remove_old(entry.parent)
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove all but the newest entries, and what a killed process left half written; nothing that is not ours."""
+    with os.scandir(folder) as found:
+        files = [file for file in found if file.is_file(follow_symlinks=False)]
+    age = {file: time.time() - file.stat(follow_symlinks=False).st_mtime for file in files}
+    old = sorted((file for file in files if ENTRY.fullmatch(file.name)), key=age.__getitem__)[KEPT:]
+    stale = [file for file in files if PART.fullmatch(file.name) and age[file] > STALE]
+    for file in (*old, *stale):
+        Path(file).unlink(missing_ok=True)
