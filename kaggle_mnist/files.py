@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from kaggle_mnist.reading import open_regular, read_bounded
 
 MAX_SUMS = 1 << 16  # bytes; a run's has under 1,000
 SUMS = "SHA256SUMS"  # of a folder's files, as `sha256sum` writes and checks them
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Progress(Protocol):
@@ -30,19 +31,26 @@ def quiet(stage: str, done: int, total: int, note: str = "") -> None:
 def write_whole(path: Path, content: bytes) -> None:
     """Write `content` beside `path`, then rename: readers see the old file or the new one, never a part.
 
-    When it returns, the content is on the disk, whatever becomes of the machine.
+    When it returns, the content is on the disk, whatever becomes of the machine. A new file has the permissions that
+    the umask leaves it; one that is replaced keeps its own.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        mode = None
+    part = path.parent / f".{path.name}.{secrets.token_urlsafe(6)}"  # as `leftovers` looks for it
+    handle = os.open(part, NEW_FILE, 0o666 if mode is None else mode)
     try:
         with os.fdopen(handle, "wb") as file:
+            if mode is not None:
+                part.chmod(mode)  # with the bits that the umask took
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        part.replace(path)
         _sync_folder(path.parent)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

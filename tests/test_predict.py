@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +137,15 @@ def test_predict_from_the_command_line(few: Digits, submissions: Path) -> None:
     assert to_file.exit_code == 2
     assert "2 pictures" in to_file.stdout
     assert len(Path("out.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits mean little there")
+def test_the_outputs_are_private_where_the_umask_says_so(few: Digits, submissions: Path) -> None:
+    save(few.test_images[:1])
+    before = os.umask(0o077)
+    try:
+        done = kaggle_mnist("predict", A, "photos", "--csv", "out.csv", "--show", "seen.png")
+    finally:
+        os.umask(before)
+    assert done.exit_code == 0, done.stderr
+    assert [Path(name).stat().st_mode & 0o777 for name in ("out.csv", "seen.png")] == [0o600, 0o600]
