@@ -13,13 +13,14 @@ from kaggle_mnist import scores
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.sources import labeled_places, load_same_digits
 from kaggle_mnist.errors import MissingPackage, OutputError
-from kaggle_mnist.files import Progress, quiet, write_whole
+from kaggle_mnist.files import Progress, quiet, refuse_foreign, write_whole
 from kaggle_mnist.pictures import Caption, labelled_sheet
 from kaggle_mnist.runs import Run
-from kaggle_mnist.suspects import suspects_csv
+from kaggle_mnist.suspects import HEADER, suspects_csv
 
 PICTURED = 200  # suspects on the contact sheet
 FIRST = 100  # how many a person looks through
+ELSEWHERE = "name another folder with --to"
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,13 @@ def audit_run(
     MissingPackage
         cleanlab is not installed.
     DataNotFound, BadRun, OutputError
-        The digits are others, the run is damaged, or the files cannot be written.
+        The digits are others, the run is damaged, or the files cannot be written or would replace some that are not
+        ours.
     """
+    folder = to or run.path
+    table, picture = folder / "audit.csv", folder / "audit.png"
+    refuse_foreign(table, header=HEADER, advice=ELSEWHERE)
+    refuse_foreign(picture, advice=ELSEWHERE)
     outputs = run.outputs()
     suspects = find_suspects(outputs.oof, outputs.y_true, confident=confident)
     digits = load_same_digits(run.record.data.fingerprint, input, progress=progress)
@@ -82,14 +88,12 @@ def audit_run(
     suspects["place"] = [places[image] for image in suspects.image]
     shown = suspects.head(PICTURED)
     captions = [Caption(f"{row.label}", f"{row.suggested}", f"{row.image}") for row in shown.itertuples(index=False)]
-    folder = to or run.path
-    table, picture = folder / "audit.csv", folder / "audit.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(table, suspects_csv(suspects))
         write_whole(picture, labelled_sheet(digits.train_images[shown.image.to_numpy()], captions))
     except OSError as error:
-        raise OutputError(f"{folder}: cannot write there ({error.strerror}); name another folder with --to") from error
+        raise OutputError(f"{folder}: cannot write there ({error.strerror}); {ELSEWHERE}") from error
     return Audit(suspects, table, picture, confident, _confirmed(suspects) if run.record.data.practice else None)
 
 

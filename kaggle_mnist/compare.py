@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.errors import BadRun, OutputError
-from kaggle_mnist.files import Progress, quiet, write_whole
+from kaggle_mnist.files import WRITER, Progress, quiet, refuse_foreign, write_whole
 from kaggle_mnist.forecast import Forecast, outcome, predict_score
 from kaggle_mnist.runs import Run, find_run, list_runs, other_runs
 
@@ -153,13 +153,17 @@ def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> 
 
 
 def plot_folds(comparison: Comparison, path: Path) -> None:
-    """Every fold's accuracy as a picture, a line a run; PNG, SVG or PDF by the file's ending. Raises OutputError."""
+    """Every fold's accuracy as a picture, a line a run; PNG, SVG or PDF by the file's ending.
+
+    Raises OutputError, also where `path` is a file that is not ours.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     rows, kind = comparison.rows, path.suffix.lower().lstrip(".")
     if kind not in ("png", "svg", "pdf"):
         raise OutputError(f"{path}: must end in .png, .svg or .pdf")
+    refuse_foreign(path)
     with mpl.rc_context({"svg.hashsalt": "kaggle-mnist"}):
         figure = Figure(figsize=(8, 1.2 + 0.45 * len(rows)), layout="constrained")
         axes = figure.subplots()
@@ -170,7 +174,8 @@ def plot_folds(comparison: Comparison, path: Path) -> None:
         axes.set(xlabel="accuracy on the held-out fold (line: mean)", ylim=(len(rows) - 0.5, -0.5))
         axes.grid(axis="x", alpha=0.3)
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=150)
+        metadata = {"Software" if kind == "png" else "Creator": WRITER}
+        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
     try:
         write_whole(path, buffer.getvalue())
     except OSError as error:

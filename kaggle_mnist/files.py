@@ -10,12 +10,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from kaggle_mnist.errors import BadRun
+from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.reading import open_regular, read_bounded
 
 MAX_SUMS = 1 << 16  # bytes; a run's has under 1,000
 SUMS = "SHA256SUMS"  # of a folder's files, as `sha256sum` writes and checks them
 NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+WRITER = "kaggle-mnist"  # in the metadata of every picture that we write
+OURS = {  # how a picture begins, and what it has near one of its ends if we wrote it
+    b"\x89PNG": f"tEXtSoftware\0{WRITER}".encode(),
+    b"<?xml": f"<dc:title>{WRITER}</dc:title>".encode(),
+    b"%PDF": f"/Creator ({WRITER})".encode(),
+}
+END = 1 << 16  # bytes at either end of a file; a PDF's metadata stand before a table of up to 20 kB
 
 
 class Progress(Protocol):
@@ -52,6 +60,25 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def refuse_foreign(path: Path, *, header: bytes = b"", advice: str = "name another file") -> None:
+    """Raise OutputError where there is something at `path` that we did not write, so that nobody's file is replaced.
+
+    Ours is a CSV that begins with `header`; without one, a picture that names us in its metadata.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        with open_regular(path) as file:
+            start = file.read(END)
+            file.seek(max(len(start), os.fstat(file.fileno()).st_size - END))
+            content = start + file.read(END)
+    except OSError:
+        content = b""
+    marks = (mark for begin, mark in OURS.items() if content.startswith(begin))
+    if not (content.startswith(header) if header else any(mark in content for mark in marks)):
+        raise OutputError(f"{path}: exists and was not written by kaggle-mnist; {advice}")
 
 
 def _sync_folder(folder: Path) -> None:

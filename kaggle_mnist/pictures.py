@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
 from kaggle_mnist.errors import OutputError, one_line
-from kaggle_mnist.files import write_whole
+from kaggle_mnist.files import WRITER, refuse_foreign, write_whole
 
 COLUMNS, GAP, ZOOM = 24, 2, 2
 LABELLED_COLUMNS, LABELLED_ZOOM, MARGIN, CAPTION = 10, 3, 8, 44  # pixels, but for the columns
@@ -32,8 +33,9 @@ class Caption:
 def write_contact_sheet(digits: Digits, path: Path) -> Path:
     """The first labeled images of each digit, a row a digit, then as many rows of test images, as a PNG.
 
-    Raises OutputError where it cannot be written.
+    Raises OutputError where it cannot be written, or would replace a file that is not ours.
     """
+    refuse_foreign_sheet(path)
     rows = [digits.train_images[digits.train_labels == digit][:COLUMNS] for digit in range(CLASSES)]
     rows += [digits.test_images[i * COLUMNS : (i + 1) * COLUMNS] for i in range(4)]
     cell = SIDE + GAP
@@ -43,14 +45,17 @@ def write_contact_sheet(digits: Digits, path: Path) -> Path:
         for x, image in enumerate(row):
             sheet[top : top + SIDE, GAP + x * cell : GAP + x * cell + SIDE] = 255 - image
     picture = Image.fromarray(sheet).resize((sheet.shape[1] * ZOOM, sheet.shape[0] * ZOOM), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, buffer.getvalue())
+        write_whole(path, _png(picture))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     return path
+
+
+def refuse_foreign_sheet(path: Path) -> None:
+    """Raise OutputError where the contact sheet would replace a file that is not ours."""
+    refuse_foreign(path, advice="name another folder with --output")
 
 
 def labelled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> bytes:
@@ -67,8 +72,14 @@ def labelled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> by
         sheet.paste(digit, (left, top))
         draw.rectangle((left - 1, top - 1, left + side, top + side), outline=(208, 208, 208))
         _draw_caption(draw, caption, left + side // 2, top + side + 2, side + MARGIN)
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
+    return _png(sheet)
+
+
+def _png(picture: Image.Image) -> bytes:
+    """With the mark that `refuse_foreign` looks for."""
+    metadata, buffer = PngInfo(), io.BytesIO()
+    metadata.add_text("Software", WRITER)
+    picture.save(buffer, "PNG", pnginfo=metadata)
     return buffer.getvalue()
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kaggle_mnist.data.digits import CLASSES, SIDE
 from kaggle_mnist.ensemble import ensemble_outputs
 from kaggle_mnist.errors import BadData, BadRun, OutputError
-from kaggle_mnist.files import SUMS, Progress, quiet, sha256_of, write_whole
+from kaggle_mnist.files import SUMS, Progress, quiet, refuse_foreign, sha256_of, write_whole
 from kaggle_mnist.networks import Members
 from kaggle_mnist.photos import SUFFIXES, UNREAD, prepare_photo
 from kaggle_mnist.pictures import Caption, labelled_sheet
@@ -111,7 +111,11 @@ def prediction_csv(prediction: Prediction) -> str:
 
 
 def write_prediction(prediction: Prediction, *, csv_file: Path | None = None, picture: Path | None = None) -> None:
-    """Write the CSV, the first `PICTURED` prepared images with their digits as a PNG, or both. Raises OutputError."""
+    """Write the CSV, the first `PICTURED` prepared images with their digits as a PNG, or both.
+
+    Raises OutputError where one cannot be written, or would replace a file that is not ours; then neither is written.
+    """
+    refuse_foreign_outputs(csv_file, picture)
     contents = {}
     if csv_file is not None:
         contents[csv_file] = prediction_csv(prediction).encode("utf-8", "surrogateescape")
@@ -125,6 +129,14 @@ def write_prediction(prediction: Prediction, *, csv_file: Path | None = None, pi
             write_whole(file, content)
         except OSError as error:
             raise OutputError(f"{file}: cannot be written ({error.strerror})") from error
+
+
+def refuse_foreign_outputs(csv_file: Path | None, picture: Path | None) -> None:
+    """Raise OutputError where `write_prediction` would replace a file that is not ours, such as a photo."""
+    if csv_file is not None:
+        refuse_foreign(csv_file, header=",".join(HEADER).encode() + b"\n")
+    if picture is not None:
+        refuse_foreign(picture)
 
 
 def _pictures_at(path: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from kaggle_mnist.errors import BadData
 from kaggle_mnist.reading import read_bounded
 
 COLUMNS = ("image", "label")  # all that is read; a table made by hand needs no others
+HEADER = b"image,label,suggested,self_confidence,place\n"  # of what `audit` writes
 MAX_BYTES = 16 << 20  # one with a row for each of 60,000 images has 3 MB
 
 

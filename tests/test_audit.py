@@ -105,6 +105,19 @@ def test_audit_refuses_other_digits_a_place_it_cannot_write_to_and_a_missing_cle
         audit_run(run)
 
 
+@pytest.mark.parametrize("name", ["audit.csv", "audit.png"])
+def test_audit_replaces_its_own_files_and_no_others(name: str, few: Digits, submissions: Path) -> None:
+    export_csv(few, Path("input"))
+    run, to = find_run(A, submissions), Path("results")
+    audit_run(run, to=to)
+    written = {path.name: path.read_bytes() for path in to.iterdir()}
+    audit_run(run, to=to)
+    (to / name).write_bytes(b"image,label,my remarks\n")
+    with pytest.raises(OutputError, match=rf"{name}: exists and was not .*; name another folder with --to"):
+        audit_run(run, to=to, confident=False)
+    assert {path.name: path.read_bytes() for path in to.iterdir()} == {**written, name: b"image,label,my remarks\n"}
+
+
 def test_the_confirmed_errors_of_the_practice_set_are_counted(practice: Digits) -> None:
     confirmed = practice_set.confirmed_errors()
     assert len(practice_set.CONFIRMED) == 15  # the paper's number

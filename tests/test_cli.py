@@ -58,6 +58,19 @@ def test_data_counts_pictures_and_exports(few: Digits) -> None:
     assert "is there already" in again.stderr
 
 
+def test_the_contact_sheet_replaces_an_earlier_one_and_no_other_picture(few: Digits) -> None:
+    export_csv(few, Path("input"))
+    for _ in range(2):
+        done = kaggle_mnist("data", "--output", "pictures")
+        assert done.returncode == 0, done.stderr
+    Image.new("L", (9, 9)).save("pictures/digits.png")
+    theirs = Path("pictures/digits.png").read_bytes()
+    refused = kaggle_mnist("data", "--output", "pictures")
+    told = "pictures/digits.png: exists and was not written by kaggle-mnist; name another folder with --output\n"
+    assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", f"kaggle-mnist: {told}")
+    assert Path("pictures/digits.png").read_bytes() == theirs
+
+
 def test_the_practice_set_is_announced_with_the_way_to_the_competitions_files() -> None:
     done = kaggle_mnist("data")
     assert "practice set: 42,000 labeled, 28,000 unlabeled" in done.stdout

@@ -105,6 +105,20 @@ def test_fold_scores_become_a_picture(submissions: Path) -> None:
         plot_folds(comparison, Path("nowhere/folds.png"))
 
 
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_a_plot_replaces_an_earlier_one_and_no_other_file(kind: str, submissions: Path) -> None:
+    comparison, path = compare_runs([], submissions), Path(f"folds.{kind}")
+    plot_folds(comparison, path)
+    plot_folds(comparison, path)
+    path.write_bytes(path.read_bytes().replace(b"kaggle-mnist", b"another tool"))
+    theirs = path.read_bytes()
+    with pytest.raises(OutputError, match="exists and was not written by kaggle-mnist; name another file"):
+        plot_folds(comparison, path)
+    done = CliRunner().invoke(app, ["compare", "--csv", "--plot", str(path)])
+    assert (done.exit_code, done.stdout) == (2, "")  # refused before anything is compared
+    assert path.read_bytes() == theirs
+
+
 def test_what_is_no_run_is_named(submissions: Path) -> None:
     with pytest.raises(BadRun, match="`kaggle-mnist train` makes one"):
         compare_runs([], Path("empty"))

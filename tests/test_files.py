@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.errors import UserError
-from kaggle_mnist.files import leftovers, sha256_of, write_whole
+from kaggle_mnist.errors import OutputError, UserError
+from kaggle_mnist.files import leftovers, refuse_foreign, sha256_of, write_whole
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permission bits mean little there")
 
@@ -94,6 +94,49 @@ def test_a_killed_writer_leaves_what_leftovers_finds(monkeypatch: pytest.MonkeyP
 def test_names_of_up_to_245_bytes_can_be_written() -> None:
     write_whole(Path("n" * 245), b"x")
     assert Path("n" * 245).read_bytes() == b"x"
+
+
+def refusal(path: str, header: bytes = b"") -> str:
+    with pytest.raises(OutputError) as refused:
+        refuse_foreign(Path(path), header=header)
+    return str(refused.value)
+
+
+def test_a_table_may_be_replaced_only_if_it_begins_with_our_header() -> None:
+    Path("ours.csv").write_bytes(b"file,digit\na.png,3\n")
+    refuse_foreign(Path("ours.csv"), header=b"file,digit\n")
+    refuse_foreign(Path("new.csv"), header=b"file,digit\n")
+    for content in (b"name,mark\n", b"file,digit,remark\n", b"", b"file,dig"):
+        Path("theirs.csv").write_bytes(content)
+        told = "theirs.csv: exists and was not written by kaggle-mnist; name another file"
+        assert refusal("theirs.csv", b"file,digit\n") == told
+
+
+def test_a_picture_that_only_mentions_us_is_not_ours() -> None:
+    for content in (b"\xff\xd8\xff\xe0 kaggle-mnist", b"<svg>kaggle-mnist</svg>", b"%PDF-1.4 (kaggle-mnist)", b""):
+        Path("theirs").write_bytes(content)
+        refusal("theirs")
+
+
+@POSIX
+def test_what_is_no_file_or_cannot_be_read_is_not_ours() -> None:
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    Path("dangling").symlink_to("nowhere")
+    for path in ("folder", "pipe", "dangling", "/dev/null", "."):
+        refusal(path)
+
+
+@POSIX
+def test_only_both_ends_of_a_large_file_are_read() -> None:
+    with Path("large").open("wb") as file:
+        file.truncate(1 << 40)  # sparse: a terabyte that takes no room
+    refusal("large")
+    with Path("large").open("r+b") as file:
+        file.write(b"%PDF-1.4")
+        file.seek(-100, os.SEEK_END)
+        file.write(b"/Creator (kaggle-mnist)")
+    refuse_foreign(Path("large"))
 
 
 def test_sha256_is_that_of_the_content() -> None:

@@ -139,6 +139,34 @@ def test_predict_from_the_command_line(few: Digits, submissions: Path) -> None:
     assert len(Path("out.csv").read_text().splitlines()) == 3
 
 
+def test_a_photo_named_for_the_output_is_not_overwritten(
+    few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = save(few.test_images[:1]) / "000.png"
+    content = photo.read_bytes()
+    monkeypatch.setattr("kaggle_mnist.predict.prepare_photo", None)  # refused before any work
+    for option in ("--show", "--csv"):
+        done = kaggle_mnist("predict", A, str(photo), option, str(photo))
+        told = f"kaggle-mnist: {photo}: exists and was not written by kaggle-mnist; name another file\n"
+        assert (done.exit_code, done.stderr) == (2, told)
+    assert photo.read_bytes() == content
+
+
+def test_nothing_is_written_where_one_of_two_outputs_is_refused(few: Digits, submissions: Path) -> None:
+    prediction = predict(find_run(A, submissions), [save(few.test_images[:1])])
+    with pytest.raises(OutputError, match=r"000\.png: exists and was not written by kaggle-mnist"):
+        write_prediction(prediction, csv_file=Path("out.csv"), picture=Path("photos/000.png"))
+    assert not Path("out.csv").exists()
+
+
+def test_outputs_of_an_earlier_prediction_are_replaced(few: Digits, submissions: Path) -> None:
+    save(few.test_images[:2])
+    for photos in ("photos/000.png", "photos"):
+        done = kaggle_mnist("predict", A, photos, "--csv", "out.csv", "--show", "seen.png")
+        assert done.exit_code == 0, done.stderr
+    assert len(Path("out.csv").read_text().splitlines()) == 3
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permission bits mean little there")
 def test_the_outputs_are_private_where_the_umask_says_so(few: Digits, submissions: Path) -> None:
     save(few.test_images[:1])

@@ -58,10 +58,11 @@ def predict(
     from kaggle_mnist import console, files
     from kaggle_mnist.console import digits as screens
     from kaggle_mnist.predict import predict as predict_images
-    from kaggle_mnist.predict import write_prediction
+    from kaggle_mnist.predict import refuse_foreign_outputs, write_prediction
     from kaggle_mnist.runs import find_run
 
     to_pipe = csv is None and any(image.is_dir() for image in images)  # standard output is the CSV and nothing else
+    refuse_foreign_outputs(csv, show)
     found = find_run(run, output)
     with nullcontext(files.quiet) if to_pipe else console.Watcher() as progress:
         prediction = predict_images(found, images, progress=progress)

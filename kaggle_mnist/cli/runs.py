@@ -28,8 +28,10 @@ def compare(
     from kaggle_mnist import console
     from kaggle_mnist.compare import compare_runs, plot_folds
     from kaggle_mnist.console import runs as screens
-    from kaggle_mnist.files import quiet
+    from kaggle_mnist.files import quiet, refuse_foreign
 
+    if plot is not None:
+        refuse_foreign(plot)
     with nullcontext(quiet) if as_csv or as_json else console.Watcher() as progress:
         comparison = compare_runs(runs or [], output, progress=progress)
     if as_csv:

@@ -118,12 +118,14 @@ def data(
     from kaggle_mnist.console import training as screens
     from kaggle_mnist.data.kaggle_csv import export_csv
     from kaggle_mnist.data.sources import load_digits
-    from kaggle_mnist.pictures import write_contact_sheet
+    from kaggle_mnist.pictures import refuse_foreign_sheet, write_contact_sheet
 
+    sheet = output / "digits.png"
+    refuse_foreign_sheet(sheet)
     with console.Watcher() as progress:
         digits = load_digits(input, progress=progress)
     screens.show_digits(digits, counts=True)
-    console.say("Picture", f"{write_contact_sheet(digits, output / 'digits.png')}")
+    console.say("Picture", f"{write_contact_sheet(digits, sheet)}")
     if export is not None:
         with console.Watcher() as progress:
             export_csv(digits, export, progress=progress)
