@@ -12,6 +12,16 @@ import typer
 from typer.core import TyperGroup
 
 USERS_TO_FIX = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
+TOO_LITTLE_MEMORY = (  # "memory" alone is also in what PyTorch says of an illegal access
+    "out of memory",
+    "allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "alloc_failed",
+    "could not create a primitive",
+    "can't start new thread",
+    "failed to map segment",
+)
 
 ORDER = ["train", "resume", "runs", "compare", "report", "blend", "audit", "predict", "download", "upload"]  # of --help
 ORDER += ["data", "recipes", "check"]
@@ -53,13 +63,14 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
         case _ if type(error).__module__.startswith(("typer", "click")):
             return None
         case _:
-            return f"a fault of ours: {one_line(f'{type(error).__name__}: {error}')} (--debug shows where)", 1
+            return f"internal error: {one_line(f'{type(error).__name__}: {error}')} (--debug shows where)", 1
 
 
 def _lacks_memory(error: BaseException) -> bool:
     """Whether too little memory is behind an error of Python's, the dynamic loader's or PyTorch's."""
-    signs = ("memory", "could not create a primitive", "can't start new thread", "failed to map segment")
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
+    by_type = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    torchs = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)  # PyTorch may not be imported
+    return by_type or torchs or any(phrase in str(error).lower() for phrase in TOO_LITTLE_MEMORY)
 
 
 app = typer.Typer(
