@@ -1,12 +1,18 @@
-"""What every command shares: how an error is told."""
+"""What every command shares: how an error is told, and that the process is left as it was."""
 
 from __future__ import annotations
 
 import errno
+import io
+import sys
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from kaggle_mnist.cli import app
 from kaggle_mnist.cli.app import _explain
 
 TOO_LITTLE = [  # as the libraries word it
@@ -51,3 +57,33 @@ def test_an_error_that_only_mentions_memory_is_an_internal_one(error: Exception)
     assert message.startswith(f"internal error: {type(error).__name__}: ")
     assert message.endswith(" (--debug shows where)")
     assert message.isprintable()
+
+
+@pytest.mark.parametrize("arguments", [["recipes"], ["check", "nowhere.csv"], ["--debug", "recipes"]])
+def test_a_command_leaves_the_filters_of_warnings_as_they_were(arguments: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        CliRunner().invoke(app, arguments)
+        assert warnings.filters == before
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_warnings_of_libraries_are_shown_only_for_debugging(debug: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaggle_mnist.console.training.show_recipes", lambda: warnings.warn("old call", stacklevel=1))
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        CliRunner().invoke(app, ["--debug", "recipes"] if debug else ["recipes"])
+    assert [str(warning.message) for warning in shown] == (["old call"] if debug else [])
+
+
+def test_a_command_leaves_the_streams_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in ASCII gets another character, and what is printed after the command is strict again."""
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    Path("s.csv").write_text("ImageId,Label\n1,é\n")
+    with pytest.raises(SystemExit):
+        app(["check", "s.csv"])
+    stream.seek(0)
+    assert "Label is '?'" in stream.read()
+    assert stream.errors == "strict"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,16 +96,31 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def main(
+    ctx: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
+    # Only for as long as the command runs: what called it may go on afterwards.
+    ctx.with_resource(warnings.catch_warnings())
     if not debug:
         warnings.simplefilter("ignore")  # of the libraries: what a user can do about one, we say ourselves
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a sign gets another, not a traceback
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            ctx.with_resource(_showing_any_character(stream))
+
+
+@contextmanager
+def _showing_any_character(stream: io.TextIOWrapper) -> Iterator[None]:
+    """A terminal that cannot show a character gets another, not a traceback."""
+    before = stream.errors
+    stream.reconfigure(errors="replace")
+    try:
+        yield
+    finally:
+        with suppress(OSError, ValueError):  # its reader may be gone, or it was closed
+            stream.reconfigure(errors=before)
 
 
 Input = Annotated[
