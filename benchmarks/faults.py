@@ -157,6 +157,10 @@ class Laboratory:
         return Trial(self.folder / f"{self.number}", self.folder / "digits")
 
     def same(self, run: Path) -> bool:
+        try:
+            find_run(str(run), run.parent).verify()
+        except errors.BadRun:
+            return False
         return all((run / name).read_bytes() == (self.whole / name).read_bytes() for name in SAME)
 
 
@@ -280,7 +284,7 @@ def damaged_files(lab: Laboratory, times: int) -> Counter[str]:
                 if file in sealed:
                     pipeline.resume(str(begun), output=begun.parent, input=lab.folder / "digits")
                 else:
-                    find_run(str(lab.whole), lab.whole.parent)
+                    find_run(str(lab.whole), lab.whole.parent).verify()
                 found["USED SILENTLY"] += 1
             except errors.BadRun as error:
                 named = file.name in str(error) or file.name == "SHA256SUMS"  # then the file whose sum it was

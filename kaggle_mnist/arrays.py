@@ -6,7 +6,7 @@ import io
 import math
 import tokenize
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.errors import BadRun
-from kaggle_mnist.reading import ZIP_FAULTS, open_zip, shown_size
+from kaggle_mnist.reading import ZIP_FAULTS, open_zip, read_bounded, shown_size
 
 MAX_BYTES = 1 << 30  # of a file's arrays; 42,000 and 28,000 images take 3 MB, and 0.3 MB more for each repeat
+SPARE = 1 << 20  # bytes that a file may have beside its arrays
 
 # What NumPy, too, raises on files that are cut off, damaged or made with intent.
 FAULTS = (*ZIP_FAULTS, OSError, MemoryError, SyntaxError, TypeError, tokenize.TokenError, Warning)
@@ -29,16 +30,24 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def read_npz(file: Path, expected: Mapping[str, tuple[tuple[int, ...], str, int]]) -> dict[str, NDArray[Any]]:
+def read_npz(
+    file: Path,
+    expected: Mapping[str, tuple[tuple[int, ...], str, int]],
+    read: Callable[[Path, int], bytes] = read_bounded,
+) -> dict[str, NDArray[Any]]:
     """The arrays of an `.npz` file, nothing unpickled: for each name its shape, type, and largest value (least: 0).
 
     Headers are read before arrays, so that no file can ask for more memory than expected. Raises BadRun.
+
+    `read` gives the content of a file of at most so many bytes, and may raise BadRun for what it finds wrong with it.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    if sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind, _ in expected.values()) > MAX_BYTES:
+    size = sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind, _ in expected.values())
+    if size > MAX_BYTES:
         raise BadRun(f"{file}: would hold more than {shown_size(MAX_BYTES)} of outputs; no run does")
     try:
-        with open_zip(file) as archive, warnings.catch_warnings():
+        content = io.BytesIO(read(file, 2 * size + SPARE))
+        with open_zip(content) as archive, warnings.catch_warnings():
             warnings.simplefilter("error")  # of headers that NumPy has to guess at
             for name, (shape, kind, _) in expected.items():
                 with archive.open(f"{name}.npy") as member:

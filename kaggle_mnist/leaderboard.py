@@ -130,7 +130,7 @@ def _check(run: Run, competition: str) -> None:
             "train on the files of `kaggle-mnist download`, then upload that run"
         )
     expected = COMPETITION_IDS if competition == DIGIT_RECOGNIZER else run.record.data.test_images
-    errors = check_submission(run.submission, expected).errors
+    errors = check_submission(run.verified("submission.csv"), expected).errors
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise BadRun(f"{run.submission}: Kaggle would not take it, {errors[0]}{more}")

@@ -61,12 +61,13 @@ def require_regular(file: Path | str, status: os.stat_result, *, pipe: bool = Fa
 
 
 @contextmanager
-def open_zip(file: Path) -> Iterator[zipfile.ZipFile]:
+def open_zip(file: Path | io.BytesIO) -> Iterator[zipfile.ZipFile]:
     """A zip whose table of contents is of reasonable length and names every member once.
 
     Raises OSError and one of `ZIP_FAULTS`, as reading its members does.
     """
-    with open_regular(file) as stream, zipfile.ZipFile(_Sparing(stream)) as archive:
+    source = file if isinstance(file, io.BytesIO) else open_regular(file)
+    with source as stream, zipfile.ZipFile(_Sparing(stream)) as archive:
         name, times = Counter(archive.namelist()).most_common(1)[0] if archive.namelist() else ("", 0)
         if times > 1:  # which of them is meant, and which one was looked at?
             raise zipfile.BadZipFile(f"it holds {name[:60]!r} {times} times")

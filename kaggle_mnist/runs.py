@@ -1,10 +1,12 @@
-"""Finished runs: found again, and read only if they are as they were written."""
+"""Finished runs: found again, and each of their files read only if it is as it was written."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import io
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +20,7 @@ from pandas.api.types import is_numeric_dtype
 from kaggle_mnist.arrays import read_npz
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.errors import BadRun
-from kaggle_mnist.files import SUMS, checked_sums
+from kaggle_mnist.files import SUMS, check_sum, checked_sums, listed_sums
 from kaggle_mnist.reading import read_bounded, require_regular
 from kaggle_mnist.records import Record, Submitted, parse_record
 
@@ -56,7 +58,10 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder, and the content of its `run.json`."""
+    """A finished run: its folder, and the content of its `run.json`.
+
+    Its other files are compared with their checksums when they are read, so that none is read that nobody needs.
+    """
 
     path: Path
     record: Record
@@ -73,7 +78,7 @@ class Run:
 
     @property
     def submission(self) -> Path:
-        """The CSV for Kaggle."""
+        """The CSV for Kaggle; whoever reads it verifies it first, by `verified`."""
         return self.path / "submission.csv"
 
     @property
@@ -86,11 +91,20 @@ class Run:
         """Accuracy on the practice set's withheld labels; None on other digits, and where they stayed closed."""
         return self.record.scores.withheld_accuracy
 
+    def verify(self) -> None:
+        """Compare every file with its checksum. Raises BadRun, naming the first that is missing or was changed."""
+        checked_sums(self.path)
+
+    def verified(self, name: str) -> Path:
+        """The path of one of the run's files, once it has its checksum. Raises BadRun."""
+        return check_sum(self.path, name, listed_sums(self.path))
+
     def table(self, name: str) -> pd.DataFrame:
         """`folds`, `history`, `confusion` or `digits`: one of the run's CSV files. Raises BadRun."""
         file, columns = self.path / f"{name}.csv", list(COLUMNS[name])
+        content = _read_verified(file, MAX_TABLE)
         try:
-            table = pd.read_csv(io.BytesIO(read_bounded(file, MAX_TABLE)), low_memory=False)
+            table = pd.read_csv(io.BytesIO(content), low_memory=False)
         except (OSError, ValueError) as error:
             raise BadRun(f"{file}: cannot be read ({error})") from error
         if table.empty or not set(columns) <= set(table) or not all(map(is_numeric_dtype, table[columns].dtypes)):
@@ -110,7 +124,7 @@ class Run:
             "test_ids": ((m,), "int64", 10**9),
             "fold_of": ((self.record.repeats, n), "int64", self.record.folds - 1),
         }
-        arrays = read_npz(file, expected)
+        arrays = read_npz(file, expected, _read_verified)
         return Outputs(
             arrays["oof_outputs"], arrays["test_outputs"], arrays["y_true"], arrays["test_ids"], arrays["fold_of"]
         )
@@ -134,7 +148,7 @@ class Run:
             raise BadRun(f"{self.path}: is a blend; its members are those of its parents")
         from safetensors import SafetensorError, safe_open
 
-        file = self.path / "members.safetensors"
+        file = self.verified("members.safetensors")
         units = (28 * 28, *self.record.recipe.hidden, CLASSES)
         members = self.record.folds * self.record.repeats
         shapes = {f"weights.{i}": ((members, units[i], units[i + 1]), "F32") for i in range(len(units) - 1)}
@@ -167,11 +181,14 @@ def _begun(path: Path) -> float:
         return 0.0
 
 
-def other_runs(output: Path, known: Sequence[Run]) -> list[Run]:
-    """The finished runs below `output` besides those known; nobody asked for them, so a damaged one is passed over."""
-    found = []
+def other_runs(output: Path, known: Iterable[Run]) -> list[Run]:
+    """The finished runs below `output` besides those known; nobody asked for them, so a damaged one is passed over.
+
+    Nothing of them is read but `run.json` and `leaderboard.json`.
+    """
+    found, places = [], {run.path.resolve() for run in known}
     for path in list_runs(output):
-        if all(path.resolve() != run.path.resolve() for run in known):
+        if path.resolve() not in places:
             with suppress(BadRun):
                 run = read_run(path)
                 run.submitted()
@@ -182,7 +199,7 @@ def other_runs(output: Path, known: Sequence[Run]) -> list[Run]:
 def find_run(run: str | None, output: Path) -> Run:
     """A finished run by its path, by its folder's name below `output`, or the newest (`latest` or None).
 
-    Raises BadRun where there is none, it did not finish, or a file of it is not as it was written.
+    Raises BadRun where there is none, it did not finish, or its `run.json` is not as it was written.
     """
     if run is None or run == LATEST:
         finished = list_runs(output)
@@ -209,14 +226,32 @@ def find_folder(run: str, output: Path) -> Path:
 
 
 def read_run(path: Path) -> Run:
-    """The run in a folder, once every file has the checksum that it was written with. Raises BadRun."""
+    """The run in a folder, once `run.json` has the checksum that it was written with. Raises BadRun.
+
+    The other files are not opened: `Run` verifies what it reads, and `Run.verify` all of them.
+    """
     if (path / CHECKPOINT).is_dir() and not (path / SUMS).exists():
         raise BadRun(f"{path}: is not finished; `kaggle-mnist resume {as_argument(path)}` goes on with it")
-    if missing := {"run.json", "submission.csv", "outputs.npz"} - set(checked_sums(path)):
+    sums, file = listed_sums(path), path / "run.json"
+    if missing := {"run.json", "submission.csv", "outputs.npz"} - set(sums):
         raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run cannot be trusted any more")
+    content = _read_verified(file, MAX_RECORD, sums)
     try:
-        return Run(path, parse_record(read_bounded(path / "run.json", MAX_RECORD)))
+        return Run(path, parse_record(content))
     except BadRun as error:
-        raise BadRun(f"{path / 'run.json'}: {error}") from error
+        raise BadRun(f"{file}: {error}") from error
+
+
+def _read_verified(file: Path, most: int, sums: Mapping[str, str] | None = None) -> bytes:
+    """The content of a run's file of at most `most` bytes, once those very bytes have its checksum. Raises BadRun."""
+    sums = sums or listed_sums(file.parent)
+    try:
+        content = read_bounded(file, most)
     except OSError as error:
-        raise BadRun(f"{path / 'run.json'}: cannot be read ({error.strerror})") from error
+        if error.errno != errno.EFBIG:  # who knows how long its checksum would take
+            check_sum(file.parent, file.name, sums)
+        raise BadRun(f"{file}: cannot be read ({error})") from error
+    if sums.get(file.name) != hashlib.sha256(content).hexdigest():
+        check_sum(file.parent, file.name, sums)
+        raise BadRun(f"{file}: changed while it was read; try again")
+    return content

@@ -75,6 +75,7 @@ def _is_run(path: Path) -> bool:
 def _finished(path: Path) -> Shelved:
     try:
         run = read_run(path)
+        run.verify()
     except BadRun as error:
         return Shelved(path, f"damaged: {error}", _size_of(path), None)
     return Shelved(path, "finished", _size_of(path), run.cv_accuracy)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, reseal
 from fuzzing import recorded
 from fuzzing.archives import Member, npy_bytes, zip_bytes
 from test_hostile_input import ODD_NUMBERS, bounded, refused
@@ -143,9 +143,10 @@ def test_pickles_in_the_place_of_arrays_and_weights_are_not_unpickled(run: Run) 
     objects = npy_bytes(np.zeros(1)).replace(b"'<f8'", b"'|O' ") + pickle.dumps(Payload())
     for content in (pickle.dumps(Payload()), zip_bytes([Member(b"oof_outputs.npy", objects)]), zip_bytes([])):
         (run.path / "outputs.npz").write_bytes(content)
-        refused(run.outputs, "outputs.npz")
         (run.path / "members.safetensors").write_bytes(content)
-        refused(run.weights, "members.safetensors")
+        reseal(run.path)
+        refused(run.outputs, "outputs.npz: ")
+        refused(run.weights, "members.safetensors: cannot be read")
     assert not Path("unpickled").exists()
 
 

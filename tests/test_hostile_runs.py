@@ -21,7 +21,8 @@ def test_a_device_or_a_pipe_in_a_run_is_not_read(file: str, target: str, run: Ru
     os.mkfifo(run.path / "pipe")
     (run.path / file).unlink()
     (run.path / file).symlink_to(target)
-    refused(lambda: read_run(run.path), "run")
+    refused(lambda: read_run(run.path).outputs(), "run")
+    refused(lambda: read_run(run.path).verify(), "run")
 
 
 @pytest.mark.parametrize("name", ["folds", "history", "confusion", "digits"])
@@ -39,16 +40,19 @@ def test_a_table_without_its_columns_or_numbers_is_refused(name: str, change: ob
 def test_weights_that_are_no_numbers_or_of_another_type_are_refused(run: Run) -> None:  # noqa: F811
     file = run.path / "members.safetensors"
     weights = load(file.read_bytes())
-    for change in (np.full_like(weights["biases.1"], np.nan), weights["biases.1"].astype(np.float64)):
+    odd, wide = np.full_like(weights["biases.1"], np.nan), weights["biases.1"].astype(np.float64)
+    for change, words in ((odd, "no finite numbers"), (wide, "does not hold the members")):
         file.write_bytes(save({**weights, "biases.1": change}))
-        refused(run.weights, "members.safetensors")
+        reseal(run.path)
+        refused(run.weights, "members.safetensors", words)
 
 
 def test_weights_of_gigabytes_are_refused_by_their_header(run: Run) -> None:  # noqa: F811
-    file, size = run.path / "members.safetensors", 4 << 30
+    file, size = run.path / "members.safetensors", 1 << 30
     header = f'{{"weights.0":{{"dtype":"F32","shape":[{size >> 2}],"data_offsets":[0,{size}]}}}}'.encode()
     file.write_bytes(len(header).to_bytes(8, "little") + header)
     os.truncate(file, 8 + len(header) + size)
+    reseal(run.path)
     (message,), grown = bounded(
         "runs import Run; from fuzzing.recorded import RECORD; read = lambda p: Run(p, RECORD).weights() #",
         f"{run.path}",

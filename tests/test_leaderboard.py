@@ -192,6 +192,19 @@ def test_what_kaggle_cannot_score_is_not_sent(kaggle: Kaggle, submissions: Path)
     assert not kaggle.asked
 
 
+def test_a_csv_that_was_changed_since_is_not_sent(kaggle: Kaggle, submissions: Path) -> None:
+    file = submissions / RUN / "submission.csv"
+    content = file.read_bytes()
+    last = content[-2:-1]
+    file.write_bytes(content[:-2] + (b"1" if last != b"1" else b"2") + b"\n")  # Kaggle would take it
+    with pytest.raises(BadRun, match=r"submission\.csv: is not as the run wrote it"):
+        upload()
+    assert not kaggle.submissions
+    file.write_bytes(content)
+    (submissions / RUN / "members.safetensors").write_bytes(b"damaged")  # nothing that is sent
+    assert upload(wait=60).submitted.status == "complete"
+
+
 def test_a_damaged_leaderboard_file_is_named(kaggle: Kaggle, submissions: Path) -> None:
     FILE.write_text('{"competition": "digit-recognizer"}')
     with pytest.raises(BadRun, match=r"leaderboard\.json: cannot be read; move it away"):

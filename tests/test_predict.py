@@ -115,6 +115,16 @@ def test_what_the_network_saw_can_be_seen(few: Digits, submissions: Path) -> Non
         write_prediction(prediction, csv_file=Path("file/out.csv"))
 
 
+def test_weights_that_were_changed_predict_nothing(few: Digits, submissions: Path) -> None:
+    file = submissions / A / "members.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    save(few.test_images[:1])
+    done = kaggle_mnist("predict", A, "photos/000.png")
+    assert done.exit_code == 2
+    assert "members.safetensors: is not as the run wrote it" in done.stderr
+
+
 def test_predict_from_the_command_line(few: Digits, submissions: Path) -> None:
     digit, second = find_run(A, submissions).outputs().test[:2].argmax(1)
     folder = save(few.test_images[:2])

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import reseal
+from opened import opened_files
+from typer.testing import CliRunner
 
 from kaggle_mnist import run_writing
 from kaggle_mnist.arrays import npz_bytes
+from kaggle_mnist.cli import app
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import SUMS
 from kaggle_mnist.run_writing import ensure_writable, write_run
-from kaggle_mnist.runs import find_run, list_runs, read_run
+from kaggle_mnist.runs import Run, find_run, list_runs, other_runs, read_run
 
 FILES = ("run.json", "submission.csv", "outputs.npz")
 NOON = datetime(2026, 11, 23, 12)
@@ -80,10 +84,75 @@ def test_a_file_that_was_edited_or_removed_is_named(file: str) -> None:
     path = written(Path("out"))
     (path / file).write_bytes(CONTENT["files"][file] + b"\n")
     with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
-        find_run(None, Path("out"))
+        find_run(None, Path("out")).verify()
     (path / file).unlink()
     with pytest.raises(BadRun, match=f"{file}: is missing"):
-        find_run(None, Path("out"))
+        find_run(None, Path("out")).verify()
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("run.json", lambda run: read_run(run.path)),
+        ("outputs.npz", Run.outputs),
+        ("folds.csv", lambda run: run.table("folds")),
+        ("confusion.csv", lambda run: run.table("confusion")),
+        ("members.safetensors", Run.weights),
+        ("submission.csv", lambda run: run.verified("submission.csv")),
+    ],
+)
+def test_a_flipped_bit_is_noticed_by_whoever_reads_the_file(
+    file: str, read: Callable[[Run], object], submissions: Path
+) -> None:
+    run = read_run(list_runs(submissions)[0])
+    read(run)
+    flip_a_bit(run.path / file)
+    for use in (read, Run.verify):
+        with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+            use(run)
+    (run.path / file).unlink()
+    with pytest.raises(BadRun, match=f"{file}: is missing"):
+        read(run)
+
+
+def test_check_notices_that_the_csv_of_the_run_itself_was_changed(submissions: Path) -> None:
+    run = read_run(list_runs(submissions)[0])
+    check = ["check", f"{run.submission.parent / '..' / run.name / 'submission.csv'}", "--run", run.name]
+    assert CliRunner().invoke(app, check).exit_code == 0
+    content = run.submission.read_bytes()
+    run.submission.write_bytes(content[:-2] + (b"1" if content[-2:-1] != b"1" else b"2") + b"\n")
+    done = CliRunner().invoke(app, check)
+    assert done.exit_code == 2
+    assert "submission.csv: is not as the run wrote it" in done.stderr
+
+
+def test_a_file_that_the_checksums_do_not_list_is_not_read(submissions: Path) -> None:
+    run = read_run(list_runs(submissions)[0])
+    lines = (run.path / SUMS).read_text().splitlines(keepends=True)
+    (run.path / SUMS).write_text("".join(line for line in lines if "folds.csv" not in line))
+    with pytest.raises(BadRun, match=r"SHA256SUMS: does not list folds\.csv"):
+        run.table("folds")
+
+
+def test_finding_a_run_and_its_neighbours_opens_none_of_their_large_files(submissions: Path) -> None:
+    with opened_files() as names:
+        run = find_run("latest", submissions)
+        assert len(other_runs(submissions, [run])) == 2
+    assert set(names) == {"SHA256SUMS", "run.json"}
+
+
+def test_outputs_are_parsed_from_the_bytes_that_were_verified(submissions: Path) -> None:
+    run = read_run(list_runs(submissions)[0])
+    with opened_files() as names:
+        run.outputs()
+        run.table("folds")
+    assert sorted(names) == ["SHA256SUMS", "SHA256SUMS", "folds.csv", "outputs.npz"]
 
 
 def test_a_place_that_cannot_be_written_to_is_found_out_first() -> None:

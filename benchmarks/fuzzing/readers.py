@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -159,6 +160,11 @@ def at_2x2(read: Callable[[Path], object], at: str = "") -> Callable[[Path], obj
     return read_narrow
 
 
+def sealed(change: Callable[[Random, bytes, bytes], bytes]) -> Mutate:
+    """Change one of a sample's files, and give it the checksum of what is there now."""
+    return recorded.then_sealed(only(change))
+
+
 def all_readers() -> list[Reader]:
     """Every reader, with samples made from digits of the practice set."""
     practice_set = practice.load_practice()
@@ -167,7 +173,8 @@ def all_readers() -> list[Reader]:
     digits = Digits("practice set", "fuzz", images, np.arange(10), tests)
     few, small = Digits("x", "x", images[:3], np.arange(3), tests), narrow(digits)
     run = recorded.run_files(images, tests)
-    samples = {name: {name: run[name]} for name in run}
+    samples = {name: recorded.sealed({name: run[name]}) for name in run}
+    tables = recorded.sealed({f"{name}.csv": run[f"{name}.csv"] for name in recorded.TABLES})
     idx = (practice.FOLDER / "t10k-labels-idx1-ubyte.gz").read_bytes()
     arrays = {"train_images": images, "train_labels": np.arange(10), "test_images": tests}
     entry = {"source": np.array("x"), **arrays, "fingerprint": np.array(digits.fingerprint)}
@@ -223,11 +230,11 @@ def all_readers() -> list[Reader]:
             only(mutated_json),
             lambda folder: Run(folder, recorded.RECORD).submitted(),
         ),
-        Reader("sums", 50_000, [run], recorded.mutated_run, read_run),
-        Reader("outputs", 45_000, [samples["outputs.npz"]], only(mutated_npz), read_outputs),
-        Reader("weights", 60_000, [samples["members.safetensors"]], only(mutated_safetensors), read_weights),
+        Reader("sums", 50_000, [run], recorded.mutated_run, lambda folder: read_run(folder).verify()),
+        Reader("outputs", 45_000, [samples["outputs.npz"]], sealed(mutated_npz), read_outputs),
+        Reader("weights", 60_000, [samples["members.safetensors"]], sealed(mutated_safetensors), read_weights),
         Reader("checkpoint", 30_000, [recorded.checkpoint_files()], recorded.mutated_checkpoint, read_checkpoint),
-        Reader("tables", 8_000, [{f"{name}.csv": run[f"{name}.csv"] for name in recorded.TABLES}], lines, read_tables),
+        Reader("tables", 8_000, [tables], recorded.then_sealed(lines), read_tables),
         Reader("cache", 20_000, [{"entry.npz": npz_sample(entry)}], only(mutated_npz), read_cache),
         Reader("check", 90_000, [{"submission.csv": check.encode()}], lines, read_submission),
         Reader("suspects", 65_000, [{"suspects.csv": suspects.encode()}], lines, read_list),

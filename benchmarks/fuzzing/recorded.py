@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 from fuzzing.archives import mutated_npz, mutated_safetensors
 from fuzzing.mutation import mutated, mutated_json, mutated_lines, pick
+from fuzzing.samples import Mutate
 from kaggle_mnist.recipes import Recipe
 from kaggle_mnist.records import Data, Parent, Prediction, Record, Scores, Submitted
 from kaggle_mnist.run_writing import run_files as files_of
@@ -110,6 +111,22 @@ def mutated_checkpoint(rng: Random, sample: dict[str, bytes], other: dict[str, b
         files[odd if rng.random() < 0.05 else name] = content
         sums = _sums(files)
     return {f"checkpoint/{name}": content for name, content in {**files, "SHA256SUMS": sums}.items()}
+
+
+def sealed(files: dict[str, bytes]) -> dict[str, bytes]:
+    """`files` with their checksums."""
+    files = {name: content for name, content in files.items() if name != "SHA256SUMS"}
+    return {**files, "SHA256SUMS": _sums(files)}
+
+
+def then_sealed(mutate: Mutate) -> Mutate:
+    """What `mutate` makes of the files that have checksums, with the checksums of what is there now."""
+
+    def change(rng: Random, sample: dict[str, bytes], other: dict[str, bytes]) -> dict[str, bytes]:
+        sample, other = ({n: content for n, content in of.items() if n != "SHA256SUMS"} for of in (sample, other))
+        return sealed(mutate(rng, sample, other))
+
+    return change
 
 
 def _sums(files: dict[str, bytes]) -> bytes:
