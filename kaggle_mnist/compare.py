@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.files import WRITER, Progress, quiet, refuse_foreign, write_whole
-from kaggle_mnist.forecast import Forecast, outcome, predict_score
-from kaggle_mnist.runs import Run, find_run, list_runs, other_runs
+from kaggle_mnist.forecast import Forecast, Gains, predict_score
+from kaggle_mnist.runs import Run, Standing, find_run, list_runs, other_runs, read_run
 
 SIGNIFICANT = 0.05
+CHUNK = 4096  # images of every run that are counted at once
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
-        pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in self.pairs]
+        pairs = [{**vars(pair), "verdict": pair.verdict} for pair in self.pairs]
         return {"runs": [asdict(row) for row in self.rows], "pairs": pairs, "passed_over": self.passed_over}
 
 
@@ -97,30 +98,51 @@ def compare_runs(names: Sequence[str], output: Path, *, progress: Progress = qui
 
     Raises BadRun for a name of what is no run, or where there is none.
     """
-    chosen: list[Run] = []
+    chosen: list[_Judged] = []
     passed_over: list[str] = []
-    wanted = list(names) or [str(path) for path in list_runs(output)]
+    places: set[Path] = set()
+    wanted: Sequence[str | Path] = names or list_runs(output)
     progress("Reading runs", 0, len(wanted))
     for i, name in enumerate(wanted):
         try:
-            run = find_run(name, output)
-            run.submitted()
-            if all(run.path.resolve() != other.path.resolve() for other in chosen):
-                chosen.append(run)
+            run = find_run(name, output) if isinstance(name, str) else read_run(name)
+            if (place := run.path.resolve()) not in places:
+                chosen.append(_Judged.of(run))
+                places.add(place)
         except BadRun as error:
             if names:
                 raise
             passed_over.append(str(error))
         progress("Reading runs", i + 1, len(wanted))
     if not chosen:
-        find_run(None, output)  # says how to make one, or what is wrong with the newest
-    others = other_runs(output, chosen)
-    chosen.sort(key=lambda run: (-run.cv_accuracy, run.created, run.name))
-    first = next((run for run in chosen if run.record.recipe), chosen[0])
-    rows = [_row(letter, run, first, [*chosen, *others]) for letter, run in zip(letters(), chosen, strict=False)]
-    right = [run.outputs() for run in chosen]
-    correct = [outputs.oof.argmax(1) == outputs.y_true for outputs in right]
-    return Comparison(rows, compare_pairs(rows, correct), passed_over)
+        if passed_over:
+            raise BadRun(passed_over[-1])  # the newest
+        find_run(None, output)  # says how to make one
+    others = other_runs(output, [one.run for one in chosen]) if names else []
+    gains = Gains([*(one.standing for one in chosen), *others])
+    chosen.sort(key=lambda one: (-one.run.cv_accuracy, one.run.created, one.run.name))
+    first = next((one.run for one in chosen if one.run.record.recipe), chosen[0].run)
+    rows = [_row(letter, one, first, gains) for letter, one in zip(letters(), chosen, strict=False)]
+    return Comparison(rows, compare_pairs(rows, [one.correct for one in chosen]), passed_over)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is kept of a run: the outputs of a thousand would take gigabytes."""
+
+    standing: Standing
+    folds: list[float]
+    correct: NDArray[np.bool_]  # (n,)
+
+    @classmethod
+    def of(cls, run: Run) -> _Judged:
+        """Raises BadRun where a file cannot be read."""
+        outputs, folds = run.outputs(), run.table("folds").accuracy.astype(float).tolist()
+        return cls(Standing.of(run), folds, outputs.oof.argmax(1) == outputs.y_true)
+
+    @property
+    def run(self) -> Run:
+        return self.standing.run
 
 
 def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> list[Pair]:
@@ -130,26 +152,62 @@ def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> 
     to each. The interval is that of the same binomial share (Clopper & Pearson, Biometrika 26, 1934), so that without
     correction the two agree.
     """
-    from scipy.stats import binomtest
-    from statsmodels.stats.contingency_tables import mcnemar
     from statsmodels.stats.multitest import multipletests
 
-    found = []
-    for (a, a_right), (b, b_right) in itertools.combinations(zip(rows, correct, strict=True), 2):
-        if a.data != b.data:
-            continue
-        n, only_a, only_b = len(a_right), int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
-        apart = only_a + only_b
-        low = high = 0.0
-        if apart:
-            share = binomtest(only_a, apart).proportion_ci(0.95, method="exact")
-            low, high = (apart * (2 * bound - 1) / n for bound in (share.low, share.high))
-        p = float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue) if apart else 1.0
-        found.append((a.letter, b.letter, n, only_a, only_b, (only_a - only_b) / n, float(low), float(high), p))
-    if not found:
+    images = np.array([len(right) for right in correct])
+    shared: dict[tuple[str, int], list[int]] = {}
+    for i, row in enumerate(rows):
+        shared.setdefault((row.data, len(correct[i])), []).append(i)
+    both = np.full((len(rows), len(rows)), -1)  # images that both got right
+    for members in shared.values():
+        both[np.ix_(members, members)] = _both_right([correct[i] for i in members])
+    first, second = np.triu_indices(len(rows), 1)
+    comparable = both[first, second] >= 0
+    first, second = first[comparable], second[comparable]
+    if not len(first):
         return []
-    corrected = multipletests([pair[-1] for pair in found], method="holm")[1]
-    return [Pair(*pair, p_corrected=float(p)) for pair, p in zip(found, corrected, strict=True)]
+    only_a, only_b = (both[i, i] - both[first, second] for i in (first, second))
+    n = images[first]
+    low, high = (bound / n for bound in difference_interval(only_a, only_b))
+    p = mcnemar_p(only_a, only_b)
+    corrected = multipletests(p, method="holm")[1]
+    columns = (n, only_a, only_b, (only_a - only_b) / n, low, high, p, corrected)
+    letter = [row.letter for row in rows]
+    values = zip(first.tolist(), second.tolist(), *(column.tolist() for column in columns), strict=True)
+    return [Pair(letter[a], letter[b], *rest) for a, b, *rest in values]
+
+
+def _both_right(correct: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """For each two of the rows ``(n,)``, how many images both got right: ``(rows, rows)``."""
+    found = np.zeros((len(correct), len(correct)), np.int64)
+    for start in range(0, len(correct[0]), CHUNK):
+        chunk = np.stack([right[start : start + CHUNK] for right in correct]).astype(np.float32)  # (rows, CHUNK)
+        found += (chunk @ chunk.T).astype(np.int64)  # exact: whole numbers far below 2²⁴
+    return found
+
+
+def mcnemar_p(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The two-sided p values of McNemar's exact test, ``(pairs,)``; 1 where the counts do not differ."""
+    from scipy.stats import binom
+
+    p: NDArray[np.float64] = np.minimum(1, 2 * binom.cdf(np.minimum(only_a, only_b), only_a + only_b, 0.5))
+    return p
+
+
+def difference_interval(
+    only_a: NDArray[np.int64], only_b: NDArray[np.int64], confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bounds ``(pairs,)`` of `only_a` less `only_b`, by Clopper and Pearson's interval of the share of `only_a`.
+
+    0 and 0 where both counts are 0.
+    """
+    from scipy.stats import beta
+
+    apart, tail = only_a + only_b, (1 - confidence) / 2
+    with np.errstate(invalid="ignore"):
+        low = np.where(only_a > 0, beta.ppf(tail, only_a, only_b + 1), 0)
+        high = np.where(only_b > 0, beta.ppf(1 - tail, only_a + 1, only_b), 1)
+    return apart * (2 * low - 1) + 0.0, apart * (2 * high - 1)  # + 0.0: no -0.0
 
 
 def plot_folds(comparison: Comparison, path: Path) -> None:
@@ -182,10 +240,10 @@ def plot_folds(comparison: Comparison, path: Path) -> None:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def letters() -> itertools.chain[str]:
-    """A to Z, then AA, AB, …"""
+def letters() -> Iterator[str]:
+    """A to Z, then AA, AB, …, ZZ, AAA, … without end."""
     alphabet = [chr(ord("A") + i) for i in range(26)]
-    return itertools.chain(alphabet, map("".join, itertools.product(alphabet, repeat=2)))
+    return ("".join(letters) for length in itertools.count(1) for letters in itertools.product(alphabet, repeat=length))
 
 
 def differences(run: Run, first: Run) -> dict[str, Any]:
@@ -206,9 +264,9 @@ def _facts(run: Run) -> dict[str, Any]:
     return {**recipe, **folds}
 
 
-def _row(letter: str, run: Run, first: Run, known: Sequence[Run]) -> Row:
-    found = run.record.scores
-    submitted, forecast = run.submitted(), predict_score(run, known)
+def _row(letter: str, judged: _Judged, first: Run, gains: Gains) -> Row:
+    run, submitted = judged.run, judged.standing.submitted
+    found, forecast = run.record.scores, predict_score(run, gains)
     if submitted is not None and (then := submitted.prediction) is not None:  # what was said before the score was known
         forecast = Forecast(then.expected, then.low, then.high, forecast.earlier)
     return Row(
@@ -217,12 +275,12 @@ def _row(letter: str, run: Run, first: Run, known: Sequence[Run]) -> Row:
         recipe=run.record.name,
         differs=differences(run, first),
         data=run.record.data.fingerprint,
-        folds=[float(accuracy) for accuracy in run.table("folds").accuracy],
+        folds=judged.folds,
         cv_accuracy=found.cv_accuracy,
         cv_accuracy_std=found.cv_accuracy_std,
         oof_accuracy=found.oof_accuracy,
         oof_log_loss=found.oof_log_loss,
-        score=outcome(run),
+        score=judged.standing.score,
         forecast=forecast,
         seconds=run.record.seconds["all"] if run.record.recipe else None,
     )

@@ -12,9 +12,9 @@ from kaggle_mnist.competition import COMPLETE, DIGIT_RECOGNIZER, PENDING, Compet
 from kaggle_mnist.data import kaggle_csv
 from kaggle_mnist.errors import BadRun, KaggleRefused, OutputError
 from kaggle_mnist.files import Progress, quiet, sha256_of, write_whole
-from kaggle_mnist.forecast import predict_score
+from kaggle_mnist.forecast import Gains, predict_score
 from kaggle_mnist.records import Prediction, Submitted
-from kaggle_mnist.runs import LEADERBOARD, Run, find_run, other_runs
+from kaggle_mnist.runs import LEADERBOARD, Run, Standing, find_run, other_runs
 from kaggle_mnist.submission import COMPETITION_IDS, check_submission
 
 FIRST_PAUSE, LAST_PAUSE = 2.0, 20.0  # seconds between two looks at a submission; Kaggle takes some seconds to score it
@@ -92,8 +92,8 @@ def upload(
     if again or submitted is None or not _awaited(submitted, competition, sha256):
         others = other_runs(output, [found])
         if not again:
-            _refuse_a_second_time([found, *others], competition, sha256)
-        forecast = predict_score(found, others)
+            _refuse_a_second_time([Standing(found, submitted), *others], competition, sha256)
+        forecast = predict_score(found, Gains(others))
         kaggle = Competition(competition)
         left = kaggle.submissions_left()
         said = message or describe(found)
@@ -145,9 +145,9 @@ def _same(submitted: Submitted, competition: str, sha256: str) -> bool:
     return submitted.competition == competition and submitted.sha256 == sha256
 
 
-def _refuse_a_second_time(runs: list[Run], competition: str, sha256: str) -> None:
-    for run in runs:
-        earlier = run.submitted()
+def _refuse_a_second_time(standings: list[Standing], competition: str, sha256: str) -> None:
+    for standing in standings:
+        run, earlier = standing.run, standing.submitted
         if earlier is not None and _same(earlier, competition, sha256):
             known = earlier.status if earlier.public_score is None else f"public score {earlier.public_score:.5f}"
             when = earlier.submitted[:10]

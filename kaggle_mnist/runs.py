@@ -167,6 +167,33 @@ class Run:
         return weights
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A run with what Kaggle has answered so far, read once; None where it was not uploaded."""
+
+    run: Run
+    submitted: Submitted | None
+
+    @classmethod
+    def of(cls, run: Run) -> Standing:
+        """The standing of `run`. Raises BadRun where `leaderboard.json` cannot be read."""
+        return cls(run, run.submitted())
+
+    @property
+    def score(self) -> float | None:
+        """The accuracy that was found on the test images: the leaderboard's, else that on the withheld labels."""
+        if self.submitted is not None and self.submitted.public_score is not None:
+            return self.submitted.public_score
+        return self.run.withheld_accuracy
+
+    @property
+    def scored(self) -> datetime:
+        """When the score was known."""
+        if self.submitted is not None and self.submitted.public_score is not None:
+            return self.submitted.at
+        return self.run.created
+
+
 def list_runs(output: Path) -> list[Path]:
     """The folders of the finished runs below `output`, the oldest first, whatever they are called."""
     found = [sums.parent for sums in output.glob(f"[!.]*/{SUMS}")]
@@ -181,7 +208,7 @@ def _begun(path: Path) -> float:
         return 0.0
 
 
-def other_runs(output: Path, known: Iterable[Run]) -> list[Run]:
+def other_runs(output: Path, known: Iterable[Run]) -> list[Standing]:
     """The finished runs below `output` besides those known; nobody asked for them, so a damaged one is passed over.
 
     Nothing of them is read but `run.json` and `leaderboard.json`.
@@ -190,9 +217,7 @@ def other_runs(output: Path, known: Iterable[Run]) -> list[Run]:
     for path in list_runs(output):
         if path.resolve() not in places:
             with suppress(BadRun):
-                run = read_run(path)
-                run.submitted()
-                found.append(run)
+                found.append(Standing.of(read_run(path)))
     return found
 
 

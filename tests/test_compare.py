@@ -1,19 +1,33 @@
 from __future__ import annotations
 
+import itertools
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import TINY, reseal
+from opened import opened_files
 from PIL import Image
 from scipy.stats import binomtest
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.cli import app
-from kaggle_mnist.compare import Pair, Row, compare_pairs, compare_runs, plot_folds
+from kaggle_mnist.compare import (
+    Pair,
+    Row,
+    compare_pairs,
+    compare_runs,
+    difference_interval,
+    letters,
+    mcnemar_p,
+    plot_folds,
+)
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.runs import find_run
@@ -22,6 +36,10 @@ from kaggle_mnist.runs import find_run
 def pair_of(letters: str, submissions: Path) -> Pair:
     [pair] = [pair for pair in compare_runs([], submissions).pairs if pair.first + pair.second == letters]
     return pair
+
+
+def row_of(letter: str, data: str = "same") -> Row:
+    return Row(letter, letter, "r", {}, data, [], 0.5, 0.1, 0.5, 0.1, None, None, 1.0)  # type: ignore[arg-type]
 
 
 def test_the_best_run_comes_first_with_only_the_fields_that_differ(submissions: Path) -> None:
@@ -73,12 +91,74 @@ def test_runs_on_other_digits_are_not_compared(submissions: Path, few: Digits) -
 
 def test_runs_that_judge_alike_are_not_told_apart() -> None:
     right = np.array([True, False, True])
-    rows = [
-        Row(letter, letter, "r", {}, "same", [], 0.5, 0.1, 0.5, 0.1, None, None, 1.0)  # type: ignore[arg-type]
-        for letter in "AB"
-    ]
-    [pair] = compare_pairs(rows, [right, right])
+    [pair] = compare_pairs([row_of("A"), row_of("B")], [right, right])
     assert (pair.p, pair.difference, pair.verdict) == (1.0, 0.0, "no difference that these folds can show")
+
+
+def test_letters_go_on_without_end() -> None:
+    found = list(itertools.islice(letters(), 26 + 26**2 + 2))
+    assert [found[i] for i in (0, 25, 26, 27, 701, 702, 703)] == ["A", "Z", "AA", "AB", "ZZ", "AAA", "AAB"]
+    assert len(set(found)) == len(found)
+
+
+def test_p_values_and_intervals_are_those_of_statsmodels_and_scipy() -> None:
+    rng = np.random.default_rng(0)
+    only_a, only_b = (rng.integers(0, [3, 20, 2000], (40, 3)).ravel() for _ in range(2))
+    only_a[:6], only_b[:6] = (0, 0, 7, 300, 5, 300), (0, 7, 0, 300, 5, 0)
+    p, (low, high) = mcnemar_p(only_a, only_b), difference_interval(only_a, only_b)
+    for i, (a, b) in enumerate(zip(only_a.tolist(), only_b.tolist(), strict=True)):
+        assert p[i] == pytest.approx(mcnemar([[0, a], [b, 0]], exact=True).pvalue if a + b else 1, rel=1e-9)
+        share = binomtest(a, a + b).proportion_ci(0.95, method="exact") if a + b else None
+        bounds = ((a + b) * (2 * share.low - 1), (a + b) * (2 * share.high - 1)) if share else (0, 0)
+        assert (low[i], high[i]) == pytest.approx(bounds, abs=1e-7)
+    assert set(p[only_a == only_b]) == {1.0}
+    assert f"{low[0]:+.1f}" == "+0.0"
+
+
+def test_every_pair_of_many_rows_is_counted_image_by_image() -> None:
+    """More images than are counted at once, two data sets, and two that only claim to be the same."""
+    rng = np.random.default_rng(0)
+    sizes = {"x": 5000, "y": 300, "z": 20}
+    data = ["x", "y", "x", "z", "y", "x", "z"]
+    correct = [rng.random(sizes[name]) < 0.9 for name in data]
+    correct[6] = correct[6][:10]
+    pairs = compare_pairs([row_of(letter, name) for letter, name in zip("ABCDEFG", data, strict=True)], correct)
+    assert [pair.first + pair.second for pair in pairs] == ["AC", "AF", "BE", "CF"]
+    for pair in pairs:
+        a, b = (correct["ABCDEFG".index(letter)] for letter in (pair.first, pair.second))
+        assert (pair.images, pair.only_first, pair.only_second) == (len(a), (a & ~b).sum(), (b & ~a).sum())
+        assert pair.difference == pytest.approx(a.mean() - b.mean())
+    corrected = multipletests([pair.p for pair in pairs], method="holm")[1]
+    assert [pair.p_corrected for pair in pairs] == pytest.approx(corrected)
+
+
+def test_each_file_of_a_run_is_opened_once_for_what_it_says(submissions: Path) -> None:
+    rest = {"competition": "x", "submitted": "2026-11-24T23:00:00+00:00", "sha256": "0" * 64, "ref": 1}
+    answer = json.dumps({**rest, "message": "", "status": "complete", "public_score": 0.5, "prediction": None})
+    for run in submissions.iterdir():
+        (run / "leaderboard.json").write_text(answer)
+    with opened_files() as names:
+        compare_runs([], submissions)
+    count = Counter(names)
+    assert [count[name] for name in ("leaderboard.json", "outputs.npz", "folds.csv")] == [3, 3, 3]
+    assert not count.keys() & {"members.safetensors", "submission.csv", "history.csv"}
+    with opened_files() as names:
+        compare_runs([next(submissions.iterdir()).name], submissions)
+    count = Counter(names)
+    assert [count[name] for name in ("leaderboard.json", "outputs.npz", "folds.csv")] == [3, 1, 1]
+
+
+@pytest.mark.parametrize("file", ["outputs.npz", "folds.csv"])
+def test_a_run_with_a_flipped_bit_is_passed_over_unless_it_was_named(file: str, submissions: Path) -> None:
+    spoilt = next(submissions.iterdir())
+    content = bytearray((spoilt / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (spoilt / file).write_bytes(content)
+    with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+        compare_runs([spoilt.name], submissions)
+    comparison = compare_runs([], submissions)
+    assert len(comparison.rows) == 2
+    assert f"{file}: is not as the run wrote it" in comparison.passed_over[0]
 
 
 def test_the_table_fits_a_terminal_and_csv_and_json_are_for_machines(submissions: Path) -> None:

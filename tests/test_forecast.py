@@ -5,14 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.forecast import predict_score
+from kaggle_mnist.forecast import Forecast, Gains, predict_score
 from kaggle_mnist.records import Record
-from kaggle_mnist.runs import Run, find_run, list_runs
+from kaggle_mnist.runs import Run, Standing, find_run, list_runs
 
 
 @pytest.fixture
 def run(submissions: Path) -> Run:
     return find_run(list_runs(submissions)[0].name, submissions)
+
+
+def forecast(run: Run, *others: Run) -> Forecast:
+    return predict_score(run, Gains(map(Standing.of, others)))
 
 
 def altered(run: Run, created: str, withheld: float | None, oof: float) -> Run:
@@ -23,7 +27,7 @@ def altered(run: Run, created: str, withheld: float | None, oof: float) -> Run:
 
 def test_alone_a_run_promises_its_oof_accuracy_with_the_noise_of_both_sets(run: Run) -> None:
     run = altered(run, "2026-11-24T12:00:00+00:00", None, 0.9)
-    cast = predict_score(run, [])
+    cast = forecast(run)
     assert cast.expected == 0.9
     public = 300 / 4  # of the leaderboard
     assert (cast.high - cast.low) / 2 == pytest.approx(1.96 * (0.09 * (1 / 1500 + 1 / public)) ** 0.5)
@@ -34,7 +38,7 @@ def test_the_gain_of_earlier_runs_is_added_and_later_ones_are_not_looked_at(run:
     earlier = altered(run, "2026-11-24T11:00:00+00:00", 0.93, 0.92)
     later = altered(run, "2026-11-24T13:00:00+00:00", 1.0, 0.92)
     repeated = Run(earlier.path, earlier.record.model_copy(update={"repeats": 2}))  # twice as many judge an OOF image
-    cast = predict_score(run, [run, earlier, later, repeated])
+    cast = forecast(run, run, earlier, later, repeated)
     assert cast.expected == pytest.approx(0.91)
     assert cast.earlier == 1
     assert cast.high - cast.low > 2 * 0.06  # wider than without: one run tells little of the gain
@@ -47,4 +51,4 @@ def test_a_leaderboard_score_counts_only_for_runs_that_were_made_after_it_was_kn
     for submitted, gain in (("2026-11-24T11:45:00+00:00", 0.05), ("2026-11-24T12:15:00+00:00", 0.0)):
         answer = {**content, "submitted": submitted, "public_score": 0.95, "prediction": None}
         (run.path / "leaderboard.json").write_text(json.dumps(answer))
-        assert predict_score(run, [earlier]).expected == pytest.approx(0.9 + gain)
+        assert forecast(run, earlier).expected == pytest.approx(0.9 + gain)

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from conftest import TINY, reseal
 from kaggle_server import KEY, SIGNATURE, TOKEN, USER, Fault, Kaggle, Server
+from opened import opened_files
 
 from kaggle_mnist import kaggle_client, leaderboard
 from kaggle_mnist.data.digits import Digits
@@ -203,6 +204,18 @@ def test_a_csv_that_was_changed_since_is_not_sent(kaggle: Kaggle, submissions: P
     file.write_bytes(content)
     (submissions / RUN / "members.safetensors").write_bytes(b"damaged")  # nothing that is sent
     assert upload(wait=60).submitted.status == "complete"
+
+
+def test_what_kaggle_answered_of_earlier_runs_is_read_once(kaggle: Kaggle, submissions: Path) -> None:
+    upload(wait=60)
+    shutil.copytree(submissions / RUN, submissions / "20261125-080000-twin")
+    (submissions / "20261125-080000-twin" / "leaderboard.json").unlink()
+    with opened_files() as names, pytest.raises(BadRun, match="the same CSV was sent on"):
+        upload("20261125-080000-twin")
+    assert names.count("leaderboard.json") == 1
+    with opened_files() as names:
+        upload("20261125-080000-twin", again=True)
+    assert names.count("leaderboard.json") == 1
 
 
 def test_a_damaged_leaderboard_file_is_named(kaggle: Kaggle, submissions: Path) -> None:
