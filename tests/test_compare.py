@@ -28,6 +28,8 @@ from kaggle_mnist.compare import (
     mcnemar_p,
     plot_folds,
 )
+from kaggle_mnist.console import console
+from kaggle_mnist.console.runs import show_comparison
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.errors import BadRun, OutputError
 from kaggle_mnist.runs import find_run
@@ -130,6 +132,29 @@ def test_every_pair_of_many_rows_is_counted_image_by_image() -> None:
         assert pair.difference == pytest.approx(a.mean() - b.mean())
     corrected = multipletests([pair.p for pair in pairs], method="holm")[1]
     assert [pair.p_corrected for pair in pairs] == pytest.approx(corrected)
+
+
+def test_the_runs_of_a_long_search_are_compared_and_shown_on_a_page(handful: Digits) -> None:
+    output = Path("search")
+    first = pipeline.train(TINY.replaced(epochs=1), input=handful, output=output, folds=2).path
+    for number in range(702):
+        copy = output / f"{number:03}"
+        copy.mkdir()
+        for file in first.iterdir():
+            (copy / file.name).hardlink_to(file)
+    comparison = compare_runs([], output)
+    assert len(comparison.rows) == 703
+    assert comparison.rows[-1].letter == "AAA"
+    assert len(comparison.pairs) == 703 * 702 // 2
+    with console.capture() as shown:
+        show_comparison(replace(comparison, passed_over=["damaged"] * 30))
+    lines = shown.get().splitlines()
+    assert len(lines) < 160
+    assert "… and 683 more, none with a better CV accuracy; --csv lists all runs, --json all pairs too." in shown.get()
+    assert "corrected for 246,753 pairs (Holm)" in shown.get()
+    assert any(line.startswith("A – T ") for line in lines)
+    assert not any("A – U" in line for line in lines)
+    assert sum("damaged" in line for line in lines) == 20
 
 
 def test_each_file_of_a_run_is_opened_once_for_what_it_says(submissions: Path) -> None:

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from kaggle_mnist.shelf import Shelved
 
 MEMBERS_BESIDE = 10  # columns of fold scores; with more members, least and greatest
+SHOWN = 20  # runs; a search leaves hundreds, which --csv and --json print
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """The runs, their scores and folds, and what can be said of each beside the first."""
-    rows = comparison.rows
+    """The best runs, their scores and folds, and what can be said of each beside the first."""
+    rows = comparison.rows[:SHOWN]
     _show_names(rows)
+    if more := len(comparison.rows) - len(rows):
+        say("", f"… and {more:,} more, none with a better CV accuracy; --csv lists all runs, --json all pairs too.")
     table = new_table("", "CV accuracy", "OOF", "log loss", "score", "forecast", "s", numbers=True)
     for row in rows:
         cast = row.forecast
@@ -43,9 +46,11 @@ def show_comparison(comparison: Comparison) -> None:
     console.print(table)
     _show_folds(rows)
     _show_pairs(comparison)
-    _explain(rows)
-    for said in comparison.passed_over:
+    _explain(comparison.rows)
+    for said in comparison.passed_over[:SHOWN]:
         say("Passed over", said)
+    if more := len(comparison.passed_over[SHOWN:]):
+        say("", f"… and {more:,} more; `kaggle-mnist runs` tells the state of each.")
 
 
 def _show_names(rows: list[Row]) -> None:
@@ -70,15 +75,17 @@ def _show_folds(rows: list[Row]) -> None:
 def _show_pairs(comparison: Comparison) -> None:
     if not comparison.same_data:
         say("Note", "these runs were made on different digits; only runs on the same ones can be compared by image")
-    first = comparison.rows[0].letter
-    shown = [pair for pair in comparison.pairs if pair.first == first] if len(comparison.rows) > 4 else comparison.pairs
+    first, among = comparison.rows[0].letter, {row.letter for row in comparison.rows[:SHOWN]}
+    shown = comparison.pairs
+    if len(comparison.rows) > 4:
+        shown = [pair for pair in comparison.pairs if pair.first == first and pair.second in among]
     for pair in shown:
         p = "p < 0.0001" if pair.p_corrected < 0.0001 else f"p = {pair.p_corrected:.4f}"
         say(f"{pair.first} – {pair.second}", f"{pair.verdict} ({p})")
         say("", _figures(pair))
     if comparison.pairs:
         number = len(comparison.pairs)
-        corrected = f", corrected for {number} pairs (Holm)" if number > 1 else ""
+        corrected = f", corrected for {number:,} pairs (Holm)" if number > 1 else ""
         say("", f"Out of fold, image by image; p: McNemar's exact test{corrected}.")
         say("", "These are verdicts on runs; of a recipe, several seeds of each can tell.")
 
@@ -102,7 +109,8 @@ def _explain(rows: list[Row]) -> None:
 
 
 def _naming(letters: list[str]) -> str:
-    return f" (not {', '.join(letters)})" if letters else ""
+    more = f" and {len(letters) - SHOWN:,} more" if len(letters) > SHOWN else ""
+    return f" (not {', '.join(letters[:SHOWN])}{more})" if letters else ""
 
 
 def print_csv(comparison: Comparison) -> None:
