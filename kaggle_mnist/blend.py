@@ -20,6 +20,7 @@ from kaggle_mnist.runs import Outputs, Run, find_run
 from kaggle_mnist.versions import versions
 
 NAME = "blend"
+SAME_SUM = 1e-4  # by which rows of softmax outputs, in float32, differ at most; with room
 
 
 def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", score: bool = True) -> Run:
@@ -104,28 +105,40 @@ def averaged(outputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDAr
 def fit_weights(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> NDArray[np.float64]:
     """Weights ``(runs,)``, none below 0, with sum 1, that minimize the log loss of the average of ``(runs, n, 10)``.
 
-    The log loss of a weighted mean of probabilities is convex in the weights: there is one minimum.
+    The loss is the one that the blend reports: outputs are averaged as they are, then each row is scaled to the sum 1
+    (`scores.loss` of `averaged`). With ``t`` a run's output of the true digit and ``s`` the sum of its ten, an image's
+    loss is ``-log((w @ t) / (w @ s))``. Softmax outputs have ``s = 1``: the loss is convex in the weights, with one
+    minimum. Sigmoid outputs (``loss="squared_error"``) have other sums, a run with large ones counts for more, and
+    there may be several minima; so the search also starts near each run alone, and the best result is taken.
     """
     from scipy.optimize import minimize
 
-    of_truth = np.stack([scores.shares_of(out)[np.arange(len(y_true)), y_true] for out in outputs])  # (runs, n)
+    raised = np.maximum(outputs.astype(np.float64), scores.LEAST)
+    of_truth, sums = raised[:, np.arange(len(y_true)), y_true], raised.sum(2)  # (runs, n)
 
     def loss_and_gradient(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        share = weights @ of_truth
-        return float(-np.log(share).mean()), -(of_truth / share).mean(1)
+        truth, total = weights @ of_truth, weights @ sums
+        return float(np.log(total / truth).mean()), (sums / total - of_truth / truth).mean(1)
 
-    equal = np.full(len(outputs), 1 / len(outputs))
-    found = minimize(
-        loss_and_gradient,
-        equal,
-        jac=True,
-        method="SLSQP",
-        options={"ftol": 1e-12},
-        bounds=[(1e-9, 1)] * len(outputs),
-        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": np.ones_like},
-    )
-    weights = np.clip(found.x, 0, 1).round(6)
-    best: NDArray[np.float64] = weights / weights.sum()
+    runs = len(outputs)
+    starts, candidates = [np.full(runs, 1 / runs)], []
+    if np.ptp(sums, axis=0).max() > SAME_SUM:
+        candidates = list(np.eye(runs))
+        starts += [0.99 * alone + 0.01 / runs for alone in candidates]
+    candidates += [
+        minimize(
+            loss_and_gradient,
+            start,
+            jac=True,
+            method="SLSQP",
+            options={"ftol": 1e-12},
+            bounds=[(1e-9, 1)] * runs,
+            constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": np.ones_like},
+        ).x
+        for start in starts
+    ]
+    rounded = [np.clip(weights, 0, 1).round(6) for weights in candidates]
+    best: NDArray[np.float64] = min((w / w.sum() for w in rounded), key=lambda weights: loss_and_gradient(weights)[0])
     return best
 
 

@@ -17,6 +17,7 @@ from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.recipes import Recipe
 
 DIGITS = list(range(CLASSES))
+LEAST = 1e-12  # what an output counts at least where it becomes a probability
 BINS = 15  # of confidence, as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
 
 
@@ -38,7 +39,7 @@ def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe
 
 def shares_of(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sigmoid outputs ``(n, 10)`` as probabilities: float64, above 0, each row's sum 1."""
-    shares: NDArray[np.float64] = np.maximum(outputs.astype(np.float64), 1e-12)
+    shares: NDArray[np.float64] = np.maximum(outputs.astype(np.float64), LEAST)
     shares /= shares.sum(1, keepdims=True)
     return shares
 

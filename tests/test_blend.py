@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from kaggle_mnist.cli import app
 from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.errors import BadOption, BadRun
-from kaggle_mnist.runs import find_run, list_runs
-from kaggle_mnist.scores import shares_of
+from kaggle_mnist.runs import Outputs, find_run, list_runs
+from kaggle_mnist.scores import loss, shares_of
 from kaggle_mnist.submission import check_submission
 
 
@@ -45,11 +46,58 @@ def test_fitted_weights_minimize_the_log_loss(submissions: Path) -> None:
     assert weights.sum() == pytest.approx(1)
     assert weights.min() >= 0
 
-    def loss(weights: np.ndarray) -> float:
+    def loss_of(weights: np.ndarray) -> float:
         return log_loss(y, shares_of(averaged(oof, weights)))
 
     for other in np.eye(3):
-        assert loss(weights) <= loss(0.98 * weights + 0.02 * other) + 1e-6
+        assert loss_of(weights) <= loss_of(0.98 * weights + 0.02 * other) + 1e-6
+
+
+@pytest.fixture(scope="module")
+def unlike(few: Digits, tmp_path_factory: pytest.TempPathFactory) -> list[Outputs]:
+    """Runs whose outputs have other sums: softmax's, which is 1, and sigmoids', as of recipe `article`."""
+    output = tmp_path_factory.mktemp("unlike")
+    sigmoid = TINY.replaced(loss="squared_error", epochs=12, batch_size=50)
+    recipes = (TINY, sigmoid.replaced(shift=0.0, elastic=0.0), sigmoid.replaced(targets=(0.01, 0.99)))
+    return [pipeline.train(recipe, input=few, output=output, folds=3).outputs() for recipe in recipes]
+
+
+@pytest.mark.parametrize("chosen", [(0, 1), (1, 2), (0, 1, 2)])
+def test_fitted_weights_are_the_best_of_all_also_where_outputs_do_not_sum_to_1(
+    chosen: tuple[int, ...], unlike: list[Outputs]
+) -> None:
+    oof, y = np.stack([unlike[i].oof for i in chosen]), unlike[0].y_true
+    steps = 400 if len(chosen) == 2 else 40
+    grid = [np.array(w) / steps for w in itertools.product(range(steps + 1), repeat=len(chosen)) if sum(w) == steps]
+    least = min(loss(averaged(oof, weights), y) for weights in grid)
+    found = loss(averaged(oof, fit_weights(oof, y)), y)
+    assert found <= least + 1e-9
+    assert found == pytest.approx(least, abs=1e-3)
+    of_truth = np.stack([shares_of(out)[np.arange(len(y)), y] for out in oof])  # what the mean of shares would fit
+    other = min(grid, key=lambda weights: -np.log(weights @ of_truth).mean())
+    assert loss(averaged(oof, other), y) > found + 1e-4
+
+
+@pytest.mark.parametrize("seed", [11, 14, 39, 53, 60])
+def test_the_best_of_several_minima_is_found(seed: int) -> None:
+    """Sums of outputs that differ by orders of magnitude; from equal weights, the search ends elsewhere."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 10, 6)
+    oof = (10 ** rng.uniform(-4, 0, (2, 6, 1)) * rng.random((2, 6, 10))).astype(np.float32)
+    losses = [loss(averaged(oof, np.array([weight, 1 - weight])), y) for weight in np.linspace(0, 1, 501)]
+    inner, ends = np.array(losses[1:-1]), (losses[0] < losses[1], losses[-1] < losses[-2])
+    assert ((inner < losses[:-2]) & (inner < losses[2:])).sum() + sum(ends) > 1
+    assert loss(averaged(oof, fit_weights(oof, y)), y) <= min(losses) + 1e-9
+
+
+def test_weights_of_softmax_outputs_minimize_the_log_loss_of_the_mean_of_probabilities(submissions: Path) -> None:
+    a, c, b = (find_run(name, submissions).outputs() for name in names_of(submissions))
+    for first, second in ((a, b), (a, c)):
+        weights = fit_weights(np.stack([first.oof, second.oof]), a.y_true)
+        of_truth = np.stack([shares_of(out.oof)[np.arange(len(a.y_true)), a.y_true] for out in (first, second)])
+        grid = np.linspace(0, 1, 20_001)
+        best = grid[(-np.log(np.stack([grid, 1 - grid], 1) @ of_truth)).mean(1).argmin()]
+        assert weights == pytest.approx([best, 1 - best], abs=1e-4)
 
 
 def test_a_fold_is_never_averaged_with_weights_that_saw_its_labels(submissions: Path) -> None:
