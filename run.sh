@@ -112,13 +112,18 @@ test)
     exec .venv/bin/python -m pytest "$@"
     ;;
 bench)
-    names=$(cd benchmarks && ls -- *.py | sed 's/\.py$//' | tr '\n' ' ')
-    if ! [ -f "benchmarks/${2:-}.py" ]; then fail "bench takes one of: $names"; fi
     shift
-    name=$1
+    name=${1:-}
+    if [ -f "benchmarks/$name.py" ]; then
+        program=("benchmarks/$name.py")
+    elif [ "$name" = faults ] || [ "$name" = fuzz ]; then
+        program=(-m "tests.harness.$name")
+    else
+        fail "bench takes one of: $(cd benchmarks && ls -- *.py | sed 's/\.py$//' | tr '\n' ' ')faults fuzz"
+    fi
     shift
     install "[bench]"
-    exec .venv/bin/python "benchmarks/$name.py" "$@"
+    exec .venv/bin/python "${program[@]}" "$@"
     ;;
 "")
     install ""

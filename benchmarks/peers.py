@@ -136,7 +136,7 @@ def ours(name: str, **fields: Any) -> Callable[[Any], Callable[[], Result]]:
     def peer(data: Any) -> Callable[[], Result]:
         from kaggle_mnist.data.sources import load_digits
         from kaggle_mnist.pipeline import train
-        from kaggle_mnist.recipes import find_recipe
+        from kaggle_mnist.recipes.recipe import find_recipe
 
         digits = load_digits("practice")
 
@@ -191,7 +191,7 @@ def main() -> None:
     from peak import peak, show
 
     from kaggle_mnist.data.sources import load_digits
-    from kaggle_mnist.folds import assign_folds
+    from kaggle_mnist.training.folds import assign_folds
 
     digits = load_digits("practice")
     fold_of = assign_folds(digits.train_labels, n_splits=FOLDS)[0]

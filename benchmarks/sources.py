@@ -17,14 +17,14 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from kaggle_mnist import scores
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.practice import open_withheld_labels
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.files import sha256_of
 from kaggle_mnist.pipeline import train
-from kaggle_mnist.recipes import find_recipe
+from kaggle_mnist.recipes.recipe import find_recipe
+from kaggle_mnist.training import metrics as scores
+from kaggle_mnist.utils.files import sha256_of
 
 
 def write_images(digits: Digits, folder: Path, suffix: str) -> None:

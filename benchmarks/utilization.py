@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from peak import peak, show, summary
 
-from kaggle_mnist import training
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.folds import assign_folds
-from kaggle_mnist.networks import Members
-from kaggle_mnist.recipes import Recipe, find_recipe, parse_setting
+from kaggle_mnist.models.mlp import Members
+from kaggle_mnist.recipes.recipe import Recipe, find_recipe, parse_setting
+from kaggle_mnist.training import trainer as training
+from kaggle_mnist.training.folds import assign_folds
 
 FOLDS = 5
 

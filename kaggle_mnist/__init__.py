@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kaggle_mnist.data.sources import load_digits
     from kaggle_mnist.pipeline import train
-    from kaggle_mnist.recipes import Recipe
+    from kaggle_mnist.recipes.recipe import Recipe
 
 __all__ = ["Recipe", "load_digits", "train"]
 __version__ = "0.1.0"
 
-_HOMES = {"Recipe": "recipes", "load_digits": "data.sources", "train": "pipeline"}
+_HOMES = {"Recipe": "recipes.recipe", "load_digits": "data.sources", "train": "pipeline"}
 
 
 def __getattr__(name: str) -> object:

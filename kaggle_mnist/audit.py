@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggle_mnist import scores
 from kaggle_mnist.data import practice
+from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
 from kaggle_mnist.data.sources import labeled_places, load_same_digits
-from kaggle_mnist.errors import MissingPackage, OutputError
-from kaggle_mnist.files import Progress, quiet, refuse_foreign, write_whole
-from kaggle_mnist.pictures import Caption, labelled_sheet
-from kaggle_mnist.runs import Run
-from kaggle_mnist.suspects import HEADER, suspects_csv
+from kaggle_mnist.data.suspects import HEADER, suspects_csv
+from kaggle_mnist.runs.run import Run
+from kaggle_mnist.training import metrics as scores
+from kaggle_mnist.utils.errors import MissingPackage, OutputError
+from kaggle_mnist.utils.files import Progress, quiet, refuse_foreign, write_whole
 
 PICTURED = 200  # suspects on the contact sheet
 FIRST = 100  # how many a person looks through

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_mnist import scores
 from kaggle_mnist.data import practice
-from kaggle_mnist.errors import BadOption, BadRun
-from kaggle_mnist.files import SUMS, sha256_of
-from kaggle_mnist.records import Parent, Record, Scores
-from kaggle_mnist.run_writing import ensure_writable, run_files, write_run
-from kaggle_mnist.runs import Outputs, Run, find_run
-from kaggle_mnist.versions import versions
+from kaggle_mnist.runs.folder import ensure_writable, run_files, write_run
+from kaggle_mnist.runs.record import Parent, Record, Scores
+from kaggle_mnist.runs.run import Outputs, Run, find_run
+from kaggle_mnist.training import metrics as scores
+from kaggle_mnist.utils.errors import BadOption, BadRun
+from kaggle_mnist.utils.files import SUMS, sha256_of
+from kaggle_mnist.utils.versions import versions
 
 NAME = "blend"
 SAME_SUM = 1e-4  # by which rows of softmax outputs, in float32, differ at most; with room

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import mean
 
-from kaggle_mnist.runs import Run, Standing
+from kaggle_mnist.runs.run import Run, Standing
 
 PUBLIC_SHARE = 0.25  # of the test images; Kaggle's page of the competition says so
 NORMAL_95 = 1.96

@@ -11,24 +11,24 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save as save_tensors
 
-from kaggle_mnist import checkpoint as checkpoints
-from kaggle_mnist import scores
-from kaggle_mnist.checkpoint import Checkpoint
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.ensemble import ensemble_outputs, out_of_fold_outputs
-from kaggle_mnist.errors import BadData, BadOption
-from kaggle_mnist.files import Progress, quiet, write_whole
-from kaggle_mnist.folds import assign_folds
-from kaggle_mnist.recipes import Recipe, find_recipe
-from kaggle_mnist.records import Data, Record, Scores
-from kaggle_mnist.run_writing import csv_bytes, ensure_writable, finish_run, run_files
-from kaggle_mnist.runs import Outputs, Run
-from kaggle_mnist.suspects import read_suspects
-from kaggle_mnist.training import precision_of, train_members
-from kaggle_mnist.unfinished import Plan, find_unfinished
-from kaggle_mnist.versions import versions
+from kaggle_mnist.data.suspects import read_suspects
+from kaggle_mnist.recipes.recipe import Recipe, find_recipe
+from kaggle_mnist.runs import checkpoint as checkpoints
+from kaggle_mnist.runs.checkpoint import Checkpoint
+from kaggle_mnist.runs.folder import csv_bytes, ensure_writable, finish_run, run_files
+from kaggle_mnist.runs.record import Data, Record, Scores
+from kaggle_mnist.runs.run import Outputs, Run
+from kaggle_mnist.runs.unfinished import Plan, find_unfinished
+from kaggle_mnist.training import metrics as scores
+from kaggle_mnist.training.folds import assign_folds
+from kaggle_mnist.training.inference import ensemble_outputs, out_of_fold_outputs
+from kaggle_mnist.training.trainer import precision_of, train_members
+from kaggle_mnist.utils.errors import BadData, BadOption
+from kaggle_mnist.utils.files import Progress, quiet, write_whole
+from kaggle_mnist.utils.versions import versions
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
 from kaggle_mnist.data.digits import CLASSES, SIDE
-from kaggle_mnist.ensemble import ensemble_outputs
-from kaggle_mnist.errors import BadData, BadRun, OutputError
-from kaggle_mnist.files import SUMS, Progress, quiet, refuse_foreign, sha256_of, write_whole
-from kaggle_mnist.networks import Members
-from kaggle_mnist.photos import SUFFIXES, UNREAD, prepare_photo
-from kaggle_mnist.pictures import Caption, labelled_sheet
-from kaggle_mnist.runs import Run, read_run
+from kaggle_mnist.data.photos import SUFFIXES, UNREAD, prepare_photo
+from kaggle_mnist.models.mlp import Members
+from kaggle_mnist.runs.run import Run, read_run
+from kaggle_mnist.training.inference import ensemble_outputs
+from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
+from kaggle_mnist.utils.files import SUMS, Progress, quiet, refuse_foreign, sha256_of, write_whole
 
 PICTURED = 200  # prepared images in one picture
 HEADER = ["file", "digit", *(f"output_{digit}" for digit in range(CLASSES))]

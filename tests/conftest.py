@@ -15,8 +15,8 @@ from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import load_practice
-from kaggle_mnist.files import sha256_of
-from kaggle_mnist.recipes import Recipe
+from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.utils.files import sha256_of
 
 TINY = Recipe(name="tiny", hidden=(48,), epochs=4, batch_size=100, learning_rate=5e-3, shift=1.0, elastic=0.5)
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import write_folders
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -21,12 +20,13 @@ from kaggle_mnist.cli import app
 from kaggle_mnist.data import practice as practice_set
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.errors import BadData, BadFolds, DataNotFound, MissingPackage, OutputError
-from kaggle_mnist.folds import assign_folds
-from kaggle_mnist.recipes import Recipe
-from kaggle_mnist.runs import find_run
-from kaggle_mnist.suspects import read_suspects
-from kaggle_mnist.training import train_members
+from kaggle_mnist.data.suspects import read_suspects
+from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.training.folds import assign_folds
+from kaggle_mnist.training.trainer import train_members
+from kaggle_mnist.utils.errors import BadData, BadFolds, DataNotFound, MissingPackage, OutputError
+from tests.conftest import write_folders
 
 A = "20261124-200000-a"
 

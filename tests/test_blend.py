@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
 from sklearn.metrics import log_loss
 from typer.testing import CliRunner
 
@@ -15,10 +14,11 @@ from kaggle_mnist.blend import averaged, blend_runs, fit_weights, nested_fit
 from kaggle_mnist.cli import app
 from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.errors import BadOption, BadRun
-from kaggle_mnist.runs import Outputs, find_run, list_runs
-from kaggle_mnist.scores import loss, shares_of
-from kaggle_mnist.submission import check_submission
+from kaggle_mnist.runs.run import Outputs, find_run, list_runs
+from kaggle_mnist.runs.submission import check_submission
+from kaggle_mnist.training.metrics import loss, shares_of
+from kaggle_mnist.utils.errors import BadOption, BadRun
+from tests.conftest import TINY
 
 
 def names_of(submissions: Path) -> list[str]:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, reseal
-from opened import opened_files
 from PIL import Image
 from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import mcnemar
@@ -18,6 +16,8 @@ from typer.testing import CliRunner
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.cli import app
+from kaggle_mnist.cli.console import console
+from kaggle_mnist.cli.screens.runs import show_comparison
 from kaggle_mnist.compare import (
     Pair,
     Row,
@@ -28,11 +28,11 @@ from kaggle_mnist.compare import (
     mcnemar_p,
     plot_folds,
 )
-from kaggle_mnist.console import console
-from kaggle_mnist.console.runs import show_comparison
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.errors import BadRun, OutputError
-from kaggle_mnist.runs import find_run
+from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.utils.errors import BadRun, OutputError
+from tests.conftest import TINY, reseal
+from tests.opened import opened_files
 
 
 def pair_of(letters: str, submissions: Path) -> Pair:

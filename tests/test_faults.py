@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("resource", reason="the harness forks, and sets limits")
 
-import faults
-from faults import Laboratory
+from tests.harness import faults
+from tests.harness.faults import Laboratory
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kaggle_mnist.forecast import Forecast, Gains, predict_score
-from kaggle_mnist.records import Record
-from kaggle_mnist.runs import Run, Standing, find_run, list_runs
+from kaggle_mnist.runs.record import Record
+from kaggle_mnist.runs.run import Run, Standing, find_run, list_runs
 
 
 @pytest.fixture

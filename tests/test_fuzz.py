@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kaggle_mnist.errors import UserError
+from kaggle_mnist.utils.errors import UserError
 
 pytest.importorskip("resource", reason="the watch sets limits")
 
-from fuzz import Place
-from fuzzing.readers import Reader, all_readers
+from tests.harness.fuzz import Place
+from tests.harness.readers import Reader, all_readers
 
 READERS = {reader.name: reader for reader in all_readers()}
 SLOW = {"csv-full", "report", "compare"}  # for them, ./run.sh bench fuzz
@@ -59,9 +59,9 @@ def hold(place: Place, reader: Reader, rng: Random) -> None:
 WATCHED = """
 import os, pickle, socket, subprocess, sys, time, warnings
 from pathlib import Path
-from fuzzing import watch
-from fuzzing.archives import PICKLES
-from kaggle_mnist.errors import BadData, UserError
+from tests.harness import watch
+from tests.harness.archives import PICKLES
+from kaggle_mnist.utils.errors import BadData, UserError
 
 def raises(error):
     raise error

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import TINY
 from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.runs import list_runs
+from kaggle_mnist.runs.run import list_runs
+from tests.conftest import TINY
 
 WITHOUT_NETWORK = """
 import json, os, sys

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import write_folders
 from safetensors.numpy import load_file
 from sklearn.metrics import accuracy_score
 
@@ -17,11 +16,12 @@ from kaggle_mnist import pipeline
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.errors import BadFolds, BadOption, BadRecipe, UserError
-from kaggle_mnist.recipes import Recipe
-from kaggle_mnist.records import parse_record
-from kaggle_mnist.runs import Run
-from kaggle_mnist.submission import check_submission
+from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.runs.record import parse_record
+from kaggle_mnist.runs.run import Run
+from kaggle_mnist.runs.submission import check_submission
+from kaggle_mnist.utils.errors import BadFolds, BadOption, BadRecipe, UserError
+from tests.conftest import write_folders
 
 COMPARED = ("submission.csv", "outputs.npz", "members.safetensors", "folds.csv", "history.csv", "confusion.csv")
 

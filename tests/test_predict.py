@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import reseal
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.errors import BadData, BadRun, OutputError
 from kaggle_mnist.predict import predict, prediction_csv, run_outputs, write_prediction
-from kaggle_mnist.runs import find_run
+from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
+from tests.conftest import reseal
 
 A, B = "20261124-200000-a", "20261124-200001-b"
 

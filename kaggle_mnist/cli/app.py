@@ -50,7 +50,7 @@ class Commands(TyperGroup):
 
 def _explain(error: BaseException) -> tuple[str, int] | None:
     """One line and an exit status for an error; None for what Typer reports itself, usage errors among it."""
-    from kaggle_mnist.errors import UserError, one_line
+    from kaggle_mnist.utils.errors import UserError, one_line
 
     match error:
         case KeyboardInterrupt():

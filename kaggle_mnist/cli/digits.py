@@ -23,10 +23,10 @@ def audit(
     ] = False,
 ) -> None:
     """Find the training labels that look wrong."""
-    from kaggle_mnist import console
     from kaggle_mnist.audit import audit_run
-    from kaggle_mnist.console import digits as screens
-    from kaggle_mnist.runs import find_run
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import digits as screens
+    from kaggle_mnist.runs.run import find_run
 
     found = find_run(run, output)
     with console.Watcher() as progress:
@@ -55,11 +55,12 @@ def predict(
     """
     from contextlib import nullcontext
 
-    from kaggle_mnist import console, files
-    from kaggle_mnist.console import digits as screens
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import digits as screens
     from kaggle_mnist.predict import predict as predict_images
     from kaggle_mnist.predict import refuse_foreign_outputs, write_prediction
-    from kaggle_mnist.runs import find_run
+    from kaggle_mnist.runs.run import find_run
+    from kaggle_mnist.utils import files
 
     to_pipe = csv is None and any(image.is_dir() for image in images)  # standard output is the CSV and nothing else
     refuse_foreign_outputs(csv, show)

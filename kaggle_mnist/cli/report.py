@@ -10,9 +10,9 @@ from kaggle_mnist.cli.app import Input, Output, RunArgument, app
 @app.command()
 def report(run: RunArgument = None, input: Input = None, output: Output = Path("submissions")) -> None:
     """Write a run's report.html."""
-    from kaggle_mnist import console
-    from kaggle_mnist.report import write_report
-    from kaggle_mnist.runs import find_run
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.report.page import write_report
+    from kaggle_mnist.runs.run import find_run
 
     with console.Watcher() as progress:
         path = write_report(find_run(run, output), input=input, progress=progress)

@@ -25,10 +25,10 @@ def compare(
     ] = None,
 ) -> None:
     """Say which runs are better, image by image."""
-    from kaggle_mnist import console
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import runs as screens
     from kaggle_mnist.compare import compare_runs, plot_folds
-    from kaggle_mnist.console import runs as screens
-    from kaggle_mnist.files import quiet, refuse_foreign
+    from kaggle_mnist.utils.files import quiet, refuse_foreign
 
     if plot is not None:
         refuse_foreign(plot)
@@ -57,7 +57,7 @@ def blend(
 ) -> None:
     """Average runs into a new one."""
     from kaggle_mnist.blend import blend_runs
-    from kaggle_mnist.console import runs as screens
+    from kaggle_mnist.cli.screens import runs as screens
 
     screens.show_blend(blend_runs(runs, output, weights=weights, score=score))
 
@@ -68,8 +68,9 @@ def runs(
     remove: Annotated[list[str] | None, typer.Option(help="Remove this run; may be repeated.", metavar="RUN")] = None,
 ) -> None:
     """List runs with their state and size, or remove some."""
-    from kaggle_mnist import console, shelf
-    from kaggle_mnist.console import runs as screens
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import runs as screens
+    from kaggle_mnist.runs import listing as shelf
 
     if remove:
         for path in shelf.remove_runs(remove, output):

@@ -12,8 +12,8 @@ from kaggle_mnist.cli.app import Input, Output, app
 
 if TYPE_CHECKING:
     from kaggle_mnist.data.digits import Digits
-    from kaggle_mnist.recipes import Recipe
-    from kaggle_mnist.runs import Run
+    from kaggle_mnist.recipes.recipe import Recipe
+    from kaggle_mnist.runs.run import Run
 
 
 @app.command()
@@ -43,11 +43,12 @@ def train(
     """Train a fold ensemble and write submission.csv."""
     chosen = _recipe(recipe, epochs, settings or [])
 
-    from kaggle_mnist import console, pipeline
-    from kaggle_mnist.console import training as screens
+    from kaggle_mnist import pipeline
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import training as screens
     from kaggle_mnist.data.sources import load_digits
-    from kaggle_mnist.suspects import read_suspects
-    from kaggle_mnist.unfinished import unfinished_like
+    from kaggle_mnist.data.suspects import read_suspects
+    from kaggle_mnist.runs.unfinished import unfinished_like
 
     where = pipeline.resolve_device(device)
     with console.Watcher() as progress:
@@ -92,9 +93,10 @@ def resume(
     output: Output = Path("submissions"),
 ) -> None:
     """Go on with a run that was interrupted."""
-    from kaggle_mnist import console, pipeline
-    from kaggle_mnist.console import training as screens
-    from kaggle_mnist.unfinished import epoch_of, find_unfinished, read_plan
+    from kaggle_mnist import pipeline
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import training as screens
+    from kaggle_mnist.runs.unfinished import epoch_of, find_unfinished, read_plan
 
     path = find_unfinished(run, output)
     plan = read_plan(path)
@@ -115,11 +117,11 @@ def data(
     ] = None,
 ) -> None:
     """Say which digits are found, and picture them."""
-    from kaggle_mnist import console
-    from kaggle_mnist.console import training as screens
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import training as screens
+    from kaggle_mnist.data.contact_sheet import refuse_foreign_sheet, write_contact_sheet
     from kaggle_mnist.data.kaggle_csv import export_csv
     from kaggle_mnist.data.sources import load_digits
-    from kaggle_mnist.pictures import refuse_foreign_sheet, write_contact_sheet
 
     sheet = output / "digits.png"
     refuse_foreign_sheet(sheet)
@@ -136,7 +138,7 @@ def data(
 @app.command()
 def recipes() -> None:
     """List the named recipes with their fields."""
-    from kaggle_mnist.console import training as screens
+    from kaggle_mnist.cli.screens import training as screens
 
     screens.show_recipes()
 
@@ -151,18 +153,18 @@ def check(
     output: Output = Path("submissions"),
 ) -> None:
     """Say whether Kaggle would take a CSV, and if not, why."""
-    from kaggle_mnist.submission import COMPETITION_IDS, check_submission
+    from kaggle_mnist.runs.submission import COMPETITION_IDS, check_submission
 
     expected = COMPETITION_IDS
     if run is not None:
-        from kaggle_mnist.runs import find_run
+        from kaggle_mnist.runs.run import find_run
 
         found = find_run(run, output)
         expected = found.record.data.test_images
         if os.path.realpath(file) == os.path.realpath(found.submission):
             found.verified("submission.csv")
 
-    from kaggle_mnist.console import training as screens
+    from kaggle_mnist.cli.screens import training as screens
 
     verdict = check_submission(file, expected)
     screens.show_verdict(file, verdict, expected)
@@ -172,9 +174,9 @@ def check(
 
 def _report(run: Run, digits: Digits | None = None, input: str | None = None) -> None:
     """Write the run's page; where that fails, the run stands, and a line says what failed."""
-    from kaggle_mnist import console
-    from kaggle_mnist.errors import Interrupted, UserError
-    from kaggle_mnist.report import write_report
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.report.page import write_report
+    from kaggle_mnist.utils.errors import Interrupted, UserError
 
     try:
         with console.Watcher() as progress:
@@ -188,7 +190,7 @@ def _report(run: Run, digits: Digits | None = None, input: str | None = None) ->
 
 
 def _recipe(name: str, epochs: int | None, settings: list[str]) -> Recipe:
-    from kaggle_mnist.recipes import find_recipe, parse_setting
+    from kaggle_mnist.recipes.recipe import find_recipe, parse_setting
 
     fields = dict(parse_setting(setting) for setting in settings)
     if epochs is not None:

@@ -1,0 +1,1 @@
+"""Digits in memory, and every source that they are read from."""

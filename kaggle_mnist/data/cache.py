@@ -16,8 +16,8 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.errors import BadData
-from kaggle_mnist.reading import open_zip, require_regular
+from kaggle_mnist.utils.errors import BadData
+from kaggle_mnist.utils.reading import open_zip, require_regular
 
 KINDS = [np.uint8, np.int64, np.uint8]  # of an entry's images, labels and unlabeled images
 KEPT = 5  # data sets, of 55 MB each at the competition's size

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import SIDE, Digits
-from kaggle_mnist.errors import BadData, OutputError
-from kaggle_mnist.files import Progress, quiet, write_whole
-from kaggle_mnist.reading import ZIP_FAULTS, Lines, Source, open_regular, open_zip
+from kaggle_mnist.utils.errors import BadData, OutputError
+from kaggle_mnist.utils.files import Progress, quiet, write_whole
+from kaggle_mnist.utils.reading import ZIP_FAULTS, Lines, Source, open_regular, open_zip
 
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.errors import BadData
-from kaggle_mnist.reading import read_bounded
+from kaggle_mnist.utils.errors import BadData
+from kaggle_mnist.utils.reading import read_bounded
 
 FOLDER = Path(__file__).parent / "mnist"
 MAX_PACKED, MAX_BYTES, MAX_RANK = 1 << 24, 1 << 28, 3  # of an IDX file; the largest has 10 MB, 47 unpacked

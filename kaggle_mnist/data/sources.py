@@ -10,8 +10,8 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.image_folders import ImageFolders
 from kaggle_mnist.data.kaggle_csv import CsvFile
 from kaggle_mnist.data.practice import FINGERPRINT, load_practice
-from kaggle_mnist.errors import AmbiguousData, DataNotFound
-from kaggle_mnist.files import Progress, quiet
+from kaggle_mnist.utils.errors import AmbiguousData, DataNotFound
+from kaggle_mnist.utils.files import Progress, quiet
 
 PRACTICE = "practice"  # what --input takes for the bundled set
 # Where Kaggle mounts the competition's files in a notebook; the second since it sorts its inputs by kind.

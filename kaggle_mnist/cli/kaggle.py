@@ -1,0 +1,60 @@
+"""To Kaggle and back: download, upload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kaggle_mnist.cli.app import Output, RunArgument, app
+
+Competition = Annotated[str, typer.Option(help="The last part of the competition's address.", metavar="NAME")]
+
+
+@app.command()
+def download(
+    folder: Annotated[Path, typer.Option("--input", "-i", help="Folder that gets the zip.", metavar="DIR")] = Path(
+        "input"
+    ),
+    competition: Competition = "digit-recognizer",
+) -> None:
+    """Fetch the competition's files from Kaggle."""
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import kaggle as screens
+    from kaggle_mnist.kaggle import leaderboard
+
+    with console.Watcher() as progress:
+        file = leaderboard.download(folder, competition=competition, progress=progress)
+    screens.show_download(file)
+
+
+@app.command()
+def upload(
+    run: RunArgument = None,
+    output: Output = Path("submissions"),
+    message: Annotated[
+        str | None,
+        typer.Option("--message", "-m", help="For Kaggle's list.", metavar="TEXT", show_default="recipe and CV score"),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the public score.")] = False,
+    timeout: Annotated[int, typer.Option(min=0, max=1440, help="Minutes that --wait waits.", metavar="MINUTES")] = 10,
+    again: Annotated[bool, typer.Option("--again", help="Send a CSV that was sent already.")] = False,
+    competition: Competition = "digit-recognizer",
+) -> None:
+    """Send a run's CSV to Kaggle, and fetch its public score."""
+    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import kaggle as screens
+    from kaggle_mnist.kaggle import leaderboard
+
+    with console.Watcher() as progress:
+        uploaded = leaderboard.upload(
+            run,
+            output,
+            competition=competition,
+            message=message,
+            wait=timeout * 60 if wait else None,
+            again=again,
+            progress=progress,
+        )
+    screens.show_upload(uploaded)

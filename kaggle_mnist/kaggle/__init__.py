@@ -1,0 +1,1 @@
+"""Kaggle: its client, a competition, and the leaderboard."""

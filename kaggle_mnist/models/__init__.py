@@ -1,0 +1,1 @@
+"""Networks: each kind trains all members of an ensemble at once."""

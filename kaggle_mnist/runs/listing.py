@@ -1,0 +1,97 @@
+"""All runs below a folder, finished or not: their state and size, and how they are removed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaggle_mnist.runs.run import CHECKPOINT, list_runs, read_run
+from kaggle_mnist.runs.unfinished import LOCK, PLAN, STATE, epoch_of, held, is_running, read_plan
+from kaggle_mnist.utils.errors import BadRun, OutputError
+from kaggle_mnist.utils.files import SUMS
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """A run's folder. `state` is ``"finished"``, ``"running"``, ``"stopped after epoch 12 of 30"`` or what is wrong."""
+
+    path: Path
+    state: str
+    size: int  # bytes
+    cv_accuracy: float | None
+
+
+def all_runs(output: Path) -> list[Shelved]:
+    """Every run below `output`, the oldest first."""
+    folders = [path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}")]
+    folders = [path for path in folders if not (path / SUMS).exists() and _is_run(path)]
+    found = [_finished(path) for path in list_runs(output)] + [_unfinished(path) for path in folders]
+    return sorted(found, key=lambda run: run.path.name)
+
+
+def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
+    """Delete runs, each named by its folder's name below `output` or by path; none where one of them is refused.
+
+    Raises BadRun for a folder that is no run, and for a run that a process is at work on.
+    """
+    chosen = list({path.resolve(): path for path in (_find(name, output) for name in names)}.values())
+    with ExitStack() as locks:
+        for path in chosen:
+            if not (path / SUMS).exists():
+                locks.enter_context(held(path))
+        for path in chosen:
+            try:
+                (path / SUMS).unlink(missing_ok=True)  # first: what is half removed must not look whole
+                shutil.rmtree(path)
+            except OSError as error:
+                raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
+    return chosen
+
+
+def _find(name: str, output: Path) -> Path:
+    if Path(name).name not in ("", ".."):
+        for path in (output / name, Path(name)):
+            if _is_run(path):
+                return path
+    raise BadRun(f"{name}: no such run, here or in {output}")
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's, finished or not, whole or damaged, and not something else that has checksums."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            return False
+        if (path / SUMS).is_file():
+            return (path / "run.json").is_file() or (path / "outputs.npz").is_file()
+        inside = [file.name.lstrip(".") for file in (path / CHECKPOINT).iterdir()]
+    except OSError:
+        return False
+    return all(name.startswith((PLAN, LOCK, SUMS)) or STATE.match(name) for name in inside)
+
+
+def _finished(path: Path) -> Shelved:
+    try:
+        run = read_run(path)
+        run.verify()
+    except BadRun as error:
+        return Shelved(path, f"damaged: {error}", _size_of(path), None)
+    return Shelved(path, "finished", _size_of(path), run.cv_accuracy)
+
+
+def _unfinished(path: Path) -> Shelved:
+    if is_running(path):
+        state = "running"
+    else:
+        try:
+            plan = read_plan(path)
+            state = f"stopped after epoch {epoch_of(path)} of {plan.recipe.epochs}"
+        except BadRun as error:
+            state = f"damaged: {error}"
+    return Shelved(path, state, _size_of(path), None)
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,161 @@
+"""What `run.json` holds: how a run was made, on which digits, and how good it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.utils.errors import BadRun, one_line
+
+FORMAT = 1  # of run.json and the files beside it; one more whenever an older kaggle-mnist could not read them
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+MOST_IMAGES = 10_000_000  # nobody's digits are more; who reads a record may make room for them
+Count = Annotated[int, Field(ge=0, le=MOST_IMAGES)]
+Images = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+Accuracy = Annotated[float, Field(ge=0, le=1)]
+
+
+def _no_way_up(name: str) -> str:
+    if name in (".", ".."):
+        raise ValueError("must be a folder's name")
+    return name
+
+
+def _is_moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("must be a date and time with its time zone")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_is_moment)]  # ISO 8601
+Name = Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]  # of a recipe
+Folder = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,255}$"), AfterValidator(_no_way_up)]  # a run's: never a path
+Readable = Annotated[str, AfterValidator(one_line)]  # a path may hold what is no text; a record holds none of that
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(Strict):
+    """The digits: where they came from, and what they are known again by."""
+
+    source: str
+    path: Readable
+    fingerprint: Sha256
+    test_fingerprint: Sha256
+    practice: bool
+    train_images: Images
+    test_images: Images
+
+
+class Scores(Strict):
+    """Accuracies from 0 to 1. `cv_*` are means over the members; `oof_*` of the outputs averaged over the repeats.
+
+    `cv_loss` and `oof_loss` are what the recipe trains, `oof_log_loss` is the log loss whatever the recipe.
+    """
+
+    cv_accuracy: Accuracy
+    cv_accuracy_std: float
+    cv_loss: float
+    oof_accuracy: Accuracy
+    oof_loss: float
+    oof_log_loss: float
+    withheld_accuracy: Accuracy | None
+
+
+class Parent(Strict):
+    """A run that a blend was made of: its folder's name, the checksum of its SHA256SUMS, and its weight."""
+
+    run: Folder
+    sha256: Sha256
+    weight: Accuracy
+
+
+class Record(Strict):
+    """The content of `run.json`, which never changes once it is written.
+
+    A trained run has a recipe; a blend has parents instead.
+    """
+
+    format: Annotated[int, Field(ge=1, le=FORMAT)] = FORMAT
+    created: Moment
+    name: Name
+    recipe: Recipe | None
+    parents: tuple[Parent, ...] = ()
+    weights: str | None = Field(None, description="how a blend's weights came about: equal or fit")
+    folds: Annotated[int, Field(ge=2, le=100_000)]
+    repeats: Annotated[int, Field(ge=1, le=100_000)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None
+    dropped: tuple[Count, ...] = Field((), description="labeled images, from 0, that no member learnt from")
+    resumed: bool = Field(False, description="whether the run was stopped and gone on with")
+    data: Data
+    scores: Scores
+    environment: dict[str, str | int]
+    begun: dict[str, str | int] | None = Field(None, description="the environment of the start, if it was another")
+    seconds: dict[str, float]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.recipe is None) != bool(self.parents):
+            raise ValueError("must have either a recipe or parents")
+        if missing := ({"train", "all"} if self.recipe else {"all"}) - self.seconds.keys():
+            raise ValueError(f"seconds: lack {min(missing)}")
+        if max(self.dropped, default=0) >= self.data.train_images:
+            raise ValueError("dropped: has images that are not there")
+        return self
+
+
+class Prediction(Strict):
+    """A score that was expected, and the 95 % interval around it."""
+
+    expected: Accuracy
+    low: Accuracy
+    high: Accuracy
+
+
+class Submitted(Strict):
+    """The content of `leaderboard.json`: what was sent to Kaggle, and what it answered."""
+
+    competition: str
+    submitted: Moment
+    sha256: Sha256
+    ref: int | None
+    message: str
+    status: str
+    public_score: Accuracy | None
+    prediction: Prediction | None
+
+    @property
+    def at(self) -> datetime:
+        """When it was sent."""
+        return datetime.fromisoformat(self.submitted)
+
+
+def parse_record(content: str | bytes) -> Record:
+    """The record in a `run.json`. Raises BadRun with what is wrong, the newer version's first."""
+    try:
+        return Record.model_validate_json(content)
+    except ValidationError as error:
+        if (found := _format_of(content)) > FORMAT:
+            newer = f"was made by a newer kaggle-mnist (format {found}, this one reads {FORMAT}); update it"
+            raise BadRun(newer) from error
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadRun(f"{place}: {message}" if place else message) from error
+
+
+class _Format(BaseModel):
+    format: Any = None
+
+
+def _format_of(content: str | bytes) -> int:
+    try:
+        found = _Format.model_validate_json(content).format
+    except ValidationError:
+        return 0
+    return found if isinstance(found, int) else 0

@@ -1,0 +1,1 @@
+"""Training under cross-validation: folds, augmentation, the trainer, inference and metrics."""

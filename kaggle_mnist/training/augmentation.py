@@ -1,0 +1,72 @@
+"""Random affine and elastic deformations, a whole batch at a time.
+
+A deformation says for each pixel of the new image where in the old one its value is looked up. Both kinds are linear
+in a few random numbers, so all of a batch's displacement fields are one matrix product: those numbers, (2n, k), times
+a fixed basis, (k, 784). The basis of an affine map is x, y and 1. An elastic field (Simard, Steinkraus & Platt,
+ICDAR 2003) is white noise smoothed by a Gaussian of standard deviation sigma, hence a Gaussian process whose
+covariance over a distance d is exp(-d² / 4 sigma²); its basis is the few eigenvectors that matter of that covariance.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kaggle_mnist.data.digits import SIDE
+from kaggle_mnist.recipes.recipe import Recipe
+
+KEPT_VARIANCE = 0.999  # of an elastic field, along each axis
+
+
+def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Each image, ``(n, 28, 28)`` with background 0, under its own random deformation as `recipe` limits it."""
+    if not (recipe.rotation or recipe.scaling or recipe.shear or recipe.shift or recipe.elastic):
+        return images
+    n = len(images)
+    numbers = _affine_numbers(n, recipe, generator)  # (n, 2, 3): where the new pixel's x and y come from
+    basis = _affine_basis(images.device)
+    if recipe.elastic:
+        elastic_basis = _elastic_basis(recipe.elastic_sigma, images.device)
+        noise = torch.randn(n, 2, len(elastic_basis), generator=generator, device=images.device)
+        numbers = torch.cat([numbers, noise * (recipe.elastic * 2 / SIDE)], 2)
+        basis = torch.cat([basis, elastic_basis])
+    places = (numbers @ basis).view(n, 2, SIDE, SIDE).permute(0, 2, 3, 1)  # (n, 28, 28, 2)
+    return F.grid_sample(images[:, None], places, align_corners=False)[:, 0]
+
+
+def _affine_numbers(n: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Random affine maps, ``(n, 2, 3)``, in coordinates that run from -1 to 1 over the image."""
+    draw = torch.rand(n, 6, generator=generator, device=generator.device) * 2 - 1
+    angle = draw[:, 0] * math.radians(recipe.rotation)
+    shear = draw[:, 1] * recipe.shear
+    x_scale, y_scale = (1 + draw[:, 2:4] * recipe.scaling).unbind(1)
+    x_shift, y_shift = (draw[:, 4:6] * recipe.shift * 2 / SIDE).unbind(1)
+    cos, sin = angle.cos(), angle.sin()
+    # Rotation times shear times scaling.
+    x_row = torch.stack([cos * x_scale, (cos * shear - sin) * y_scale, x_shift], 1)
+    y_row = torch.stack([sin * x_scale, (sin * shear + cos) * y_scale, y_shift], 1)
+    return torch.stack([x_row, y_row], 1)
+
+
+@cache
+def _affine_basis(device: torch.device) -> Tensor:
+    """x, y and 1 at every pixel, ``(3, 784)``."""
+    centers = (torch.arange(SIDE) * 2 + 1) / SIDE - 1
+    y, x = torch.meshgrid(centers, centers, indexing="ij")
+    return torch.stack([x, y, torch.ones_like(x)]).view(3, -1).to(device)
+
+
+@cache
+def _elastic_basis(sigma: float, device: torch.device) -> Tensor:
+    """Fields, ``(k, 784)``, whose sum with standard normal weights is a smooth field of standard deviation 1."""
+    pixels = torch.arange(SIDE, dtype=torch.float64)
+    covariance = torch.exp(-((pixels[:, None] - pixels) ** 2) / (4 * sigma**2))
+    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = values.flip(0), vectors.flip(1)  # largest first
+    enough = int((values.cumsum(0) < KEPT_VARIANCE * values.sum()).sum()) + 1
+    along = (vectors[:, :enough] * values[:enough].sqrt()).T  # (enough, 28)
+    return torch.kron(along, along).float().to(device)

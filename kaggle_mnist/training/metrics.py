@@ -1,0 +1,100 @@
+"""How good the outputs are: scikit-learn's metrics, the loss that the recipe trains, and calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    log_loss,
+    mean_squared_error,
+    precision_recall_fscore_support,
+)
+
+from kaggle_mnist.data.digits import CLASSES
+from kaggle_mnist.recipes.recipe import Recipe
+
+DIGITS = list(range(CLASSES))
+LEAST = 1e-12  # what an output counts at least where it becomes a probability
+BINS = 15  # of confidence, as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
+
+
+def accuracy(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> float:
+    """Share of images, ``(n, 10)`` outputs, whose largest output is their label's."""
+    return float(accuracy_score(y_true, outputs.argmax(1)))
+
+
+def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe | None = None) -> float:
+    """Log loss, or the mean squared error over the ten outputs: what the recipe trains, without label smoothing.
+
+    Without a recipe, log loss.
+    """
+    if recipe and recipe.loss == "squared_error":
+        wrong, right = recipe.targets
+        return float(mean_squared_error(np.where(np.eye(CLASSES)[y_true] > 0, right, wrong), outputs))
+    return float(log_loss(y_true, shares_of(outputs), labels=DIGITS))
+
+
+def shares_of(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sigmoid outputs ``(n, 10)`` as probabilities: float64, above 0, each row's sum 1."""
+    shares: NDArray[np.float64] = np.maximum(outputs.astype(np.float64), LEAST)
+    shares /= shares.sum(1, keepdims=True)
+    return shares
+
+
+def fold_scores(
+    outputs: NDArray[np.float32],
+    y_true: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+    recipe: Recipe | None = None,
+) -> pd.DataFrame:
+    """A row for each member: repeat, fold, images it held out, accuracy and loss on them.
+
+    `outputs` are out of fold, ``(repeats, n, 10)``. CV accuracy is the mean of the accuracy column.
+    """
+    rows = []
+    for repeat, fold_row in enumerate(fold_of):
+        for fold in np.unique(fold_row):
+            held_out = fold_row == fold
+            y, out = y_true[held_out], outputs[repeat, held_out]
+            rows.append((repeat, int(fold), len(y), accuracy(out, y), loss(out, y, recipe)))
+    return pd.DataFrame(rows, columns=["repeat", "fold", "images", "accuracy", "loss"])
+
+
+def confusion(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> pd.DataFrame:
+    """Images by true digit (rows) and predicted digit (columns)."""
+    counts = confusion_matrix(y_true, outputs.argmax(1), labels=DIGITS)
+    return pd.DataFrame(counts, index=pd.Index(DIGITS, name="true"), columns=DIGITS)
+
+
+def digit_scores(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> pd.DataFrame:
+    """Precision and recall of each digit."""
+    precision, recall, _, support = precision_recall_fscore_support(
+        y_true, outputs.argmax(1), labels=DIGITS, zero_division=0.0
+    )
+    return pd.DataFrame({"digit": DIGITS, "images": support, "precision": precision, "recall": recall})
+
+
+def reliability(outputs: NDArray[np.float32], y_true: NDArray[np.int64], bins: int = BINS) -> pd.DataFrame:
+    """A row for each bin of confidence that has images: from, to, images, mean confidence and accuracy.
+
+    An image's confidence is the largest of its outputs, which are scaled to the sum 1. Bins are of equal width from 0
+    to 1; one that ends at 0.2 holds 0.2, the next one does not.
+    """
+    confidence = shares_of(outputs).max(1)
+    found = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # (n,), each image's bin
+    right = outputs.argmax(1) == y_true
+    rows = [
+        (i / bins, (i + 1) / bins, int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean()))
+        for i in np.unique(found)
+        for inside in [found == i]
+    ]
+    return pd.DataFrame(rows, columns=["from", "to", "images", "confidence", "accuracy"])
+
+
+def expected_calibration_error(outputs: NDArray[np.float32], y_true: NDArray[np.int64], bins: int = BINS) -> float:
+    """How far confidence is from accuracy: the mean over the images of their bin's distance, from 0 to 1."""
+    table = reliability(outputs, y_true, bins)
+    return float(np.average((table.accuracy - table.confidence).abs(), weights=table.images))

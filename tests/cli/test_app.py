@@ -1,0 +1,91 @@
+"""What every command shares: how an error is told, and that the process is left as it was."""
+
+from __future__ import annotations
+
+import errno
+import io
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from kaggle_mnist.cli import app
+from kaggle_mnist.cli.app import _explain
+
+TOO_LITTLE = [  # as the libraries word it
+    MemoryError(),
+    MemoryError("Unable to allocate 149. GiB for an array with shape (200000, 100000) and data type float64"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB"),
+    torch.OutOfMemoryError("Allocation on device"),
+    RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+        " to allocate 400000000000 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: not enough memory: you tried to"),
+    RuntimeError("std::bad_alloc"),
+    RuntimeError("could not create a primitive"),
+    RuntimeError("can't start new thread"),
+    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    OSError(errno.ENOMEM, "Kein Speicher"),
+]
+NOT_TOO_LITTLE = [
+    RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously"),
+    RuntimeError("CUDA error: invalid argument: pinned memory"),
+    RuntimeError("Pin memory thread exited unexpectedly"),
+    RuntimeError("unsupported operation: some elements of the input tensor refer to a single memory location."),
+    ImportError("cannot import name 'memory'"),
+    OSError(errno.EIO, "Input/output error", "memory.npz"),
+]
+
+
+@pytest.mark.parametrize("error", TOO_LITTLE, ids=repr)
+def test_too_little_memory_is_told_with_what_to_do(error: Exception) -> None:
+    message = "out of memory; try fewer --repeats, a smaller batch_size or fewer hidden units"
+    assert _explain(error) == (message, 1)
+
+
+@pytest.mark.parametrize("error", NOT_TOO_LITTLE, ids=repr)
+def test_an_error_that_only_mentions_memory_is_an_internal_one(error: Exception) -> None:
+    message, status = _explain(error) or ("", 0)
+    assert status == 1
+    assert message.startswith(f"internal error: {type(error).__name__}: ")
+    assert message.endswith(" (--debug shows where)")
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize("arguments", [["recipes"], ["check", "nowhere.csv"], ["--debug", "recipes"]])
+def test_a_command_leaves_the_filters_of_warnings_as_they_were(arguments: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        CliRunner().invoke(app, arguments)
+        assert warnings.filters == before
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_warnings_of_libraries_are_shown_only_for_debugging(debug: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "kaggle_mnist.cli.screens.training.show_recipes", lambda: warnings.warn("old call", stacklevel=1)
+    )
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        CliRunner().invoke(app, ["--debug", "recipes"] if debug else ["recipes"])
+    assert [str(warning.message) for warning in shown] == (["old call"] if debug else [])
+
+
+def test_a_command_leaves_the_streams_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in ASCII gets another character, and what is printed after the command is strict again."""
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    Path("s.csv").write_text("ImageId,Label\n1,é\n")
+    with pytest.raises(SystemExit):
+        app(["check", "s.csv"])
+    stream.seek(0)
+    assert "Label is '?'" in stream.read()
+    assert stream.errors == "strict"

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kaggle_mnist.data import sources
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.data.practice import FINGERPRINT
+from kaggle_mnist.data.sources import load_digits
+from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound
+from tests.conftest import same_digits, write_folders
+
+
+def zipped(digits: Digits, path: Path, inside: str = "") -> None:
+    folder = path.parent / "to-zip"
+    export_csv(digits, folder)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in folder.iterdir():
+            archive.write(file, inside + file.name)
+            file.unlink()
+    folder.rmdir()
+
+
+def test_without_anything_in_input_it_is_the_practice_set() -> None:
+    assert load_digits().fingerprint == FINGERPRINT
+    Path("input").mkdir()
+    Path("input/README.md").write_text("put your files here")
+    assert load_digits().fingerprint == FINGERPRINT
+    assert load_digits("practice").fingerprint == FINGERPRINT
+
+
+def test_something_else_in_input_is_not_answered_with_the_practice_set() -> None:
+    Path("input").mkdir()
+    Path("input/archive.7z").write_text("x")
+    with pytest.raises(DataNotFound, match=r"input: holds archive\.7z, but no digits; expected .*--input practice"):
+        load_digits()
+    assert load_digits("practice").fingerprint == FINGERPRINT
+
+
+@pytest.mark.parametrize("place", ["input", "input/digit-recognizer", "input/whatever"])
+def test_csv_files_in_input_win_over_the_practice_set(place: str, handful: Digits) -> None:
+    export_csv(handful, Path(place))
+    assert same_digits(load_digits(), handful)
+
+
+@pytest.mark.parametrize("inside", ["", "digit-recognizer/"])
+@pytest.mark.parametrize("name", ["digit-recognizer.zip", "digit-recognizer (1).zip"])
+def test_the_zip_is_found_in_input(inside: str, name: str, handful: Digits) -> None:
+    Path("input").mkdir()
+    zipped(handful, Path("input") / name, inside)
+    assert same_digits(load_digits(), handful)
+
+
+def test_image_folders_are_found_in_input(handful: Digits) -> None:
+    write_folders(handful, Path("input"))
+    assert same_digits(load_digits(), handful)
+
+
+def test_in_a_kaggle_notebook_the_mounted_files_are_found(
+    handful: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_csv(handful, tmp_path / "kaggle")
+    monkeypatch.setattr(sources, "KAGGLE_INPUTS", (tmp_path / "kaggle",))
+    assert same_digits(load_digits(), handful)
+
+
+def test_a_zip_beside_its_own_extracted_files_is_one_set(handful: Digits) -> None:
+    export_csv(handful, Path("input/digit-recognizer"))
+    zipped(handful, Path("input/digit-recognizer.zip"))
+    assert same_digits(load_digits(), handful)
+    Path("input/digit-recognizer/test.csv").unlink()  # what is left is still a part of the zip
+    assert same_digits(load_digits(), handful)
+
+
+def test_two_different_sets_side_by_side_are_an_error_that_names_both(handful: Digits) -> None:
+    export_csv(replace(handful, test_images=handful.test_images[::-1]), Path("input"))
+    zipped(handful, Path("input/digit-recognizer.zip"))
+    with pytest.raises(AmbiguousData, match=r"input/test\.csv.*input/digit-recognizer\.zip/train\.csv.*--input"):
+        load_digits()
+
+
+def test_images_beside_csv_files_are_an_error_that_names_both(handful: Digits) -> None:
+    export_csv(handful, Path("input"))
+    write_folders(handful, Path("input/jpg"))
+    with pytest.raises(AmbiguousData, match=r"input/train\.csv.*input/jpg/train"):
+        load_digits()
+
+
+def test_half_a_set_does_not_fall_back_to_the_practice_set(handful: Digits) -> None:
+    export_csv(handful, Path("input"))
+    Path("input/test.csv").unlink()
+    with pytest.raises(DataNotFound, match=r"input/train\.csv is there, but not test\.csv"):
+        load_digits()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.zip"])
+def test_a_named_path_that_does_not_exist_is_an_error(name: str) -> None:
+    with pytest.raises(DataNotFound, match="no such file or folder"):
+        load_digits(name)
+
+
+def test_a_named_place_without_digits_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataNotFound, match=r"holds no digits; expected train\.csv and test\.csv"):
+        load_digits(tmp_path)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("notes.txt", "x")
+    with pytest.raises(DataNotFound, match=r"holds no train\.csv and test\.csv"):
+        load_digits(tmp_path / "a.zip")
+    (tmp_path / "b.zip").write_text("x")
+    with pytest.raises(BadData, match="not a readable zip"):
+        load_digits(tmp_path / "b.zip")
+    (tmp_path / "train.csv").write_text("x")
+    with pytest.raises(DataNotFound, match="is neither a folder nor a zip"):
+        load_digits(tmp_path / "train.csv")

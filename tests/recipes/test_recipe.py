@@ -1,0 +1,99 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kaggle_mnist.recipes.recipe import NAMED, Recipe, find_recipe, parse_setting
+from kaggle_mnist.utils.errors import BadRecipe
+
+
+def test_the_article_is_the_tutorial_as_published() -> None:
+    article = find_recipe("article")
+    assert (article.hidden, article.dropout, article.pixels, article.targets) == (
+        (300,),
+        0.6,
+        (0.01, 1.0),
+        (0.01, 0.99),
+    )
+    assert (article.loss, article.optimizer, article.epochs, article.batch_size) == ("squared_error", "adam", 100, 84)
+    assert (article.learning_rate, article.steps) == (1e-3, ((15, 1e-4), (40, 1e-5), (60, 5e-6)))
+
+
+def test_a_toml_file_builds_on_a_named_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "wide.toml"
+    path.write_text('base = "mlp"\nhidden = [2048, 64]\nlearning_rate = 1e-3\n')
+    recipe = find_recipe(str(path))
+    assert recipe == NAMED["mlp"].replaced(name="wide", hidden=(2048, 64), learning_rate=0.001)
+
+
+def test_a_toml_file_without_a_base_has_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "my own, short.toml"
+    path.write_text("epochs = 3\n")
+    assert find_recipe(str(path)) == Recipe(name="my-own--short", epochs=3)
+    path.write_text('name = "short"\nepochs = 3\n')
+    assert find_recipe(str(path)) == Recipe(name="short", epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("epochs=5", 5),
+        ("learning_rate = 2e-3", 0.002),
+        ("hidden=[300, 100]", [300, 100]),
+        ("optimizer=sgd", "sgd"),
+        ('optimizer="sgd"', "sgd"),
+    ],
+)
+def test_a_setting_is_read_as_toml_and_words_need_no_quotes(setting: str, value: Any) -> None:
+    name, found = parse_setting(setting)
+    assert name == setting.partition("=")[0].strip()
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"learning_rat": 1}, r"learning_rat: no such field \(did you mean learning_rate\?\); there are name, hidden"),
+        ({"dropout": 1.5}, "dropout: 1.5: Input should be less than 1"),
+        ({"epochs": 0}, "epochs: 0: "),
+        ({"epochs": 2.5}, "epochs: 2.5: "),
+        ({"epochs": "many"}, "epochs: 'many': "),
+        ({"hidden": []}, r"hidden: \[\]: "),
+        ({"hidden": [300, -1]}, "hidden: -1: "),
+        ({"optimizer": "muon"}, "optimizer: 'muon': Input should be 'adam', 'adamw' or 'sgd'"),
+        ({"learning_rate": float("nan")}, "learning_rate: nan: "),
+        ({"steps": [[1]]}, "steps: "),
+        ({"name": "../../elsewhere"}, "name: "),
+        ({"steps": [[1, 0.1]]}, 'steps have no effect unless schedule = "steps"'),
+        ({"targets": [0.01, 0.99]}, 'targets have no effect unless loss = "squared_error"'),
+    ],
+)
+def test_a_wrong_field_or_value_is_named_in_one_line(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadRecipe, match=message) as error:
+        NAMED["mlp"].replaced(**fields)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epochs = ", r"bad\.toml: cannot be read as TOML"),
+        ("epochs = 'x'", r"bad\.toml: epochs: 'x'"),
+        ("base = 'mpl'", r"bad\.toml: base is 'mpl'; it must be one of article, fast, mlp, best"),
+        ("base = [1]", r"bad\.toml: base is \[1\]"),
+        ("[epochs]\na = 1", r"bad\.toml: epochs: "),
+    ],
+)
+def test_a_wrong_toml_file_is_named(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(content)
+    with pytest.raises(BadRecipe, match=message):
+        find_recipe(str(tmp_path / "bad.toml"))
+
+
+def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
+    with pytest.raises(BadRecipe, match=r"articel: no such recipe \(did you mean article\?\); there are article, fast"):
+        find_recipe("articel")
+    with pytest.raises(BadRecipe, match=r"nowhere\.toml: no such file"):
+        find_recipe("nowhere.toml")
+    with pytest.raises(BadRecipe, match="expected FIELD=VALUE"):
+        parse_setting("epochs")

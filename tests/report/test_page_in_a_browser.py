@@ -1,0 +1,220 @@
+"""The page in headless Chromium: it asks the network for nothing, and computes what Python computes."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kaggle_mnist import pipeline
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.models.mlp import Members
+from kaggle_mnist.report.page import MEMBER, write_report
+from kaggle_mnist.runs.run import Run
+from kaggle_mnist.training.inference import member_outputs
+from tests.conftest import TINY
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+SEVEN = ((0.25, 0.2), (0.75, 0.2), (0.5, 0.5), (0.4, 0.85))  # shares of the pad
+SOFTMAX = "softmax, five views"
+RECIPES = {
+    SOFTMAX: TINY.replaced(views=5),
+    "sigmoids, other pixels": TINY.replaced(
+        name="other", hidden=(32, 24), pixels=(0.01, 1.0), loss="squared_error", targets=(0.01, 0.99)
+    ),
+}
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the page is not tested")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: the page is not tested")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def runs(few: Digits, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """A run of each recipe, with its page."""
+    output = tmp_path_factory.mktemp("runs")
+    runs = {name: pipeline.train(recipe, input=few, output=output, folds=2) for name, recipe in RECIPES.items()}
+    for run in runs.values():
+        write_report(run, few)
+    return runs
+
+
+@pytest.fixture
+def run(runs: dict[str, Run]) -> Run:
+    return runs[SOFTMAX]
+
+
+@pytest.fixture
+def visit(browser: Any, run: Run) -> Iterator[Any]:
+    """Opens a run's page in a browser like that; at the end nothing was complained of, and nothing asked for."""
+    contexts, complaints, requests, pages = [], [], [], []
+
+    def open_page(shown: Run = run, **options: Any) -> Any:
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        pages.append((shown.path / "report.html").absolute().as_uri())
+        page.goto(pages[-1])
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith("data:")] == pages
+
+
+def draw(page: Any, points: tuple[tuple[float, float], ...] = SEVEN) -> None:
+    pad = page.locator("#pad")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    where = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*where[0])
+    page.mouse.down()
+    for point in where[1:]:
+        page.mouse.move(*point, steps=8)
+    page.mouse.up()
+
+
+def image_of(page: Any) -> np.ndarray:
+    """The 28 × 28 pixels that the page's network sees."""
+    pixels = page.evaluate("window.kaggleMnist.pixels()")
+    assert all(isinstance(pixel, int) and 0 <= pixel <= 255 for pixel in pixels)
+    return np.array(pixels, np.uint8).reshape(28, 28)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_drawn_stroke_gives_the_outputs_that_python_computes(visit: Any, runs: dict[str, Run], name: str) -> None:
+    run = runs[name]
+    page = visit(run)
+    draw(page)
+    image = image_of(page)
+    assert image.max() > 200
+    rounded = {name: array.astype(np.float16).astype(np.float32) for name, array in run.weights().items()}
+    assert run.record.recipe
+    [expected] = member_outputs(Members.of(rounded), MEMBER, image[None], run.record.recipe)
+    found = page.evaluate("window.kaggleMnist.outputs()")
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    page.wait_for_function("document.querySelectorAll('#outputs .top').length === 1")
+    shown = [float(text) for text in page.locator("#outputs .row span").all_text_contents()]
+    np.testing.assert_allclose(shown, expected, atol=1e-3)
+    assert page.locator("#reading").text_content() == f"Read as {expected.argmax()}, output {expected.max():.3f}"
+
+
+@pytest.mark.parametrize("size", [0.2, 0.9])
+def test_a_drawn_digit_is_scaled_and_centred_as_mnists_are(visit: Any, size: float) -> None:
+    page = visit()
+    draw(page, tuple((0.02 + x * size, 0.03 + y * size) for x, y in SEVEN))  # in a corner
+    image = image_of(page).astype(float)
+    rows, columns = np.nonzero(image.any(1))[0], np.nonzero(image.any(0))[0]
+    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    assert height == 20
+    assert width == pytest.approx(20 * (0.5 + 0.078) / (0.65 + 0.078), abs=1.5)  # the aspect is kept, pen and all
+    assert image.sum(1) @ np.arange(28) / image.sum() == pytest.approx(14, abs=0.51)
+    assert image.sum(0) @ np.arange(28) / image.sum() == pytest.approx(14, abs=0.51)
+    assert 0.08 < (image > 0).mean() < 0.25  # MNIST's: 0.19
+
+
+def test_clear_takes_the_drawing_away(visit: Any) -> None:
+    page = visit()
+    draw(page)
+    page.get_by_role("button", name="Clear").click()
+    assert not image_of(page).any()
+    page.wait_for_function("document.getElementById('reading').textContent === 'Draw a digit.'")
+
+
+def test_a_finger_draws_and_does_not_scroll(visit: Any) -> None:
+    page = visit(**PHONE)
+    pad = page.locator("#pad")
+    pad.scroll_into_view_if_needed()
+    box, before = pad.bounding_box(), page.evaluate("window.scrollY")
+    client = page.context.new_cdp_session(page)
+    for kind, y in (("touchStart", 0.2), *(("touchMove", 0.2 + step / 10) for step in range(1, 7))):
+        point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + y * box["height"]}
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    image = image_of(page)
+    assert (np.nonzero(image.any(1))[0].size, page.evaluate("window.scrollY")) == (20, before)
+    assert np.nonzero(image.any(0))[0].size <= 4
+
+
+def test_a_cell_opens_the_digits_behind_it_by_mouse_and_by_key(visit: Any, run: Run) -> None:
+    confusion = run.table("confusion").set_index("true").to_numpy()
+    mistakes = np.where(np.eye(10) > 0, 0, confusion)
+    true, read = np.unravel_index(mistakes.argmax(), mistakes.shape)
+    page = visit()
+    cell, panel = page.locator(f"[data-cell='{true * 10 + read}']"), page.locator("#cell")
+    assert not panel.is_visible()
+    cell.click()
+    assert panel.locator("h3").text_content() == f"{true} read as {read}: {mistakes.max()}"
+    assert panel.locator(".digit").count() == mistakes.max()
+    assert cell.get_attribute("aria-expanded") == "true"
+    page.keyboard.press("Escape")
+    assert not panel.is_visible()
+    assert page.evaluate("document.activeElement.dataset.cell") == str(true * 10 + read)
+    page.keyboard.press("Enter")
+    assert panel.is_visible()
+    right = int(confusion.diagonal().argmax())
+    page.locator(f"[data-cell='{right * 11}']").click()
+    assert panel.locator(".digit").count() == 20
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_pictured_digit_is_the_one_it_is_named_for_with_its_outputs(
+    visit: Any, run: Run, few: Digits, scheme: str
+) -> None:
+    page = visit(color_scheme=scheme)
+    button = page.locator("#mistakes .digit").nth(1)
+    image = int(button.get_attribute("aria-label").split()[1].rstrip(","))
+    button.scroll_into_view_if_needed()
+    with Image.open(io.BytesIO(button.screenshot())) as picture:
+        shown = np.asarray(picture.convert("L").resize((28, 28), Image.Resampling.BOX)).astype(float)
+    ink = 255 - shown if scheme == "light" else shown
+    likeness = [np.corrcoef(ink.ravel(), candidate.ravel())[0, 1] for candidate in few.train_images]
+    assert np.argmax(likeness) == image  # not to the pixel: the button may lie between the screen's pixels
+    button.hover()
+    outputs = [float(text) for text in page.locator("#card .row span").all_text_contents()]
+    np.testing.assert_allclose(outputs, run.outputs().oof[image], atol=1e-4)
+
+
+def test_a_phone_shows_the_answer_on_its_first_screen_and_scrolls_one_way(visit: Any, run: Run) -> None:
+    page = visit(**PHONE)
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size(PHONE["viewport"])
+    for shown in (".score", ".spread", ".facts", ".upload"):
+        box = page.locator(shown).bounding_box()
+        assert box["y"] + box["height"] <= 844
+    assert page.locator(".score").text_content() == f"{run.cv_accuracy:.4f}"
+
+
+def test_light_and_dark_follow_the_reader(visit: Any) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert visit(color_scheme="light").evaluate(background) != visit(color_scheme="dark").evaluate(background)
+    page = visit(color_scheme="dark")
+    inks = page.evaluate("[...document.querySelectorAll('.chart text')].map((text) => getComputedStyle(text).fill)")
+    assert set(inks) <= {page.evaluate("getComputedStyle(document.body).color"), "rgb(160, 169, 184)"}  # --muted

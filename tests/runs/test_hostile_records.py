@@ -1,0 +1,247 @@
+"""Recipes, runs and lists made with intent: a valid result or one clear line; nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from kaggle_mnist.blend import blend_runs
+from kaggle_mnist.cli import app
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.data.suspects import read_suspects
+from kaggle_mnist.pipeline import train
+from kaggle_mnist.recipes.recipe import find_recipe, parse_setting
+from kaggle_mnist.report.page import write_report
+from kaggle_mnist.runs.arrays import read_npz
+from kaggle_mnist.runs.record import parse_record
+from kaggle_mnist.runs.run import Run, find_run
+from kaggle_mnist.runs.submission import check_submission
+from kaggle_mnist.utils.errors import BadRun
+from tests.conftest import TINY, reseal
+from tests.data.test_hostile_files import ODD_NUMBERS, bounded, refused
+from tests.harness import recorded
+from tests.harness.archives import Member, npy_bytes, zip_bytes
+
+SUBMISSION = b"ImageId,Label\n1,3\n2,0\n3,9\n"
+
+
+ODD_VALUES = ["1e400", "nan", "٣", "0x" + "f" * 5000, "1" * 5000, "[" * 5000, "\x1b[31m", "1" * 20_000]
+NO_JSON = ["[" * 100_000, '{"format":' * 5000, "1e400", '"\\ud800"', "\ufeff{}", "{}{}", "\0", ""]
+
+
+class Payload:
+    """Unpickled, it leaves a file."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (Path("unpickled"),)
+
+
+@pytest.fixture
+def run() -> Run:
+    """A run of ten labeled images and two others, made without training."""
+    Path("run").mkdir()
+    for name, content in recorded.run_files(np.zeros((10, 28, 28), np.uint8), np.zeros((2, 28, 28), np.uint8)).items():
+        Path("run", name).write_bytes(content)
+    return find_run("run", Path())
+
+
+# Recipes
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"dropout = {number}" for number in ODD_NUMBERS),
+        "epochs = 0x" + "f" * 5000,  # written in decimal, too long for Python
+        "epochs = [" + "1" * 5000 + "]",
+        "base = 0x" + "f" * 5000,
+        "self = 1",  # was an argument of ours
+        '"\\u202e\\n" = 1',
+        "hidden = [[[1]]]",
+        "epochs = " + "[" * 5000,
+        "a" + ".a" * 5000 + " = 1",
+        "name = '" + "x" * 10_000 + "'",
+        'name = "' + "\U00020000" * 60 + '"',  # 240 bytes: no folder is called that and a date
+        "epochs = 5 # " + "x" * (1 << 20),
+    ],
+    ids=lambda line: line[:24].encode("ascii", "replace").decode(),
+)
+def test_an_odd_line_in_a_recipe_is_refused(line: str) -> None:
+    Path("odd.toml").write_text(f'base = "fast"\n{line}\n', "utf-8")
+    refused(lambda: find_recipe("odd.toml"), "odd.toml")
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+def test_an_odd_setting_is_refused_on_the_command_line(value: str) -> None:
+    done = CliRunner().invoke(app, ["train", "--set", f"epochs={value}"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("kaggle-mnist: epochs")
+    assert done.stderr.removesuffix("\n").isprintable()
+    assert len(done.stderr) < 1100
+
+
+def test_settings_that_are_arguments_of_ours_are_unknown_fields() -> None:
+    refused(lambda: find_recipe("fast").replaced(**dict([parse_setting("self=1")])), "self: no such field")
+
+
+def test_a_recipe_that_is_endless_or_a_pipe_is_refused() -> None:
+    Path("endless.toml").touch()
+    os.truncate("endless.toml", 1 << 40)
+    refused(lambda: find_recipe("endless.toml"), "endless.toml", "more than 16 kB")
+    os.mkfifo("pipe.toml")
+    refused(lambda: find_recipe("pipe.toml"), "pipe.toml", "neither a file nor a link to one")
+    refused(lambda: find_recipe("a\0.toml"))
+
+
+# Runs
+
+
+def with_record(change: Callable[[dict[str, object]], object]) -> str:
+    tree = json.loads(recorded.RECORD.model_dump_json())
+    change(tree)
+    return json.dumps(tree)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r["data"].update(test_images=10**18), "data.test_images"),  # `check --run` would list them
+        (lambda r: r["data"].update(train_images=0), "data.train_images"),
+        (lambda r: r.update(folds=10**4000), "folds"),
+        (lambda r: r.update(repeats=10**9), "repeats"),
+        (lambda r: r.update(seed=10**4000), "seed"),
+        (lambda r: r.update(format=10**4000), "newer kaggle-mnist"),
+        (lambda r: r.update(dropped=[10]), "dropped"),
+        (lambda r: r.update(seconds={}), "seconds"),  # `compare` reads what they were in all
+        (lambda r: r.update(recipe=None), "either a recipe or parents"),
+        (lambda r: r["scores"].update(cv_loss=float("nan")), "scores.cv_loss"),
+        (lambda r: r.update(name="../../x"), "name"),
+        (lambda r: r.update(recipe=None, parents=[{"run": "..", "sha256": "0" * 64, "weight": 1}]), "parents.0.run"),
+        (lambda r: r.update(recipe=None, parents=[{"run": "a/b", "sha256": "0" * 64, "weight": 1}]), "parents.0.run"),
+        (lambda r: r.update({"\u202e\n" + "x" * 100_000: 1}), "Extra inputs"),
+    ],
+)
+def test_a_record_that_no_run_has_is_refused(change: Callable[[dict[str, object]], object], words: str) -> None:
+    refused(lambda: parse_record(with_record(change)), words)
+
+
+@pytest.mark.parametrize("content", NO_JSON)
+def test_json_that_is_none_or_too_deep_is_refused(content: str) -> None:
+    refused(lambda: parse_record(content))
+
+
+def test_pickles_in_the_place_of_arrays_and_weights_are_not_unpickled(run: Run) -> None:
+    objects = npy_bytes(np.zeros(1)).replace(b"'<f8'", b"'|O' ") + pickle.dumps(Payload())
+    for content in (pickle.dumps(Payload()), zip_bytes([Member(b"oof_outputs.npy", objects)]), zip_bytes([])):
+        (run.path / "outputs.npz").write_bytes(content)
+        (run.path / "members.safetensors").write_bytes(content)
+        reseal(run.path)
+        refused(run.outputs, "outputs.npz: ")
+        refused(run.weights, "members.safetensors: cannot be read")
+    assert not Path("unpickled").exists()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999, 10), }",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (10, 10), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (10L, 10), }",  # of Python 2: NumPy warns
+        "'''",  # tokenize.TokenError
+        "{[]: 1}",  # TypeError
+        "-" * 9000,  # MemoryError or RecursionError of Python's parser
+        "(" * 200,
+        "__import__('pathlib').Path('executed').touch()",
+    ],
+)
+def test_an_array_with_an_odd_header_is_refused(header: str) -> None:
+    text = header.encode() + b"\n"
+    member = b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + bytes(400)
+    Path("x.npz").write_bytes(zip_bytes([Member(b"a.npy", member)]))
+    refused(lambda: read_npz(Path("x.npz"), {"a": ((10, 10), "float32", 1)}), "x.npz")
+    assert not Path("executed").exists()
+
+
+def test_more_outputs_than_a_run_has_are_not_read() -> None:
+    """A deflate bomb may hold what run.json tells of, if that is a lie as well."""
+    refused(lambda: read_npz(Path("none.npz"), {"a": ((10_000_000, 100), "int64", 1)}), "more than 1024 MB")
+
+
+def test_a_folder_whose_name_is_no_text_does_not_lose_the_run(handful: Digits) -> None:
+    export_csv(handful, Path("x\udcffy"))
+    run = train(TINY.replaced(epochs=1), input="x\udcffy", output="runs", folds=2)
+    assert "x\\udcffy/train.csv" in find_run(str(run.path), Path("runs")).record.data.path
+    (run.path / "leaderboard.json").write_bytes(recorded.leaderboard_json().replace(b'"tiny"', b'"\\ud800"'))
+    refused(lambda: write_report(run), "leaderboard.json: cannot be read")
+    (run.path / "leaderboard.json").write_bytes(recorded.leaderboard_json().replace(b'"tiny"', b'"</script>"'))
+    assert "&lt;/script&gt;" in write_report(run).read_text("utf-8")
+    moved = run.path.rename(run.path.with_name("with spaces"))
+    other = train(TINY.replaced(epochs=1), input=handful, output="runs", folds=2, seed=1)
+    assert blend_runs([str(moved), other.name], Path("runs")).record.parents[0].run == "with spaces"
+    moved = moved.rename(moved.with_name("\udcff"))
+    refused(lambda: blend_runs([str(moved), other.name], Path("runs")), "rename it")
+
+
+# Submissions and suspects
+
+
+@pytest.mark.parametrize("number", [number for number in ODD_NUMBERS if number != '"'])
+def test_an_odd_number_in_a_submission_is_an_error(number: str) -> None:
+    for row in (f"2,{number}", f"{number},0"):
+        Path("odd.csv").write_bytes(SUBMISSION.replace(b"2,0", row.encode()))
+        verdict = check_submission(Path("odd.csv"), 3)
+        assert verdict.errors
+        assert max(map(len, verdict.errors)) < 200
+        done = CliRunner().invoke(app, ["check", "odd.csv"])
+        assert done.exit_code == 2
+        assert all(sign.isprintable() for line in done.stdout.split("\n") for sign in line)
+
+
+@pytest.mark.parametrize("content", [b"\n", b",", b'"', b"1,1\n"])
+def test_a_submission_of_millions_of_rows_or_cells_takes_no_memory(content: bytes) -> None:
+    Path("many.csv").write_bytes(content * (15_000_000 // len(content)))
+    _, grown = bounded("runs.submission import check_submission", "many.csv")
+    assert grown < 400 << 20
+
+
+def test_ids_that_are_missing_here_and_there_are_told_in_a_line_one_can_read() -> None:
+    Path("half.csv").write_bytes(b"ImageId,Label\n" + b"".join(b"%d,0\n" % i for i in range(1, 28_000, 2)))
+    (error,) = check_submission(Path("half.csv")).errors
+    assert error.startswith("ImageIds without a row: 2, 4, 6,")
+    assert error.endswith("38, 40, … (14000 in all)")
+
+
+def test_a_submission_from_a_pipe_is_checked_and_one_from_a_device_is_not() -> None:
+    os.mkfifo("pipe.csv")
+    writer = threading.Thread(target=Path("pipe.csv").write_bytes, args=[SUBMISSION])
+    writer.start()
+    assert not check_submission(Path("pipe.csv"), 3).errors
+    writer.join()
+    refused(lambda: check_submission(Path("/dev/zero")), "/dev/zero")
+
+
+def test_suspects_with_millions_of_columns_are_read_in_time() -> None:
+    """A dictionary for each row would have two million keys."""
+    rows = b"".join(b"%d,%d\n" % (image, image % 10) for image in range(2000))
+    Path("wide.csv").write_bytes(b"image,label" + b"," * 2_000_000 + b"\n" + rows)
+    assert len(read_suspects(Path("wide.csv"), np.arange(2000) % 10)) == 2000
+    for number in ODD_NUMBERS:
+        Path("odd.csv").write_bytes(b"image,label\n" + number.encode() + b",0\n")
+        if number:
+            refused(lambda: read_suspects(Path("odd.csv"), np.zeros(5, np.int64)), "odd.csv, row")
+
+
+def test_a_message_is_never_longer_than_a_person_reads() -> None:
+    message = str(BadRun("begins here " + "x" * 100_000 + " ends here"))
+    assert len(message) <= 1000
+    assert message.startswith("begins here")
+    assert message.endswith("ends here")

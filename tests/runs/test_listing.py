@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from typer.testing import CliRunner
+
+from kaggle_mnist import pipeline
+from kaggle_mnist.cli import app
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.runs import checkpoint, unfinished
+from kaggle_mnist.runs.listing import all_runs, remove_runs
+from kaggle_mnist.runs.run import list_runs
+from kaggle_mnist.utils.errors import BadRun, Interrupted
+from tests.conftest import TINY
+from tests.runs.test_checkpoint import stop_at
+
+
+@pytest.fixture
+def stopped(few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that was stopped, beside the finished ones."""
+    monkeypatch.setattr(checkpoint, "PRICE", 0)
+    with pytest.raises(Interrupted):
+        pipeline.train(TINY, input=few, folds=2, output=submissions, progress=stop_at("Training", 3))
+    return unfinished.unfinished_runs(submissions)[0]
+
+
+def test_every_run_is_listed_with_its_state_and_size(stopped: Path, submissions: Path) -> None:
+    damaged = list_runs(submissions)[0]
+    (damaged / "folds.csv").write_text("edited")
+    (submissions / "notes").mkdir()
+    states = {run.path.name: run.state for run in all_runs(submissions)}
+    assert len(states) == 4
+    assert states[stopped.name] == "stopped after epoch 3 of 4"
+    assert states[damaged.name].startswith(f"damaged: {damaged / 'folds.csv'}")
+    assert sorted(states.values())[-1].startswith("stopped")
+    assert all(run.size > 1000 for run in all_runs(submissions))
+    shown = CliRunner().invoke(app, ["runs"]).output
+    assert f"kaggle-mnist resume {stopped.name}" in shown
+    assert "4 runs" in shown
+
+
+def test_a_run_that_is_running_is_listed_so_and_not_removed(stopped: Path, submissions: Path) -> None:
+    with FileLock(stopped / "checkpoint" / "lock"):
+        assert {run.path: run.state for run in all_runs(submissions)}[stopped] == "running"
+        with pytest.raises(BadRun, match="another process is at work on this run"):
+            remove_runs([list_runs(submissions)[0].name, stopped.name], submissions)
+    assert len(all_runs(submissions)) == 4
+
+
+def test_runs_are_removed_that_are_named_and_no_other(stopped: Path, submissions: Path) -> None:
+    first, *others = list_runs(submissions)
+    done = CliRunner().invoke(app, ["runs", "--remove", first.name, "--remove", str(stopped)])
+    assert done.exit_code == 0, done.output
+    assert list_runs(submissions) == others
+    assert not first.exists()
+    assert not stopped.exists()
+
+
+def test_what_is_no_run_is_not_removed(submissions: Path) -> None:
+    Path("precious/checkpoint").mkdir(parents=True)
+    Path("precious/checkpoint/model.bin").write_text("years of work")
+    Path("downloads").mkdir()
+    Path("downloads/SHA256SUMS").write_text("0  debian.iso\n")
+    Path("checkpoint").mkdir()
+    (submissions / "link").symlink_to(list_runs(submissions)[0], target_is_directory=True)
+    for name in ("precious", "downloads", "nowhere", "link", "..", ".", "", "submissions/.."):
+        with pytest.raises(BadRun, match="no such run"):
+            remove_runs([name], submissions)
+    assert Path("precious/checkpoint/model.bin").exists()
+    assert Path("downloads/SHA256SUMS").exists()
+    assert len(list_runs(submissions)) >= 3
+
+
+def test_an_empty_folder_says_how_to_make_a_run() -> None:
+    assert "`kaggle-mnist train` makes one" in CliRunner().invoke(app, ["runs"]).output
