@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from peak import machine, peak
 
-from kaggle_mnist.recipes.recipe import find_recipe
+from kaggle_mnist.recipes.named import find_recipe
 
 TABLE = Path(__file__).with_name("frontier.csv")
 POINTS = ("benchmarks/sprint.toml", "fast:3", "fast", "mlp:10", "mlp", "article", "best")

@@ -136,7 +136,7 @@ def ours(name: str, **fields: Any) -> Callable[[Any], Callable[[], Result]]:
     def peer(data: Any) -> Callable[[], Result]:
         from kaggle_mnist.data.sources import load_digits
         from kaggle_mnist.pipeline import train
-        from kaggle_mnist.recipes.recipe import find_recipe
+        from kaggle_mnist.recipes.named import find_recipe
 
         digits = load_digits("practice")
 

@@ -22,8 +22,8 @@ from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.practice import open_withheld_labels
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.pipeline import train
-from kaggle_mnist.recipes.recipe import find_recipe
-from kaggle_mnist.training import metrics as scores
+from kaggle_mnist.recipes.named import find_recipe
+from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.files import sha256_of
 
 
@@ -60,7 +60,7 @@ def main() -> None:
                     "source": source,
                     "practice pixels": digits.fingerprint == practice.fingerprint,
                     "CV accuracy": run.cv_accuracy,
-                    "withheld": scores.accuracy(run.outputs().test, open_withheld_labels()),
+                    "withheld": metrics.accuracy(run.outputs().test, open_withheld_labels()),
                     "outputs.npz": sha256_of(run.path / "outputs.npz")[:12],
                     "submission.csv": sha256_of(run.submission)[:12],
                 }

@@ -6,13 +6,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kaggle_mnist.data.sources import load_digits
-    from kaggle_mnist.pipeline import train
+    from kaggle_mnist.pipeline import resume, train
+    from kaggle_mnist.recipes.named import find_recipe
     from kaggle_mnist.recipes.recipe import Recipe
+    from kaggle_mnist.training.cross_validation import cross_validate
+    from kaggle_mnist.training.folds import assign_folds
 
-__all__ = ["Recipe", "load_digits", "train"]
+__all__ = ["Recipe", "assign_folds", "cross_validate", "find_recipe", "load_digits", "resume", "train"]
 __version__ = "0.1.0"
 
-_HOMES = {"Recipe": "recipes.recipe", "load_digits": "data.sources", "train": "pipeline"}
+_HOMES = {
+    "Recipe": "recipes.recipe",
+    "assign_folds": "training.folds",
+    "cross_validate": "training.cross_validation",
+    "find_recipe": "recipes.named",
+    "load_digits": "data.sources",
+    "resume": "pipeline",
+    "train": "pipeline",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -14,9 +14,10 @@ from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
 from kaggle_mnist.data.sources import labeled_places, load_same_digits
 from kaggle_mnist.data.suspects import HEADER, suspects_csv
 from kaggle_mnist.runs.run import Run
-from kaggle_mnist.training import metrics as scores
+from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import MissingPackage, OutputError
-from kaggle_mnist.utils.files import Progress, quiet, refuse_foreign, write_whole
+from kaggle_mnist.utils.files import refuse_foreign, write_whole
+from kaggle_mnist.utils.progress import Progress, quiet
 
 PICTURED = 200  # suspects on the contact sheet
 FIRST = 100  # how many a person looks through
@@ -110,7 +111,7 @@ def find_suspects(oof: NDArray[np.float32], y_true: NDArray[np.int64], *, confid
         from cleanlab.filter import find_label_issues
     except ImportError as error:
         raise MissingPackage("audit needs cleanlab; `pip install 'kaggle-mnist[audit]'` brings it") from error
-    shares = scores.shares_of(oof)
+    shares = metrics.shares_of(oof)
     # One process: a second one would save no time, and where processes are spawned it would run the caller's script.
     found = find_label_issues(
         y_true,

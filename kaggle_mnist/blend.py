@@ -14,7 +14,7 @@ from kaggle_mnist.data import practice
 from kaggle_mnist.runs.folder import ensure_writable, run_files, write_run
 from kaggle_mnist.runs.record import Parent, Record, Scores
 from kaggle_mnist.runs.run import Outputs, Run, find_run
-from kaggle_mnist.training import metrics as scores
+from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import BadOption, BadRun
 from kaggle_mnist.utils.files import SUMS, sha256_of
 from kaggle_mnist.utils.versions import versions
@@ -58,12 +58,13 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
         blended = averaged(oof, chosen)
     outputs = Outputs(blended, averaged(test, chosen), first.y_true, first.test_ids, first.fold_of[:1])
 
-    folds = scores.fold_scores(outputs.oof[None], outputs.y_true, outputs.fold_of)
+    folds = metrics.fold_scores(outputs.oof[None], outputs.y_true, outputs.fold_of)
+    tables = {"folds": folds, **metrics.oof_tables(outputs.oof, outputs.y_true)}
     data = runs[0].record.data
-    withheld = scores.accuracy(outputs.test, practice.open_withheld_labels()) if data.practice and score else None
-    log_loss = scores.loss(outputs.oof, outputs.y_true)
+    withheld = metrics.accuracy(outputs.test, practice.open_withheld_labels()) if data.practice and score else None
+    log_loss = metrics.loss(outputs.oof, outputs.y_true)
     record = Record(
-        created=created.isoformat(timespec="seconds"),
+        created=created.isoformat(timespec="milliseconds"),
         name=NAME,
         recipe=None,
         parents=tuple(_parent(run, float(weight)) for run, weight in zip(runs, chosen, strict=True)),
@@ -77,7 +78,7 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
             cv_accuracy=float(folds.accuracy.mean()),
             cv_accuracy_std=float(folds.accuracy.std()),
             cv_loss=float(folds.loss.mean()),
-            oof_accuracy=scores.accuracy(outputs.oof, outputs.y_true),
+            oof_accuracy=metrics.accuracy(outputs.oof, outputs.y_true),
             oof_loss=log_loss,
             oof_log_loss=log_loss,
             withheld_accuracy=withheld,
@@ -85,7 +86,7 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
         environment=versions(),
         seconds={"all": time.perf_counter() - started},
     )
-    return Run(write_run(output, NAME, run_files(record, outputs, folds), now=created), record)
+    return Run(write_run(output, NAME, run_files(record, outputs, tables), now=created), record)
 
 
 def _parent(run: Run, weight: float) -> Parent:
@@ -106,14 +107,14 @@ def fit_weights(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> NDAr
     """Weights ``(runs,)``, none below 0, with sum 1, that minimize the log loss of the average of ``(runs, n, 10)``.
 
     The loss is the one that the blend reports: outputs are averaged as they are, then each row is scaled to the sum 1
-    (`scores.loss` of `averaged`). With ``t`` a run's output of the true digit and ``s`` the sum of its ten, an image's
+    (`metrics.loss` of `averaged`). With ``t`` a run's output of the true digit and ``s`` the sum of its ten, an image's
     loss is ``-log((w @ t) / (w @ s))``. Softmax outputs have ``s = 1``: the loss is convex in the weights, with one
     minimum. Sigmoid outputs (``loss="squared_error"``) have other sums, a run with large ones counts for more, and
     there may be several minima; so the search also starts near each run alone, and the best result is taken.
     """
     from scipy.optimize import minimize
 
-    raised = np.maximum(outputs.astype(np.float64), scores.LEAST)
+    raised = np.maximum(outputs.astype(np.float64), metrics.LEAST)
     of_truth, sums = raised[:, np.arange(len(y_true)), y_true], raised.sum(2)  # (runs, n)
 
     def loss_and_gradient(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

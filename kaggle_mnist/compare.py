@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from kaggle_mnist.forecast import Forecast, Gains, predict_score
 from kaggle_mnist.runs.run import Run, Standing, find_run, list_runs, other_runs, read_run
 from kaggle_mnist.utils.errors import BadRun, OutputError
-from kaggle_mnist.utils.files import WRITER, Progress, quiet, refuse_foreign, write_whole
+from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_whole
+from kaggle_mnist.utils.progress import Progress, quiet
 
 SIGNIFICANT = 0.05
 CHUNK = 4096  # images of every run that are counted at once

@@ -1,8 +1,10 @@
-"""The main job on one page: load the digits, assign the folds, train, ensemble, score, write."""
+"""The main job on one page: load the digits, assign the folds, cross-validate, write the run."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,23 +17,44 @@ from kaggle_mnist.data import practice
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.data.suspects import read_suspects
-from kaggle_mnist.recipes.recipe import Recipe, find_recipe
+from kaggle_mnist.recipes.named import find_recipe
+from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint as checkpoints
 from kaggle_mnist.runs.checkpoint import Checkpoint
-from kaggle_mnist.runs.folder import csv_bytes, ensure_writable, finish_run, run_files
+from kaggle_mnist.runs.folder import ensure_writable, finish_run, run_files
 from kaggle_mnist.runs.record import Data, Record, Scores
 from kaggle_mnist.runs.run import Outputs, Run
-from kaggle_mnist.runs.unfinished import Plan, find_unfinished
-from kaggle_mnist.training import metrics as scores
-from kaggle_mnist.training.folds import assign_folds
-from kaggle_mnist.training.inference import ensemble_outputs, out_of_fold_outputs
-from kaggle_mnist.training.trainer import precision_of, train_members
+from kaggle_mnist.runs.unfinished import Plan, find_unfinished, unfinished_like
+from kaggle_mnist.training import metrics
+from kaggle_mnist.training.cross_validation import CrossValidation, EpochEnd, TrainingState, cross_validate
+from kaggle_mnist.training.device import environment_of, resolve_device
+from kaggle_mnist.training.folds import assign_folds, check_folds
 from kaggle_mnist.utils.errors import BadData, BadOption
-from kaggle_mnist.utils.files import Progress, quiet, write_whole
-from kaggle_mnist.utils.versions import versions
+from kaggle_mnist.utils.files import write_whole
+from kaggle_mnist.utils.progress import Progress, quiet
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
+
+
+@dataclass(frozen=True)
+class Start:
+    """The event before the first epoch.
+
+    Attributes
+    ----------
+    plan : what is about to be trained
+    run : the run folder
+    epoch : epochs that are done already: above 0 only when a run is resumed
+    environment : device, threads and versions now; `plan.environment` has those that the run began with
+    unfinished : folders of earlier runs with the same plan that were interrupted
+    """
+
+    plan: Plan
+    run: Path
+    epoch: int
+    environment: dict[str, str | int]
+    unfinished: tuple[Path, ...] = ()
 
 
 def train(
@@ -45,76 +68,77 @@ def train(
     device: str = "auto",
     score: bool = True,
     drop_suspects: str | Path | tuple[int, ...] | None = None,
+    on_start: Callable[[Start], None] | None = None,
+    on_epoch: Callable[[EpochEnd], None] | None = None,
     progress: Progress = quiet,
 ) -> Run:
-    """Train a fold ensemble and write its run folder, submission and all.
+    """Train a fold ensemble and write its run folder, with the submission.
 
     Parameters
     ----------
-    recipe : a name from `kaggle-mnist recipes`, the path of a TOML file, or a `Recipe`
+    recipe : a name that `kaggle-mnist recipes` lists, the path of a TOML file, or a `Recipe`
     input : a folder, a zip, ``"practice"``, digits already loaded, or None to look in `input/`
     output : the folder that gets the run folder
     folds : members of each repeat, at least 2; every image is held out by one of them
-    repeats : how often the folds are drawn anew
+    repeats : how often cross-validation is repeated, each time with new folds
     seed : 0 to 2³¹ - 1; the same seed, recipe, digits, machine and thread count give the same bytes
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``
-    score : open the practice set's withheld labels for the finished run; turn it off while tuning
-    drop_suspects : a CSV file as `audit` writes it, or what `suspects.read_suspects` read from one; no member learns
-        from its images, and the scores count them
-    progress : called as the run goes on, after every epoch and every member's outputs
+    score : score the finished run on the practice set's withheld labels; turn this off while tuning
+    drop_suspects : a CSV file as `audit` writes it, or image numbers from `data.suspects.read_suspects`; no member is
+        trained on these images, but the scores count them
+    on_start : called once, before the first epoch
+    on_epoch : called after every epoch
+    progress : called while digits are loaded and outputs computed
 
     Returns
     -------
-    The finished run; `run.submission` is the file for Kaggle, `run.cv_accuracy` what to expect of it.
+    The finished run: `run.submission` is the file for Kaggle, `run.cv_accuracy` the accuracy to expect.
 
     Raises
     ------
-    kaggle_mnist.errors.UserError
-        One of its kinds, with one line that says what is wrong and what to do. No run folder is left behind then, but
-        for what `resume` goes on from, where training had come so far.
+    kaggle_mnist.utils.errors.UserError
+        One of its subclasses; the message is one line that says what is wrong and what to do. Then no run folder is
+        left behind, except one that `resume` can continue.
 
     Examples
     --------
-    >>> from kaggle_mnist import train
-    >>> run = train("mlp", input="practice", seed=1)  # doctest: +SKIP
-    >>> run.cv_accuracy, run.submission  # doctest: +SKIP
+    >>> from kaggle_mnist import load_digits, train
+    >>> run = train("fast", input=load_digits("practice").head(500, 100), seed=1)
+    >>> run.submission.name
+    'submission.csv'
     """
     started, created = time.perf_counter(), datetime.now().astimezone()
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     if not 0 <= seed < MAX_SEED:
         raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
-    where = resolve_device(device)
+    resolved = resolve_device(device)
     output = Path(output)
     ensure_writable(output)
 
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
-    fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
     if isinstance(drop_suspects, (str, Path)):
         drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
+    check_folds(digits.train_labels, n_splits=folds, repeats=repeats)
+    fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
     plan = Plan(
-        created=created.isoformat(timespec="seconds"),
+        created=created.isoformat(timespec="milliseconds"),
         recipe=recipe,
         folds=folds,
         repeats=repeats,
         seed=seed,
-        device=where.type,
+        device=resolved.type,
         threads=torch.get_num_threads(),
         score=score,
         dropped=drop_suspects or (),
         input=digits.input,
-        data=Data(
-            source=digits.source,
-            path=digits.path,
-            fingerprint=digits.fingerprint,
-            test_fingerprint=digits.test_fingerprint,
-            practice=practice.is_practice(digits),
-            train_images=len(digits.train_images),
-            test_images=len(digits.test_images),
-        ),
-        environment=environment_of(where, recipe),
+        data=_described(digits),
+        environment=environment_of(resolved, recipe),
     )
+    unfinished = tuple(unfinished_like(output, plan))
     with checkpoints.begin(output, plan) as checkpoint:
-        return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, progress)
+        if on_start is not None:
+            on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished))
+        return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
 
 
 def resume(
@@ -122,13 +146,24 @@ def resume(
     *,
     output: str | Path = "submissions",
     input: str | Path | None = None,
+    on_start: Callable[[Start], None] | None = None,
+    on_epoch: Callable[[EpochEnd], None] | None = None,
     progress: Progress = quiet,
 ) -> Run:
-    """Go on with a run that was interrupted, to the same bytes as without the interruption.
+    """Resume an interrupted run; the result is byte-identical to that of an uninterrupted one.
 
-    `run` is a path, a folder's name below `output`, or None for the newest that is not finished; `input` says where the
-    digits are, if they have moved. Raises BadRun where there is no such run, another process is at work on it or its
-    checkpoint is damaged, and BadData where the digits have changed since.
+    Parameters
+    ----------
+    run : a path, a folder's name below `output`, or None for the newest unfinished run
+    input : where the digits are, if they have moved
+    output, on_start, on_epoch, progress : as in `train`
+
+    Raises
+    ------
+    BadRun
+        There is no such run, another process is working on it, or its checkpoint is damaged.
+    BadData
+        The digits have changed since the run began.
     """
     started = time.perf_counter()
     threads = torch.get_num_threads()
@@ -137,40 +172,72 @@ def resume(
         digits = load_digits(plan.input if input is None else input, progress=progress)
         _refuse_changed(digits, plan.data)
         fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
+        device = resolve_device(plan.device)
         torch.set_num_threads(plan.threads)
         try:
-            return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, progress)
+            if on_start is not None:
+                on_start(Start(plan, checkpoint.run, checkpoint.epoch, environment_of(device, plan.recipe)))
+            return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
         finally:
             torch.set_num_threads(threads)
 
 
 def _carry_out(
-    checkpoint: Checkpoint, digits: Digits, fold_of: NDArray[np.int64], load_seconds: float, progress: Progress
+    checkpoint: Checkpoint,
+    digits: Digits,
+    fold_of: NDArray[np.int64],
+    load_seconds: float,
+    on_epoch: Callable[[EpochEnd], None] | None,
+    progress: Progress,
 ) -> Run:
-    """Train, ensemble, score and write, from the beginning or from the last checkpoint."""
-    plan, recipe, started = checkpoint.plan, checkpoint.plan.recipe, time.perf_counter()
-    device, y_true = resolve_device(plan.device), digits.train_labels
-    start = checkpoint.load()
-    trained = train_members(
+    """Cross-validate, from the beginning or from the last checkpoint, and write the run."""
+    plan, started = checkpoint.plan, time.perf_counter()
+    device, trained = resolve_device(plan.device), started
+
+    def after_epoch(event: EpochEnd) -> None:
+        nonlocal trained
+        trained = time.perf_counter()
+        if on_epoch is not None:
+            on_epoch(event)
+
+    stored = checkpoint.load()
+    progress("Training", checkpoint.epoch, plan.recipe.epochs)
+    result = cross_validate(
         digits,
+        plan.recipe,
         fold_of,
-        recipe,
-        seed=plan.seed,
+        plan.seed,
         device=device,
         dropped=plan.dropped,
-        start=start,
-        keep=checkpoint.save,
+        start=TrainingState(*stored) if stored else None,
+        on_epoch=after_epoch,
+        on_state=lambda state: checkpoint.save(state.epoch, state.tensors, state.history),
         progress=progress,
     )
-    train_seconds = checkpoint.seconds_before + time.perf_counter() - started
+    before = load_seconds + checkpoint.seconds_before
+    seconds = {
+        "load": load_seconds,
+        "train": checkpoint.seconds_before + trained - started,
+        "checkpoints": checkpoint.seconds,
+        "all": before + time.perf_counter() - started,
+    }
+    return _write(checkpoint, digits, fold_of, result, environment_of(device, plan.recipe), seconds)
 
-    network = trained.network
-    oof_by_repeat = out_of_fold_outputs(network, digits.train_images, fold_of, recipe, progress=progress)
-    oof = oof_by_repeat.mean(0)  # (n, 10), from (repeats, n, 10)
-    test = ensemble_outputs(network, digits.test_images, recipe, progress=progress)  # (m, 10)
 
-    fold_table = scores.fold_scores(oof_by_repeat, y_true, fold_of, recipe)
-    open_labels, environment = plan.data.practice and plan.score, environment_of(device, recipe)
+def _write(
+    checkpoint: Checkpoint,
+    digits: Digits,
+    fold_of: NDArray[np.int64],
+    result: CrossValidation,
+    environment: dict[str, str | int],
+    seconds: dict[str, float],
+) -> Run:
+    """Score the outputs and write every file of the run."""
+    plan, recipe, y_true = checkpoint.plan, checkpoint.plan.recipe, digits.train_labels
+    oof, test = result.oof_outputs.mean(0), result.test_outputs  # (n, 10), (m, 10)
+    fold_table = metrics.fold_scores(result.oof_outputs, y_true, fold_of, recipe)
+    open_labels = plan.data.practice and plan.score
+    resumed = checkpoint.resumed_from > 0
     record = Record(
         created=plan.created,
         name=recipe.name,
@@ -179,38 +246,45 @@ def _carry_out(
         repeats=plan.repeats,
         seed=plan.seed,
         dropped=plan.dropped,
-        resumed=start is not None,
+        resumed=resumed,
         data=plan.data,
         scores=Scores(
             cv_accuracy=float(fold_table.accuracy.mean()),
             cv_accuracy_std=float(fold_table.accuracy.std()),
             cv_loss=float(fold_table.loss.mean()),
-            oof_accuracy=scores.accuracy(oof, y_true),
-            oof_loss=scores.loss(oof, y_true, recipe),
-            oof_log_loss=scores.loss(oof, y_true),
-            withheld_accuracy=scores.accuracy(test, practice.open_withheld_labels()) if open_labels else None,
+            oof_accuracy=metrics.accuracy(oof, y_true),
+            oof_loss=metrics.loss(oof, y_true, recipe),
+            oof_log_loss=metrics.loss(oof, y_true),
+            withheld_accuracy=metrics.accuracy(test, practice.open_withheld_labels()) if open_labels else None,
         ),
         environment=environment,
-        begun=plan.environment if start is not None and plan.environment != environment else None,
-        seconds={
-            "load": load_seconds,
-            "train": train_seconds,
-            "checkpoints": checkpoint.seconds,
-            "all": load_seconds + checkpoint.seconds_before + time.perf_counter() - started,
-        },
+        begun=plan.environment if resumed and plan.environment != environment else None,
+        seconds=seconds,
     )
-    files = run_files(record, Outputs(oof, test, y_true, digits.test_ids, fold_of), fold_table) | {
-        "history.csv": csv_bytes(trained.history),
-        "members.safetensors": save_tensors({k: v.cpu() for k, v in network.state_dict().items()}),
-    }
+    tables = {"folds": fold_table, **metrics.oof_tables(oof, y_true), "history": result.history}
+    files = run_files(record, Outputs(oof, test, y_true, digits.test_ids, fold_of), tables)
+    files["members.safetensors"] = save_tensors(result.members)
     finish_run(checkpoint.run, files)
     if KAGGLE_WORKING.is_dir():
         write_whole(KAGGLE_WORKING / "submission.csv", files["submission.csv"])
     return Run(checkpoint.run, record)
 
 
+def _described(digits: Digits) -> Data:
+    """What the record says of the digits."""
+    return Data(
+        source=digits.source,
+        path=digits.path,
+        fingerprint=digits.fingerprint,
+        test_fingerprint=digits.test_fingerprint,
+        practice=practice.is_practice(digits),
+        train_images=len(digits.train_images),
+        test_images=len(digits.test_images),
+    )
+
+
 def _refuse_changed(digits: Digits, data: Data) -> None:
-    """Raises BadData where the digits are not those that a run was begun with."""
+    """Raise BadData if the digits are not those that a run began with."""
     if digits.fingerprint == data.fingerprint:
         return
     then, now = (data.train_images, data.test_images), (len(digits.train_images), len(digits.test_images))
@@ -220,27 +294,5 @@ def _refuse_changed(digits: Digits, data: Data) -> None:
         same_test = digits.test_fingerprint == data.test_fingerprint
         changed = f"the {'labeled images or their labels' if same_test else 'unlabeled images'} have changed"
     raise BadData(
-        f"{digits.path}: not the digits that the run was begun with: {changed}; put those back, or begin a new run"
+        f"{digits.path}: not the digits that the run began with: {changed}; put those back, or start a new run"
     )
-
-
-def resolve_device(device: str) -> torch.device:
-    """`auto` is CUDA where there is some. Raises BadOption for a device that this machine lacks."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise BadOption(f"device {device}: must be auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise BadOption("device cuda: PyTorch sees no CUDA device here; begin a run with --device cpu")
-    if device == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    torch.set_float32_matmul_precision("high")  # TF32
-    return torch.device("cuda")
-
-
-def environment_of(device: torch.device, recipe: Recipe) -> dict[str, str | int]:
-    """Device, threads, type of the products and versions: what a run's bytes depend on besides its plan."""
-    return {
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "products": str(precision_of(recipe, device)).removeprefix("torch."),
-        **versions(),
-    }

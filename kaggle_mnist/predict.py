@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
 from kaggle_mnist.data.digits import CLASSES, SIDE
 from kaggle_mnist.data.photos import SUFFIXES, UNREAD, prepare_photo
-from kaggle_mnist.models.mlp import Members
+from kaggle_mnist.models.registry import load_network
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.training.inference import ensemble_outputs
 from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
-from kaggle_mnist.utils.files import SUMS, Progress, quiet, refuse_foreign, sha256_of, write_whole
+from kaggle_mnist.utils.files import SUMS, refuse_foreign, sha256_of, write_whole
+from kaggle_mnist.utils.progress import Progress, quiet
 
 PICTURED = 200  # prepared images in one picture
 HEADER = ["file", "digit", *(f"output_{digit}" for digit in range(CLASSES))]
@@ -84,7 +85,8 @@ def run_outputs(run: Run, images: NDArray[np.uint8], *, progress: Progress = qui
     """
     recipe = run.record.recipe
     if recipe is not None:
-        return ensemble_outputs(Members.of(run.weights()), images, recipe, progress=progress)
+        network = load_network(recipe.network, recipe.network_settings, run.weights())
+        return ensemble_outputs(network, images, recipe, progress=progress)
     if not run.record.parents:
         raise BadRun(f"{run.path / 'run.json'}: has neither a recipe nor parents; there is nothing to predict with")
     total = np.zeros((len(images), CLASSES))

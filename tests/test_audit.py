@@ -23,8 +23,8 @@ from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.suspects import read_suspects
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.training.cross_validation import cross_validate
 from kaggle_mnist.training.folds import assign_folds
-from kaggle_mnist.training.trainer import train_members
 from kaggle_mnist.utils.errors import BadData, BadFolds, DataNotFound, MissingPackage, OutputError
 from tests.conftest import write_folders
 
@@ -140,15 +140,15 @@ def test_a_dropped_image_reaches_no_member(few: Digits, tiny: Recipe, repeats: i
     """The attack: dropped images are replaced and mislabeled, and every member keeps every bit."""
     recipe, dropped = tiny.replaced(epochs=2), [3, 500, 501, 1499]
     fold_of = assign_folds(few.train_labels, n_splits=3, repeats=repeats)
-    before = train_members(few, fold_of, recipe, dropped=dropped).network
+    before = cross_validate(few, recipe, fold_of, dropped=dropped).members
     images, labels = few.train_images.copy(), few.train_labels.copy()
     images[dropped] = 255 - images[dropped]
     labels[dropped] = (labels[dropped] + 1) % 10
     changed = replace(few, train_images=images, train_labels=labels)
-    after = train_members(changed, fold_of, recipe, dropped=dropped).network
-    assert all(torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
-    undropped = train_members(changed, fold_of, recipe).network
-    assert not torch.equal(before.weights[0], undropped.weights[0])
+    after = cross_validate(changed, recipe, fold_of, dropped=dropped).members
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    undropped = cross_validate(changed, recipe, fold_of).members
+    assert not torch.equal(before["weights.0"], undropped["weights.0"])
 
 
 def test_scores_count_what_was_dropped_and_the_run_says_what_that_was(few: Digits, tiny: Recipe) -> None:
@@ -164,7 +164,7 @@ def test_scores_count_what_was_dropped_and_the_run_says_what_that_was(few: Digit
 def test_a_fold_that_would_be_left_without_images_is_refused(handful: Digits, tiny: Recipe) -> None:
     fold_of = assign_folds(handful.train_labels, n_splits=3)
     with pytest.raises(BadFolds, match="a fold has none left; drop fewer"):
-        train_members(handful, fold_of, tiny, dropped=np.flatnonzero(fold_of[0] == 1).tolist())
+        cross_validate(handful, tiny, fold_of, dropped=np.flatnonzero(fold_of[0] == 1).tolist())
 
 
 @pytest.mark.parametrize(

@@ -234,9 +234,9 @@ def test_what_is_no_run_is_named(submissions: Path) -> None:
 def test_a_run_that_cannot_be_read_is_passed_over_unless_it_was_named(submissions: Path) -> None:
     spoilt = next(submissions.iterdir())
     record = (spoilt / "run.json").read_text()
-    (spoilt / "run.json").write_text(record.replace('"format": 1', '"format": 2').replace('"seed"', '"seeds"'))
+    (spoilt / "run.json").write_text(record.replace('"format": 2', '"format": 3').replace('"seed"', '"seeds"'))
     reseal(spoilt)
-    newer = r"run\.json: was made by a newer kaggle-mnist \(format 2"
+    newer = r"run\.json: was made by a newer kaggle-mnist \(format 3"
     with pytest.raises(BadRun, match=newer):
         compare_runs([spoilt.name], submissions)
     comparison = compare_runs([], submissions)

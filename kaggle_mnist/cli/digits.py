@@ -60,12 +60,12 @@ def predict(
     from kaggle_mnist.predict import predict as predict_images
     from kaggle_mnist.predict import refuse_foreign_outputs, write_prediction
     from kaggle_mnist.runs.run import find_run
-    from kaggle_mnist.utils import files
+    from kaggle_mnist.utils.progress import quiet
 
     to_pipe = csv is None and any(image.is_dir() for image in images)  # standard output is the CSV and nothing else
     refuse_foreign_outputs(csv, show)
     found = find_run(run, output)
-    with nullcontext(files.quiet) if to_pipe else console.Watcher() as progress:
+    with nullcontext(quiet) if to_pipe else console.Watcher() as progress:
         prediction = predict_images(found, images, progress=progress)
     write_prediction(prediction, csv_file=csv, picture=show)
     screens.show_prediction(found, prediction, as_csv=to_pipe, csv_file=csv, picture=show)

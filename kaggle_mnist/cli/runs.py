@@ -28,7 +28,8 @@ def compare(
     from kaggle_mnist.cli import console
     from kaggle_mnist.cli.screens import runs as screens
     from kaggle_mnist.compare import compare_runs, plot_folds
-    from kaggle_mnist.utils.files import quiet, refuse_foreign
+    from kaggle_mnist.utils.files import refuse_foreign
+    from kaggle_mnist.utils.progress import quiet
 
     if plot is not None:
         refuse_foreign(plot)

@@ -11,8 +11,6 @@ import typer
 from kaggle_mnist.cli.app import Input, Output, app
 
 if TYPE_CHECKING:
-    from kaggle_mnist.data.digits import Digits
-    from kaggle_mnist.recipes.recipe import Recipe
     from kaggle_mnist.runs.run import Run
 
 
@@ -41,46 +39,31 @@ def train(
     ] = None,
 ) -> None:
     """Train a fold ensemble and write submission.csv."""
-    chosen = _recipe(recipe, epochs, settings or [])
+    from kaggle_mnist.recipes.named import find_recipe
+
+    chosen = find_recipe(recipe, settings or [], epochs=epochs)
 
     from kaggle_mnist import pipeline
-    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.console import Watcher
     from kaggle_mnist.cli.screens import training as screens
-    from kaggle_mnist.data.sources import load_digits
-    from kaggle_mnist.data.suspects import read_suspects
-    from kaggle_mnist.runs.unfinished import unfinished_like
 
-    where = pipeline.resolve_device(device)
-    with console.Watcher() as progress:
-        digits = load_digits(input, progress=progress)
-    screens.show_digits(digits)
-    screens.show_plan(chosen, folds=folds, repeats=repeats, seed=seed, device=where)
-    dropped = read_suspects(drop_suspects, digits.train_labels) if drop_suspects else ()
-    begun = unfinished_like(
-        output,
-        chosen,
-        folds=folds,
-        repeats=repeats,
-        seed=seed,
-        fingerprint=digits.fingerprint,
-        dropped=dropped,
-    )
-    screens.show_unfinished(begun)
-    with console.Watcher() as progress:
+    with Watcher() as watcher:
         run = pipeline.train(
             chosen,
-            input=digits,
+            input=input,
             output=output,
             folds=folds,
             repeats=repeats,
             seed=seed,
             device=device,
             score=score,
-            drop_suspects=dropped,
-            progress=progress,
+            drop_suspects=drop_suspects,
+            on_start=screens.show_start,
+            on_epoch=watcher.on_epoch,
+            progress=watcher,
         )
     screens.show_run(run)
-    _report(run, digits)
+    _report(run, input)
 
 
 @app.command()
@@ -92,20 +75,22 @@ def resume(
     input: Input = None,
     output: Output = Path("submissions"),
 ) -> None:
-    """Go on with a run that was interrupted."""
+    """Resume an interrupted run."""
     from kaggle_mnist import pipeline
-    from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.console import Watcher
     from kaggle_mnist.cli.screens import training as screens
-    from kaggle_mnist.runs.unfinished import epoch_of, find_unfinished, read_plan
 
-    path = find_unfinished(run, output)
-    plan = read_plan(path)
-    now = pipeline.environment_of(pipeline.resolve_device(plan.device), plan.recipe)
-    screens.show_resumed(path, plan, epoch_of(path), now)
-    with console.Watcher() as progress:
-        finished = pipeline.resume(str(path), output=output, input=input, progress=progress)
+    with Watcher() as watcher:
+        finished = pipeline.resume(
+            run,
+            output=output,
+            input=input,
+            on_start=screens.show_resumed,
+            on_epoch=watcher.on_epoch,
+            progress=watcher,
+        )
     screens.show_run(finished)
-    _report(finished, input=input)
+    _report(finished, input)
 
 
 @app.command()
@@ -127,7 +112,7 @@ def data(
     refuse_foreign_sheet(sheet)
     with console.Watcher() as progress:
         digits = load_digits(input, progress=progress)
-    screens.show_digits(digits, counts=True)
+    screens.show_digits(digits)
     console.say("Picture", f"{write_contact_sheet(digits, sheet)}")
     if export is not None:
         with console.Watcher() as progress:
@@ -172,27 +157,21 @@ def check(
         raise typer.Exit(2)
 
 
-def _report(run: Run, digits: Digits | None = None, input: str | None = None) -> None:
-    """Write the run's page; where that fails, the run stands, and a line says what failed."""
+def _report(run: Run, input: str | None) -> None:
+    """Write the run's page. If that fails, the run stands, and a line says what failed."""
     from kaggle_mnist.cli import console
-    from kaggle_mnist.report.page import write_report
     from kaggle_mnist.utils.errors import Interrupted, UserError
 
     try:
+        from kaggle_mnist.report.page import write_report
+
         with console.Watcher() as progress:
-            path = write_report(run, digits, input=input, progress=progress)
-    except (UserError, OSError, MemoryError, ImportError) as error:  # the last where no memory is left to load it
-        console.say("Report", f"not written, the run stands: {error}")
+            path = write_report(run, input=input, progress=progress)
+    except (UserError, OSError, MemoryError, ImportError) as error:  # the last if no memory is left to load it
+        console.say("Report", f"not written, but the run is complete: {error}")
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; {run.path} is finished but for its page, which report writes") from None
+        raise Interrupted(
+            f"interrupted; {run.path} is complete except for its page: `kaggle-mnist report` writes it"
+        ) from None
     else:
         console.say("Report", f"{path}")
-
-
-def _recipe(name: str, epochs: int | None, settings: list[str]) -> Recipe:
-    from kaggle_mnist.recipes.recipe import find_recipe, parse_setting
-
-    fields = dict(parse_setting(setting) for setting in settings)
-    if epochs is not None:
-        fields["epochs"] = epochs
-    return find_recipe(name).replaced(**fields)

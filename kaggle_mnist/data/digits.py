@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -33,6 +33,15 @@ class Digits:
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
     input: str | None = None
+
+    def head(self, labeled: int, unlabeled: int) -> Digits:
+        """The first `labeled` and `unlabeled` images, for trying things out."""
+        return replace(
+            self,
+            train_images=self.train_images[:labeled],
+            train_labels=self.train_labels[:labeled],
+            test_images=self.test_images[:unlabeled],
+        )
 
     @property
     def test_ids(self) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.files import Progress, quiet
+from kaggle_mnist.utils.progress import Progress, quiet
 from kaggle_mnist.utils.reading import shown_size
 
 NAMES = (("train", "test"), ("trainingSet", "testSet"))

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import SIDE, Digits
 from kaggle_mnist.utils.errors import BadData, OutputError
-from kaggle_mnist.utils.files import Progress, quiet, write_whole
+from kaggle_mnist.utils.files import write_whole
+from kaggle_mnist.utils.progress import Progress, quiet
 from kaggle_mnist.utils.reading import ZIP_FAULTS, Lines, Source, open_regular, open_zip
 
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]

@@ -11,7 +11,7 @@ from kaggle_mnist.data.image_folders import ImageFolders
 from kaggle_mnist.data.kaggle_csv import CsvFile
 from kaggle_mnist.data.practice import FINGERPRINT, load_practice
 from kaggle_mnist.utils.errors import AmbiguousData, DataNotFound
-from kaggle_mnist.utils.files import Progress, quiet
+from kaggle_mnist.utils.progress import Progress, quiet
 
 PRACTICE = "practice"  # what --input takes for the bundled set
 # Where Kaggle mounts the competition's files in a notebook; the second since it sorts its inputs by kind.

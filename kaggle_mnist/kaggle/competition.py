@@ -10,7 +10,7 @@ from typing import Any
 
 from kaggle_mnist.kaggle.client import NEW_TOKEN, Client, Failure
 from kaggle_mnist.utils.errors import BadOption, KaggleRefused
-from kaggle_mnist.utils.files import Progress
+from kaggle_mnist.utils.progress import Progress
 
 DIGIT_RECOGNIZER = "digit-recognizer"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")

@@ -15,7 +15,8 @@ from kaggle_mnist.runs.record import Prediction, Submitted
 from kaggle_mnist.runs.run import LEADERBOARD, Run, Standing, find_run, other_runs
 from kaggle_mnist.runs.submission import COMPETITION_IDS, check_submission
 from kaggle_mnist.utils.errors import BadRun, KaggleRefused, OutputError
-from kaggle_mnist.utils.files import Progress, quiet, sha256_of, write_whole
+from kaggle_mnist.utils.files import sha256_of, write_whole
+from kaggle_mnist.utils.progress import Progress, quiet
 
 FIRST_PAUSE, LAST_PAUSE = 2.0, 20.0  # seconds between two looks at a submission; Kaggle takes some seconds to score it
 

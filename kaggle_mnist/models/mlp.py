@@ -1,56 +1,82 @@
-"""Many multilayer perceptrons as one: every parameter has a leading members axis."""
+"""Multilayer perceptrons with ReLU, stacked: every layer of all members is one batched matrix product."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kaggle_mnist.data.digits import CLASSES
+from kaggle_mnist.models.features import INPUTS
+from kaggle_mnist.models.network import LinearLayer, StackedNetwork
 
-class Members(nn.Module):
-    """`members` perceptrons of the same form, which share nothing but the call.
 
-    Member ``i`` starts from the weights that generator ``i`` draws, as `torch.nn.Linear` does it: uniform within
-    ``±1 / sqrt(inputs)``.
+class StackedMLP(StackedNetwork):
+    """Multilayer perceptrons of one form.
+
+    Parameters
+    ----------
+    generators : one for each member. Its weights and biases are drawn as in `torch.nn.Linear`: uniform within
+        ``±1 / sqrt(inputs)``
+    hidden : units of each hidden layer
+    dropout : in training, each hidden unit is zero with this probability, and scaled by ``1 / (1 - dropout)`` if not
+
+    Shape
+    -----
+    - ``weights.i``: ``(members, inputs, outputs)`` of layer ``i``
+    - ``biases.i``: ``(members, 1, outputs)``
+
+    Examples
+    --------
+    >>> network = StackedMLP([torch.Generator() for _ in range(5)], hidden=(300,))
+    >>> network(torch.rand(5, 7, 784)).shape
+    torch.Size([5, 7, 10])
     """
 
-    def __init__(self, units: Sequence[int], generators: Sequence[torch.Generator]):
-        super().__init__()
+    def __init__(self, generators: Sequence[torch.Generator], *, hidden: Sequence[int], dropout: float = 0.0):
+        super().__init__(generators)
+        self.dropout = dropout
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for n_in, n_out in itertools.pairwise(units):
+        for n_in, n_out in itertools.pairwise(_units(hidden)):
             bound = 1 / math.sqrt(n_in)
             drawn = torch.stack([torch.rand(n_in + 1, n_out, generator=g) * 2 * bound - bound for g in generators])
             self.weights.append(nn.Parameter(drawn[:, :-1].contiguous()))  # (members, n_in, n_out)
             self.biases.append(nn.Parameter(drawn[:, -1:].contiguous()))  # (members, 1, n_out)
 
     @classmethod
-    def of(cls, weights: Mapping[str, NDArray[np.float32]]) -> Members:
-        """The members with these parameters, as `state_dict` names them."""
-        layers = range(len(weights) // 2)
-        units = [weights["weights.0"].shape[1], *(weights[f"weights.{i}"].shape[2] for i in layers)]
-        network = cls(units, [torch.Generator() for _ in weights["weights.0"]])
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-        return network
+    def parameter_shapes(cls, *, hidden: Sequence[int], dropout: float = 0.0) -> dict[str, tuple[int, ...]]:
+        layers = list(enumerate(itertools.pairwise(_units(hidden))))
+        weights: dict[str, tuple[int, ...]] = {f"weights.{i}": (n_in, n_out) for i, (n_in, n_out) in layers}
+        return weights | {f"biases.{i}": (1, n_out) for i, (_, n_out) in layers}
 
-    def forward(self, x: Tensor, *, dropout: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
-        """Logits, ``(members, n, 10)``, of images ``x``, ``(members, n, 784)``: to each member its own.
-
-        With `dropout`, each hidden unit is zero with that probability, and scaled by ``1 / (1 - dropout)`` if not.
-        """
+    def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = torch.baddbmm(bias, x, weight).relu_()  # (members, n, hidden)
-            if dropout:
-                kept = torch.rand(x.shape, generator=generator, device=x.device) >= dropout
-                x = x * kept / (1 - dropout)
+            if self.dropout:
+                kept = torch.rand(x.shape, generator=generator, device=x.device) >= self.dropout
+                x = x * kept / (1 - self.dropout)
         return torch.baddbmm(self.biases[-1], x, self.weights[-1])
 
-    def outputs_of(self, member: int, x: Tensor) -> Tensor:
-        """Logits, ``(n, 10)``, of images ``x``, ``(n, 784)``, by one member."""
+    def member_logits(self, member: int, x: Tensor) -> Tensor:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = torch.addmm(bias[member], x, weight[member]).relu_()
         return torch.addmm(self.biases[-1][member], x, self.weights[-1][member])
+
+    @classmethod
+    def activations_per_image(cls, *, hidden: Sequence[int], dropout: float = 0.0) -> int:
+        return sum(hidden) * (3 if dropout else 1) + CLASSES  # with dropout, also what was kept, and before it
+
+    @classmethod
+    def summary(cls, *, hidden: Sequence[int], dropout: float = 0.0) -> str:
+        return "-".join(map(str, _units(hidden)))
+
+    @classmethod
+    def page_layers(cls, *, hidden: Sequence[int], dropout: float = 0.0) -> list[LinearLayer]:
+        return [LinearLayer(f"weights.{i}", f"biases.{i}", relu=i < len(hidden)) for i in range(len(hidden) + 1)]
+
+
+def _units(hidden: Sequence[int]) -> tuple[int, ...]:
+    return (INPUTS, *hidden, CLASSES)

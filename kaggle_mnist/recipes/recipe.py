@@ -1,21 +1,19 @@
-"""Recipes: everything that decides a result, as one frozen object; the named ones, and how users make their own."""
+"""The recipe: everything that decides a result but the digits, the folds and the seed, as one frozen object."""
 
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from kaggle_mnist.models.registry import KINDS
 from kaggle_mnist.utils.errors import BadRecipe, shortened
-from kaggle_mnist.utils.reading import read_bounded
 
-MAX_BYTES = 1 << 14  # of a TOML file; a recipe with every field has 600
-LONGEST_VALUE = 60  # signs of a value in a message
+MAX_VALUE = 1 << 14  # characters of a setting's value
+LONGEST_VALUE = 60  # characters of a value in a message
 
 Epoch = Annotated[int, Field(ge=0)]
 Units = Annotated[int, Field(ge=1, le=65_536)]
@@ -29,6 +27,7 @@ class Recipe(BaseModel):
 
     name: str = Field("custom", pattern=r"^[\w.-]{1,60}$", description="what its runs are called")
 
+    network: str = Field("mlp", description="kind of network")
     hidden: tuple[Units, ...] = Field((1024, 512), min_length=1, description="units of each hidden layer")
     dropout: float = Field(0.0, ge=0, lt=1, description="of hidden units, a probability")
     pixels: tuple[float, float] = Field((0.0, 1.0), description="what 0 and 255 are scaled to")
@@ -64,15 +63,28 @@ class Recipe(BaseModel):
             raise ValueError("is too long for a folder's name")
         return name
 
+    @field_validator("network")
+    @classmethod
+    def _is_a_kind(cls, network: str) -> str:
+        if network not in KINDS:
+            raise ValueError(f"no such kind of network; use {' or '.join(KINDS)}")
+        return network
+
     @model_validator(mode="after")
-    def _fields_have_an_effect(self) -> Self:
-        if self.label_smoothing and self.loss != "cross_entropy":
-            raise ValueError('label_smoothing has no effect unless loss = "cross_entropy"')
-        if self.targets != (0.0, 1.0) and self.loss != "squared_error":
-            raise ValueError('targets have no effect unless loss = "squared_error"')
-        if self.steps and self.schedule != "steps":
-            raise ValueError('steps have no effect unless schedule = "steps"')
+    def _settings_have_an_effect(self, info: ValidationInfo) -> Self:
+        if not (info.context or {}).get("recorded"):  # a run made before a rule stays readable
+            _refuse_settings_without_effect(self)
         return self
+
+    @property
+    def network_settings(self) -> dict[str, Any]:
+        """The fields that shape the network, by name: what `models.registry.build_network` takes."""
+        return {name: getattr(self, name) for name in KINDS[self.network].fields}
+
+    def in_use(self) -> dict[str, Any]:
+        """All fields but those that shape other kinds of network only, with their values."""
+        unused = _of_any_network() - set(KINDS[self.network].fields)
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in unused}
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
@@ -88,120 +100,40 @@ class Recipe(BaseModel):
             if place and place not in cls.model_fields:
                 known = ", ".join(cls.model_fields)
                 raise BadRecipe(
-                    f"{place}: no such field{_nearest(place, cls.model_fields)}; there are {known}"
+                    f"{place}: no such field{did_you_mean(place, cls.model_fields)}; there are {known}"
                 ) from error
             message = first["msg"].removeprefix("Value error, ")
-            raise BadRecipe(f"{place}: {_shown(first['input'])}: {message}" if place else message) from error
+            raise BadRecipe(f"{place}: {shown_value(first['input'])}: {message}" if place else message) from error
 
     def replaced(self, /, **fields: Any) -> Self:
         """A copy with other values for `fields`; raises BadRecipe as `of` does."""
         return self.of({**self.model_dump(), **fields})
 
 
-NAMED = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            # A well-known tutorial as published; its figures: validation accuracy 0.9723, validation loss 0.0050.
-            # An operator-precedence slip in its printed code makes the rate 1e-4 throughout; this is what it means.
-            name="article",
-            hidden=(300,),
-            dropout=0.6,
-            pixels=(0.01, 1.0),
-            loss="squared_error",
-            targets=(0.01, 0.99),
-            optimizer="adam",
-            learning_rate=1e-3,
-            schedule="steps",
-            steps=((15, 1e-4), (40, 1e-5), (60, 5e-6)),
-            epochs=100,
-            batch_size=84,
-        ),
-        # The others were chosen by CV accuracy on the practice set alone; benchmarks/RESULTS.md says what was tried.
-        Recipe(
-            name="fast",
-            hidden=(512, 256),
-            learning_rate=6e-3,
-            warmup=1.0,
-            weight_decay=0.01,
-            label_smoothing=0.05,
-            epochs=10,
-            batch_size=320,
-            mixed_precision=True,
-            rotation=6.0,
-            scaling=0.06,
-            shear=0.06,
-            shift=0.7,
-            elastic=0.6,
-            elastic_sigma=5.0,
-        ),
-        Recipe(
-            name="mlp",
-            hidden=(1024, 512),
-            learning_rate=4e-3,
-            warmup=1.0,
-            weight_decay=0.01,
-            label_smoothing=0.05,
-            epochs=30,
-            batch_size=320,
-            mixed_precision=True,
-            views=5,
-            rotation=10.0,
-            scaling=0.1,
-            shear=0.1,
-            shift=1.0,
-            elastic=1.0,
-            elastic_sigma=5.0,
-        ),
-        Recipe(
-            name="best",
-            hidden=(2048, 1024),
-            learning_rate=2e-3,
-            warmup=1.0,
-            weight_decay=0.01,
-            label_smoothing=0.05,
-            epochs=100,
-            batch_size=320,
-            mixed_precision=True,
-            rotation=10.0,
-            scaling=0.1,
-            shear=0.1,
-            shift=1.0,
-            elastic=1.0,
-            elastic_sigma=5.0,
-        ),
-    )
-}
+def _of_any_network() -> set[str]:
+    return {field for kind in KINDS.values() for field in kind.fields}
 
 
-def find_recipe(name: str) -> Recipe:
-    """The recipe of that name, or of that TOML file.
-
-    A file gives fields their values, as `epochs = 5`; `base = "mlp"` names the recipe that it builds on (else the
-    defaults of `Recipe`), and `name` what its runs are called (else the file's own name).
-
-    Raises BadRecipe for an unknown name, a file that cannot be read, and what `Recipe.of` refuses.
-    """
-    if not name.endswith(".toml"):
-        if name in NAMED:
-            return NAMED[name]
-        raise BadRecipe(f"{name}: no such recipe{_nearest(name, NAMED)}; there are {', '.join(NAMED)}, or a .toml file")
-    path = Path(name)
-    try:
-        fields = tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
-    except FileNotFoundError as error:
-        raise BadRecipe(f"{path.absolute()}: no such file") from error
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: also of numbers that Python does not take
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BadRecipe(f"{path}: cannot be read as TOML ({reason})") from error
-    base = fields.pop("base", None)
-    if base is not None and base not in list(NAMED):
-        raise BadRecipe(f"{path}: base is {_shown(base)}; it must be one of {', '.join(NAMED)}")
-    name_of_file = re.sub(r"[^\w.-]", "-", path.stem)[:60]
-    try:
-        return (NAMED[base] if base else Recipe()).replaced(**{"name": name_of_file, **fields})
-    except BadRecipe as error:
-        raise BadRecipe(f"{path}: {error}") from error
+def _refuse_settings_without_effect(recipe: Recipe) -> None:
+    """Raise ValueError for a field that differs from its default where it cannot change the result."""
+    conditions = {
+        "label_smoothing": ('loss = "cross_entropy"', recipe.loss == "cross_entropy"),
+        "targets": ('loss = "squared_error"', recipe.loss == "squared_error"),
+        "steps": ('schedule = "steps"', recipe.schedule == "steps"),
+        "momentum": ('optimizer = "sgd"', recipe.optimizer == "sgd"),
+        "elastic_sigma": ("elastic is above 0", recipe.elastic > 0),
+    }
+    for name in _of_any_network():
+        kinds = " or ".join(f'"{kind}"' for kind, entry in KINDS.items() if name in entry.fields)
+        conditions[name] = (f"network = {kinds}", name in KINDS[recipe.network].fields)
+    for name, (condition, met) in conditions.items():
+        if not met and getattr(recipe, name) != type(recipe).model_fields[name].default:
+            raise ValueError(f"{name} has no effect unless {condition}")
+    if recipe.warmup > recipe.epochs:
+        raise ValueError(
+            f"warmup of {recipe.warmup:g} epochs is longer than the run of {recipe.epochs};"
+            " the learning rate would never come down"
+        )
 
 
 def parse_setting(setting: str) -> tuple[str, Any]:
@@ -212,31 +144,32 @@ def parse_setting(setting: str) -> tuple[str, Any]:
     name, equals, value = setting.partition("=")
     if not equals:
         raise BadRecipe(f"{setting}: expected FIELD=VALUE, as learning_rate=0.002")
-    if len(value) > MAX_BYTES:
-        raise BadRecipe(f"{name}: its value has {len(value):,} signs; no recipe needs so many")
+    if len(value) > MAX_VALUE:
+        raise BadRecipe(f"{name}: value too long ({len(value):,} characters)")
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):
         return name.strip(), value.strip()
 
 
-def plain(value: object) -> str:
+def format_value(value: object) -> str:
     """A field's value as a TOML file would have it, words without quotes."""
     if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(map(plain, value)) + "]"
+        return "[" + ", ".join(map(format_value, value)) + "]"
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
-def _shown(value: object) -> str:
-    """A value as Python writes it, shortened."""
+def shown_value(value: object) -> str:
+    """A value as Python writes it, shortened for a message."""
     try:
         return shortened(repr(value), LONGEST_VALUE)
     except ValueError:  # Python writes no number of more than 4,300 digits
         return "a number"
 
 
-def _nearest(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A hint at the most similar name, or nothing."""
     close = difflib.get_close_matches(name, names, n=1)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -12,17 +12,19 @@ from markupsafe import Markup
 
 from kaggle_mnist.data.digits import CLASSES, Digits
 from kaggle_mnist.data.sources import load_same_digits
-from kaggle_mnist.recipes.recipe import plain
+from kaggle_mnist.models.registry import network_class
+from kaggle_mnist.recipes.recipe import Recipe, format_value
 from kaggle_mnist.report import charts
 from kaggle_mnist.report import gallery as galleries
 from kaggle_mnist.report.gallery import Gallery
 from kaggle_mnist.runs.run import Outputs, Run, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS
-from kaggle_mnist.training import metrics as scores
+from kaggle_mnist.training import metrics
 from kaggle_mnist.training.inference import SHIFTS
 from kaggle_mnist.training.trainer import WATCHED
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, BadRun, DataNotFound, OutputError
-from kaggle_mnist.utils.files import SUMS, Progress, quiet, sha256_of, write_whole
+from kaggle_mnist.utils.files import SUMS, sha256_of, write_whole
+from kaggle_mnist.utils.progress import Progress, quiet
 
 PAGE = "report.html"
 MAX_BYTES = 5_000_000  # of the page: what a phone opens without a thought
@@ -82,9 +84,8 @@ def write_report(
     network, absence = _network(run)
     page = _render(run, gallery, parts, network, absence)
     if network and len(page) > MAX_BYTES:
-        units = "-".join(map(str, network["units"]))
         absence = (
-            f"The weights of a {units} network would make this page {len(page) / 1e6:.1f} MB large,"
+            f"The weights of this network ({_form(run)}) would make this page {len(page) / 1e6:.1f} MB large,"
             f" over the {MAX_BYTES / 1e6:.0f} MB that it keeps to; so there is no box to draw in."
         )
         page = _render(run, gallery, parts, None, absence)
@@ -110,14 +111,16 @@ def _answer(run: Run) -> dict[str, Any]:
         "competition_ids": COMPETITION_IDS,
         "upload": f"kaggle-mnist upload {argument}",
         "again": f"kaggle-mnist report {argument} --input PATH",
-        "recipe_fields": type(record.recipe).model_fields if record.recipe else {},
+        "form": _form(run),
+        "fields": record.recipe.in_use() if record.recipe else {},
+        "descriptions": {name: field.description or "" for name, field in Recipe.model_fields.items()},
         "watched": WATCHED,
-        "plain": plain,
+        "format_value": format_value,
     }
 
 
 def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
-    digits, bins = scores.digit_scores(outputs.oof, outputs.y_true), scores.reliability(outputs.oof, outputs.y_true)
+    digits, bins = metrics.digit_scores(outputs.oof, outputs.y_true), metrics.reliability(outputs.oof, outputs.y_true)
     curves = []
     if run.record.recipe:
         history = run.table("history")
@@ -130,16 +133,16 @@ def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
         "digits": digits.to_dict("records"),
         "digit_chart": Markup(charts.digit_chart(digits)),
         "bins": bins.to_dict("records"),
-        "bins_count": scores.BINS,
+        "bins_count": metrics.BINS,
         "reliability_chart": Markup(charts.reliability_chart(bins)),
-        "calibration_error": scores.expected_calibration_error(outputs.oof, outputs.y_true),
+        "calibration_error": metrics.expected_calibration_error(outputs.oof, outputs.y_true),
         "confidence": float(np.average(bins.confidence, weights=bins.images)),
     }
 
 
 def _heat(outputs: Outputs) -> list[list[tuple[int, float]]]:
     """For each true and predicted digit the images, and how strong the cell's colour is, from 0 to 1."""
-    counts = scores.confusion(outputs.oof, outputs.y_true).to_numpy()
+    counts = metrics.confusion(outputs.oof, outputs.y_true).to_numpy()
     mistakes = np.where(np.eye(CLASSES) > 0, 0, counts)
     heat = np.log1p(mistakes) / max(np.log1p(mistakes).max(), 1)
     return [list(zip(*rows, strict=True)) for rows in zip(counts.tolist(), heat.tolist(), strict=True)]
@@ -150,16 +153,22 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
     recipe = run.record.recipe
     if recipe is None:
         return None, "A blend has no weights of its own, so there is no box to draw in; its parents' reports have one."
+    layers = network_class(recipe.network).page_layers(**recipe.network_settings)
+    if layers is None:
+        return None, "This page cannot compute this kind of network, so there is no box to draw in."
     weights = run.weights()
-    layers = range(len(recipe.hidden) + 1)
-    arrays = [weights[f"{kind}.{i}"][MEMBER] for i in layers for kind in ("weights", "biases")]
+    arrays = [weights[name][MEMBER] for layer in layers for name in (layer.weight, layer.bias)]
+    shapes = [weights[layer.weight][MEMBER].shape for layer in layers]
     with np.errstate(over="ignore"):
         halves = np.concatenate([array.ravel() for array in arrays]).astype("<f2")
     if not np.isfinite(halves).all():
         return None, "This network has weights beyond float16's range, so there is no box to draw in."
     row = run.table("folds").iloc[MEMBER]
     network = {
-        "units": [28 * 28, *recipe.hidden, CLASSES],
+        "layers": [
+            {"inputs": inputs, "outputs": outputs, "relu": layer.relu}
+            for layer, (inputs, outputs) in zip(layers, shapes, strict=True)
+        ],
         "pixels": recipe.pixels,
         "loss": recipe.loss,
         "shifts": SHIFTS[: recipe.views],
@@ -167,6 +176,13 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
         "weights": base64.b64encode(halves.tobytes()).decode(),
     }
     return network, ""
+
+
+def _form(run: Run) -> str:
+    """The network's form in a few characters, or what a blend is made of."""
+    if (recipe := run.record.recipe) is None:
+        return f"blend of {len(run.record.parents)} runs"
+    return network_class(recipe.network).summary(**recipe.network_settings)
 
 
 def _render(run: Run, gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | None, absence: str) -> bytes:

@@ -23,11 +23,21 @@ from typing import Any
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from kaggle_mnist.runs.folder import new_folder
 from kaggle_mnist.runs.run import CHECKPOINT
-from kaggle_mnist.runs.unfinished import LOCK, PLAN, STATE, Plan, epoch_of, held, read_plan, state_name, way_on
-from kaggle_mnist.training.trainer import State
+from kaggle_mnist.runs.unfinished import (
+    LOCK,
+    PLAN,
+    STATE,
+    Plan,
+    epoch_of,
+    lock_run,
+    read_plan,
+    resume_command,
+    state_name,
+)
 from kaggle_mnist.utils.errors import BadRun, Interrupted, OutputError
 from kaggle_mnist.utils.files import SUMS, check_sum, leftovers, listed_sums, write_sums, write_whole
 
@@ -41,40 +51,41 @@ class Checkpoint:
     def __init__(self, run: Path, plan: Plan):
         self.run, self.folder, self.plan = run, run / CHECKPOINT, plan
         self.epoch = 0  # of the last state written
+        self.resumed_from = 0  # the epoch of the state that this process continued from
         self.seconds = 0.0  # spent on writing, by this process
         self.seconds_before = 0.0  # of training, by the processes before
         self._opened = self._last_ended = time.monotonic()
         self._last_took = 0.0
 
-    def save(self, state: State) -> None:
+    def save(self, epoch: int, tensors: dict[str, Tensor], history: list[dict[str, Any]]) -> None:
         """Write the state after an epoch, if enough has been done since the last for it to cost under 2 %.
 
         Raises OutputError; the state written before stays.
         """
         started = time.monotonic()
-        guess = self._last_took or sum(tensor.nbytes for tensor in state.tensors.values()) / GUESSED_RATE
+        guess = self._last_took or sum(tensor.nbytes for tensor in tensors.values()) / GUESSED_RATE
         if started - self._last_ended < PRICE * guess:
             return
-        name, trained = state_name(state.epoch), self.seconds_before + started - self._opened
-        notes = {"history": json.dumps(state.history), "seconds": f"{trained}"}
+        name, trained = state_name(epoch), self.seconds_before + started - self._opened
+        notes = {"history": json.dumps(history), "seconds": f"{trained}"}
         try:
-            write_whole(self.folder / name, save_tensors(state.tensors, notes))
+            write_whole(self.folder / name, save_tensors(tensors, notes))
             write_sums(self.folder, [PLAN, name])
         except OSError as error:
             raise OutputError(
                 f"{self.folder}: the checkpoint cannot be written ({error.strerror});"
-                f" once it can, `{way_on(self.run)}` goes on after epoch {self.epoch}"
+                f" once it can, `{resume_command(self.run)}` goes on after epoch {self.epoch}"
             ) from error
         if self.epoch:
             with suppress(OSError):
                 (self.folder / state_name(self.epoch)).unlink(missing_ok=True)
-        self.epoch = state.epoch
+        self.epoch = epoch
         self._last_ended = time.monotonic()
         self._last_took = self._last_ended - started
         self.seconds += self._last_took
 
-    def load(self) -> State | None:
-        """The last state that was written; None before the first. Raises BadRun for one that is damaged."""
+    def load(self) -> tuple[int, dict[str, Tensor], list[dict[str, Any]]] | None:
+        """Epoch, tensors and history as `save` wrote them last; None before the first. Raises BadRun if damaged."""
         if not self.epoch:
             return None
         file = check_sum(self.folder, state_name(self.epoch), listed_sums(self.folder))
@@ -83,11 +94,11 @@ class Checkpoint:
                 notes = stored.metadata()
                 history: list[dict[str, Any]] = json.loads(notes["history"])
                 self.seconds_before = float(notes["seconds"])
-                # Copies, which torch aligns as it does what training allocates: vector and scalar code round unlike.
-                tensors = {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  no dict
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise BadRun(f"{file}: cannot be read ({error})") from error
-        return State(self.epoch, tensors, history)
+        self.resumed_from = self.epoch
+        return self.epoch, tensors, history
 
     def tidy(self) -> None:
         """Delete states, whole or half, that a killed process left and that no checksum vouches for."""
@@ -108,7 +119,7 @@ class Checkpoint:
     def interrupted(self, *, kept: bool) -> Interrupted:
         """What Ctrl-C says."""
         after = f"goes on after epoch {self.epoch} of {self.plan.recipe.epochs}"
-        return Interrupted(f"interrupted; {f'`{way_on(self.run)}` {after}' if kept else 'nothing was kept'}")
+        return Interrupted(f"interrupted; {f'`{resume_command(self.run)}` {after}' if kept else 'nothing was kept'}")
 
 
 @contextmanager
@@ -148,7 +159,7 @@ def reopen(run: Path) -> Iterator[Checkpoint]:
 
     Raises BadRun where another process is at work on it, it was finished meanwhile, or the plan is damaged.
     """
-    with held(run):
+    with lock_run(run):
         checkpoint = Checkpoint(run, read_plan(run))
         checkpoint.epoch = epoch_of(run)
         checkpoint.tidy()

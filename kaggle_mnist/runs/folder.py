@@ -16,13 +16,12 @@ from kaggle_mnist.runs.arrays import npz_bytes
 from kaggle_mnist.runs.record import Record
 from kaggle_mnist.runs.run import Outputs
 from kaggle_mnist.runs.submission import submission_csv
-from kaggle_mnist.training import metrics as scores
 from kaggle_mnist.utils.errors import OutputError
 from kaggle_mnist.utils.files import SUMS, leftovers, write_sums, write_whole
 
 
-def run_files(record: Record, outputs: Outputs, fold_table: pd.DataFrame) -> dict[str, bytes]:
-    """What every run's folder holds, trained or blended, by file name."""
+def run_files(record: Record, outputs: Outputs, tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
+    """The files of a run folder by name; each of `tables` becomes a CSV file."""
     arrays: dict[str, NDArray[Any]] = {
         "oof_outputs": outputs.oof,
         "test_outputs": outputs.test,
@@ -33,10 +32,8 @@ def run_files(record: Record, outputs: Outputs, fold_table: pd.DataFrame) -> dic
     return {
         "submission.csv": submission_csv(outputs.test, outputs.test_ids),
         "run.json": record.model_dump_json(indent=2).encode() + b"\n",
-        "folds.csv": csv_bytes(fold_table),
-        "confusion.csv": csv_bytes(scores.confusion(outputs.oof, outputs.y_true), index=True),
-        "digits.csv": csv_bytes(scores.digit_scores(outputs.oof, outputs.y_true)),
         "outputs.npz": npz_bytes(arrays),
+        **{f"{name}.csv": csv_bytes(table) for name, table in tables.items()},
     }
 
 
@@ -101,6 +98,6 @@ def finish_run(folder: Path, files: Mapping[str, bytes]) -> None:
         raise OutputError(f"{folder}: the run could not be written ({error.strerror})") from error
 
 
-def csv_bytes(table: pd.DataFrame, *, index: bool = False) -> bytes:
-    """A CSV file of `table`."""
-    return table.to_csv(index=index, lineterminator="\n").encode()
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """A CSV file of `table`, without its index."""
+    return table.to_csv(index=False, lineterminator="\n").encode()

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_mnist.runs.run import CHECKPOINT, list_runs, read_run
-from kaggle_mnist.runs.unfinished import LOCK, PLAN, STATE, epoch_of, held, is_running, read_plan
+from kaggle_mnist.runs.unfinished import LOCK, PLAN, STATE, epoch_of, is_running, lock_run, read_plan
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS
 
 
 @dataclass(frozen=True)
-class Shelved:
+class RunStatus:
     """A run's folder. `state` is ``"finished"``, ``"running"``, ``"stopped after epoch 12 of 30"`` or what is wrong."""
 
     path: Path
@@ -24,7 +24,7 @@ class Shelved:
     cv_accuracy: float | None
 
 
-def all_runs(output: Path) -> list[Shelved]:
+def all_runs(output: Path) -> list[RunStatus]:
     """Every run below `output`, the oldest first."""
     folders = [path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}")]
     folders = [path for path in folders if not (path / SUMS).exists() and _is_run(path)]
@@ -41,7 +41,7 @@ def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
     with ExitStack() as locks:
         for path in chosen:
             if not (path / SUMS).exists():
-                locks.enter_context(held(path))
+                locks.enter_context(lock_run(path))
         for path in chosen:
             try:
                 (path / SUMS).unlink(missing_ok=True)  # first: what is half removed must not look whole
@@ -72,16 +72,16 @@ def _is_run(path: Path) -> bool:
     return all(name.startswith((PLAN, LOCK, SUMS)) or STATE.match(name) for name in inside)
 
 
-def _finished(path: Path) -> Shelved:
+def _finished(path: Path) -> RunStatus:
     try:
         run = read_run(path)
         run.verify()
     except BadRun as error:
-        return Shelved(path, f"damaged: {error}", _size_of(path), None)
-    return Shelved(path, "finished", _size_of(path), run.cv_accuracy)
+        return RunStatus(path, f"damaged: {error}", _size_of(path), None)
+    return RunStatus(path, "finished", _size_of(path), run.cv_accuracy)
 
 
-def _unfinished(path: Path) -> Shelved:
+def _unfinished(path: Path) -> RunStatus:
     if is_running(path):
         state = "running"
     else:
@@ -90,7 +90,7 @@ def _unfinished(path: Path) -> Shelved:
             state = f"stopped after epoch {epoch_of(path)} of {plan.recipe.epochs}"
         except BadRun as error:
             state = f"damaged: {error}"
-    return Shelved(path, state, _size_of(path), None)
+    return RunStatus(path, state, _size_of(path), None)
 
 
 def _size_of(folder: Path) -> int:

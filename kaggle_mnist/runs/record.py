@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.utils.errors import BadRun, one_line
 
-FORMAT = 1  # of run.json and the files beside it; one more whenever an older kaggle-mnist could not read them
+FORMAT = 2  # of run.json and the files beside it; one more whenever an older kaggle-mnist could not read them
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MOST_IMAGES = 10_000_000  # nobody's digits are more; who reads a record may make room for them
 Count = Annotated[int, Field(ge=0, le=MOST_IMAGES)]
@@ -138,7 +138,7 @@ class Submitted(Strict):
 def parse_record(content: str | bytes) -> Record:
     """The record in a `run.json`. Raises BadRun with what is wrong, the newer version's first."""
     try:
-        return Record.model_validate_json(content)
+        return Record.model_validate_json(content, context={"recorded": True})
     except ValidationError as error:
         if (found := _format_of(content)) > FORMAT:
             newer = f"was made by a newer kaggle-mnist (format {found}, this one reads {FORMAT}); update it"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from kaggle_mnist.data.digits import CLASSES
+from kaggle_mnist.models.registry import network_class
 from kaggle_mnist.runs.arrays import read_npz
 from kaggle_mnist.runs.record import Record, Submitted, parse_record
 from kaggle_mnist.utils.errors import BadRun
@@ -140,7 +141,7 @@ class Run:
             raise BadRun(f"{file}: cannot be read; move it away to go on as if nothing had been uploaded") from error
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """The members' parameters, as `networks.Members` names them, each with a leading members axis.
+        """The members' parameters by name, each with a leading members axis.
 
         Raises BadRun where they cannot be read, or are not those of the recipe; a blend has none.
         """
@@ -148,11 +149,10 @@ class Run:
             raise BadRun(f"{self.path}: is a blend; its members are those of its parents")
         from safetensors import SafetensorError, safe_open
 
-        file = self.verified("members.safetensors")
-        units = (28 * 28, *self.record.recipe.hidden, CLASSES)
+        file, recipe = self.verified("members.safetensors"), self.record.recipe
         members = self.record.folds * self.record.repeats
-        shapes = {f"weights.{i}": ((members, units[i], units[i + 1]), "F32") for i in range(len(units) - 1)}
-        shapes |= {f"biases.{i}": ((members, 1, units[i + 1]), "F32") for i in range(len(units) - 1)}
+        of_one = network_class(recipe.network).parameter_shapes(**recipe.network_settings)
+        shapes = {name: ((members, *shape), "F32") for name, shape in of_one.items()}
         try:
             require_regular(file, file.stat())
             with safe_open(file, "numpy") as stored:  # its header first: no file asks for more memory than expected

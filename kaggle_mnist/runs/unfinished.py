@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -41,9 +41,17 @@ class Plan(Strict):
     data: Data
     environment: dict[str, str | int]
 
+    def same_result(self, other: Plan) -> bool:
+        """Whether both ask for the same members: recipe, folds, repeats, seed, digits and dropped images agree."""
+        asked = [
+            (plan.recipe, plan.folds, plan.repeats, plan.seed, plan.data.fingerprint, plan.dropped)
+            for plan in (self, other)
+        ]
+        return asked[0] == asked[1]
+
 
 @contextmanager
-def held(run: Path) -> Iterator[None]:
+def lock_run(run: Path) -> Iterator[None]:
     """Be the only process at work on a run that is not finished.
 
     Raises BadRun where another one is, or where the run was finished meanwhile.
@@ -85,7 +93,7 @@ def read_plan(run: Path) -> Plan:
     folder = run / CHECKPOINT
     file = check_sum(folder, PLAN, listed_sums(folder))
     try:
-        return Plan.model_validate_json(read_bounded(file, MAX_PLAN))
+        return Plan.model_validate_json(read_bounded(file, MAX_PLAN), context={"recorded": True})
     except (OSError, ValidationError) as error:
         raise BadRun(f"{file}: cannot be read; it may be a newer kaggle-mnist's") from error
 
@@ -121,26 +129,13 @@ def find_unfinished(run: str | None, output: Path) -> Path:
     return path
 
 
-def unfinished_like(
-    output: Path,
-    recipe: Recipe,
-    *,
-    folds: int,
-    repeats: int,
-    seed: int,
-    fingerprint: str,
-    dropped: tuple[int, ...] = (),
-) -> list[Path]:
-    """The runs below `output` that stopped and are of the same recipe, folds, seed and digits."""
-    wanted, found = (recipe, folds, repeats, seed, fingerprint, dropped), []
+def unfinished_like(output: Path, plan: Plan) -> list[Path]:
+    """The interrupted runs below `output` with the same recipe, folds, repeats, seed, digits and dropped images."""
+    found = []
     for path in unfinished_runs(output):
-        try:
-            plan = read_plan(path)
-        except BadRun:
-            continue
-        has = (plan.recipe, plan.folds, plan.repeats, plan.seed, plan.data.fingerprint, plan.dropped)
-        if has == wanted and not is_running(path):
-            found.append(path)
+        with suppress(BadRun):
+            if read_plan(path).same_result(plan) and not is_running(path):
+                found.append(path)
     return found
 
 
@@ -159,6 +154,6 @@ def _begun(path: Path) -> float:
         return 0.0
 
 
-def way_on(run: Path) -> str:
+def resume_command(run: Path) -> str:
     """The command that goes on with a run."""
     return f"kaggle-mnist resume {as_argument(run)}"

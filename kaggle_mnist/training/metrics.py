@@ -77,6 +77,11 @@ def digit_scores(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> pd.
     return pd.DataFrame({"digit": DIGITS, "images": support, "precision": precision, "recall": recall})
 
 
+def oof_tables(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> dict[str, pd.DataFrame]:
+    """The tables of out-of-fold outputs ``(n, 10)`` that every run keeps: ``confusion`` and ``digits``."""
+    return {"confusion": confusion(outputs, y_true).reset_index(), "digits": digit_scores(outputs, y_true)}
+
+
 def reliability(outputs: NDArray[np.float32], y_true: NDArray[np.int64], bins: int = BINS) -> pd.DataFrame:
     """A row for each bin of confidence that has images: from, to, images, mean confidence and accuracy.
 

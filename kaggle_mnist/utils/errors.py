@@ -52,6 +52,10 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C while a run was at work; the message says what was kept."""
 
 
+class NotEnoughMemory(UserError):
+    """A training that cannot fit into the memory at hand."""
+
+
 class Diverged(UserError):
     """Training left the finite numbers."""
 

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and how long jobs tell how far they are."""
+"""Files written whole or not at all, and their checksums."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.reading import open_regular, read_bounded
@@ -24,16 +23,6 @@ OURS = {  # how a picture begins, and what it has near one of its ends if we wro
     b"%PDF": f"/Creator ({WRITER})".encode(),
 }
 END = 1 << 16  # bytes at either end of a file; a PDF's metadata stand before a table of up to 20 kB
-
-
-class Progress(Protocol):
-    """Called as a long job goes on: what it is, how much of it is done, and what can be said of it already."""
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None: ...
-
-
-def quiet(stage: str, done: int, total: int, note: str = "") -> None:
-    """The progress of a job that nobody watches."""
 
 
 def write_whole(path: Path, content: bytes) -> None:

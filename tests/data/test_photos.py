@@ -13,7 +13,7 @@ from scipy import ndimage
 from kaggle_mnist import pipeline
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.photos import prepare_photo
-from kaggle_mnist.models.mlp import Members
+from kaggle_mnist.models.registry import load_network
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.training.inference import ensemble_outputs
 from kaggle_mnist.utils.errors import BadData
@@ -69,7 +69,7 @@ def test_photographs_are_recognized_nearly_as_well_as_the_digits_themselves(
     images, labels = practice.train_images[2000:2100], practice.train_labels[2000:2100]
     random = np.random.default_rng(0)
     prepared = np.stack([prepare_photo(save(photograph(image, random), "photo.jpg")) for image in images])
-    network = Members.of(run.weights())
+    network = load_network(recipe.network, recipe.network_settings, run.weights())
     plain, photographed = (
         (ensemble_outputs(network, found, recipe).argmax(1) == labels).mean() for found in (images, prepared)
     )

@@ -19,7 +19,8 @@ from kaggle_mnist.data import cache, kaggle_csv, practice, sources
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.photos import prepare_photo
 from kaggle_mnist.data.suspects import read_suspects
-from kaggle_mnist.recipes.recipe import NAMED, Recipe, find_recipe, parse_setting
+from kaggle_mnist.recipes.named import find_recipe, named_recipes
+from kaggle_mnist.recipes.recipe import Recipe, parse_setting
 from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs.checkpoint import Checkpoint
 from kaggle_mnist.runs.record import parse_record
@@ -193,8 +194,10 @@ def all_readers() -> list[Reader]:
         "image,label,self_confidence\n" + "".join(f"{i},{i % 10},0.1\n" for i in range(12)),
     )
     check = "ImageId,Label\n" + "".join(f"{i},{i % 10}\n" for i in range(1, 13))
-    recipes = [{"recipe.toml": recipe_sample(recipe)} for recipe in (*NAMED.values(), Recipe(name="x", hidden=(1,)))]
-    given = [recipe_sample(recipe).splitlines()[2:] for recipe in NAMED.values()]
+    recipes = [
+        {"recipe.toml": recipe_sample(recipe)} for recipe in (*named_recipes().values(), Recipe(name="x", hidden=(1,)))
+    ]
+    given = [recipe_sample(recipe).splitlines()[2:] for recipe in named_recipes().values()]
     settings = [{"settings": b"\n".join(lines[i : i + 4])} for lines in given for i in range(0, len(lines), 4)]
     formats = [("PNG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "L"), ("JPEG", "RGB"), ("JPEG", "CMYK")]
     sent = {**run, "leaderboard.json": recorded.leaderboard_json()}

@@ -14,7 +14,7 @@ from kaggle_mnist.runs.folder import run_files as files_of
 from kaggle_mnist.runs.record import Data, Parent, Prediction, Record, Scores, Submitted
 from kaggle_mnist.runs.run import Outputs
 from kaggle_mnist.runs.unfinished import PLAN, Plan, state_name
-from kaggle_mnist.training.metrics import fold_scores
+from kaggle_mnist.training.metrics import fold_scores, oof_tables
 from tests.harness.archives import mutated_npz, mutated_safetensors
 from tests.harness.mutation import mutated, mutated_json, mutated_lines, pick
 from tests.harness.samples import Mutate
@@ -79,7 +79,8 @@ def run_files(images: NDArray[np.uint8], tests: NDArray[np.uint8]) -> dict[str, 
     oof, test = (rng.random((n, 10), np.float32) for n in (len(images), len(tests)))
     fold_of = np.arange(10)[None] % 2
     outputs = Outputs(oof, test, labels, np.arange(1, len(tests) + 1), fold_of)
-    files = files_of(RECORD, outputs, fold_scores(oof[None], labels, fold_of, RECIPE))
+    tables = {"folds": fold_scores(oof[None], labels, fold_of, RECIPE), **oof_tables(oof, labels)}
+    files = files_of(RECORD, outputs, tables)
     weights = {f"weights.{i}": rng.random((2, *shape), np.float32) for i, shape in enumerate(((784, 4), (4, 10)))}
     weights |= {f"biases.{i}": np.zeros((2, 1, n), np.float32) for i, n in enumerate((4, 10))}
     files |= {"history.csv": HISTORY.encode(), "members.safetensors": save(weights)}

@@ -311,7 +311,7 @@ def test_no_question_waits_for_ever(kaggle: Kaggle, submissions: Path, monkeypat
 def test_the_sign_in_of_the_clients_first_import_does_not_wait_either(
     kaggle: Kaggle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = "from kaggle_mnist.kaggle import client as kaggle_client; kaggle_client.ANSWER_SECONDS = 0.05; kaggle_client.Client()"
+    script = "from kaggle_mnist.kaggle import client; client.ANSWER_SECONDS = 0.05; client.Client()"
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         done = python(script)

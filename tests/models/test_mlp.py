@@ -1,12 +1,13 @@
+import pytest
 import torch
 from torch import nn
 
-from kaggle_mnist.models.mlp import Members
-from kaggle_mnist.training.trainer import generator_for
+from kaggle_mnist.models.mlp import StackedMLP
+from kaggle_mnist.utils.seeding import EPOCH, INITIAL_WEIGHTS, generator_for
 
 
-def members(count: int = 3) -> Members:
-    return Members((784, 20, 15, 10), [generator_for(0, i) for i in range(count)])
+def members(count: int = 3) -> StackedMLP:
+    return StackedMLP([generator_for(0, INITIAL_WEIGHTS, i) for i in range(count)], hidden=(20, 15))
 
 
 def test_each_member_is_the_perceptron_that_its_own_weights_make() -> None:
@@ -21,7 +22,7 @@ def test_each_member_is_the_perceptron_that_its_own_weights_make() -> None:
             layers += [linear, nn.ReLU()]
         expected = nn.Sequential(*layers[:-1])(x[member])
         torch.testing.assert_close(logits[member], expected)
-        torch.testing.assert_close(network.outputs_of(member, x[member]), expected)
+        torch.testing.assert_close(network.member_logits(member, x[member]), expected)
 
 
 def test_weights_begin_as_those_of_torch_linear() -> None:
@@ -38,19 +39,25 @@ def test_a_members_first_weights_do_not_depend_on_how_many_there_are() -> None:
     assert not torch.equal(many.weights[0][1], many.weights[0][2])
 
 
-def test_dropout_drops_that_share_of_hidden_units_and_keeps_their_mean() -> None:
-    network = Members((784, 2000, 10), [generator_for(0, 0)])
-    x, generator = torch.rand(1, 200, 784), generator_for(1)
+def test_dropout_drops_that_share_of_hidden_units_and_keeps_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = [generator_for(0, INITIAL_WEIGHTS, 0)]
+    x = torch.rand(1, 200, 784)
     seen: list[torch.Tensor] = []
     original = torch.baddbmm
-    torch.baddbmm = lambda bias, a, b: seen.append(a) or original(bias, a, b)  # type: ignore[func-returns-value]
-    try:
-        plain = network(x)
-        dropped = network(x, dropout=0.6, generator=generator)
-    finally:
-        torch.baddbmm = original
+    monkeypatch.setattr(torch, "baddbmm", lambda bias, a, b: seen.append(a) or original(bias, a, b))
+    plain = StackedMLP(one, hidden=(2000,))(x)
+    dropped = StackedMLP([generator_for(0, INITIAL_WEIGHTS, 0)], hidden=(2000,), dropout=0.6)(
+        x, generator=generator_for(1, EPOCH, 0)
+    )
     hidden, thinned = seen[1], seen[3]
     active = hidden > 0
     assert abs(float((thinned[active] == 0).float().mean()) - 0.6) < 0.01
     assert torch.isclose(thinned.mean(), hidden.mean(), rtol=0.02)
     assert not torch.equal(plain, dropped)
+
+
+def test_the_shapes_told_beforehand_are_those_of_the_members() -> None:
+    network, shapes = members(), StackedMLP.parameter_shapes(hidden=(20, 15))
+    assert {name: tuple(tensor.shape[1:]) for name, tensor in network.state_dict().items()} == shapes
+    assert StackedMLP.parameters_per_member(hidden=(20, 15)) == 784 * 20 + 20 + 20 * 15 + 15 + 15 * 10 + 10
+    assert StackedMLP.summary(hidden=(20, 15)) == "784-20-15-10"

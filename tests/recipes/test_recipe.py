@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from kaggle_mnist.recipes.recipe import NAMED, Recipe, find_recipe, parse_setting
+from kaggle_mnist.recipes.named import FOLDER, NAMES, find_recipe, named_recipes
+from kaggle_mnist.recipes.recipe import Recipe, parse_setting
 from kaggle_mnist.utils.errors import BadRecipe
 
 
@@ -23,7 +24,7 @@ def test_a_toml_file_builds_on_a_named_recipe(tmp_path: Path) -> None:
     path = tmp_path / "wide.toml"
     path.write_text('base = "mlp"\nhidden = [2048, 64]\nlearning_rate = 1e-3\n')
     recipe = find_recipe(str(path))
-    assert recipe == NAMED["mlp"].replaced(name="wide", hidden=(2048, 64), learning_rate=0.001)
+    assert recipe == find_recipe("mlp").replaced(name="wide", hidden=(2048, 64), learning_rate=0.001)
 
 
 def test_a_toml_file_without_a_base_has_the_defaults(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_a_setting_is_read_as_toml_and_words_need_no_quotes(setting: str, value:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"learning_rat": 1}, r"learning_rat: no such field \(did you mean learning_rate\?\); there are name, hidden"),
+        ({"learning_rat": 1}, r"learning_rat: no such field \(did you mean learning_rate\?\); there are name, network"),
         ({"dropout": 1.5}, "dropout: 1.5: Input should be less than 1"),
         ({"epochs": 0}, "epochs: 0: "),
         ({"epochs": 2.5}, "epochs: 2.5: "),
@@ -64,13 +65,17 @@ def test_a_setting_is_read_as_toml_and_words_need_no_quotes(setting: str, value:
         ({"learning_rate": float("nan")}, "learning_rate: nan: "),
         ({"steps": [[1]]}, "steps: "),
         ({"name": "../../elsewhere"}, "name: "),
-        ({"steps": [[1, 0.1]]}, 'steps have no effect unless schedule = "steps"'),
-        ({"targets": [0.01, 0.99]}, 'targets have no effect unless loss = "squared_error"'),
+        ({"steps": [[1, 0.1]]}, 'steps has no effect unless schedule = "steps"'),
+        ({"targets": [0.01, 0.99]}, 'targets has no effect unless loss = "squared_error"'),
+        ({"momentum": 0.5}, 'momentum has no effect unless optimizer = "sgd"'),
+        ({"elastic": 0.0, "elastic_sigma": 4.0}, "elastic_sigma has no effect unless elastic is above 0"),
+        ({"warmup": 30.5}, "warmup of 30.5 epochs is longer than the run of 30"),
+        ({"loss": "squared_error"}, 'label_smoothing has no effect unless loss = "cross_entropy"'),
     ],
 )
 def test_a_wrong_field_or_value_is_named_in_one_line(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRecipe, match=message) as error:
-        NAMED["mlp"].replaced(**fields)
+        find_recipe("mlp").replaced(**fields)
     assert "\n" not in str(error.value)
 
 
@@ -79,7 +84,7 @@ def test_a_wrong_field_or_value_is_named_in_one_line(fields: dict[str, Any], mes
     [
         ("epochs = ", r"bad\.toml: cannot be read as TOML"),
         ("epochs = 'x'", r"bad\.toml: epochs: 'x'"),
-        ("base = 'mpl'", r"bad\.toml: base is 'mpl'; it must be one of article, fast, mlp, best"),
+        ("base = 'mpl'", r"bad\.toml: base is 'mpl'; use article, fast, mlp, best"),
         ("base = [1]", r"bad\.toml: base is \[1\]"),
         ("[epochs]\na = 1", r"bad\.toml: epochs: "),
     ],
@@ -91,9 +96,33 @@ def test_a_wrong_toml_file_is_named(content: str, message: str, tmp_path: Path) 
 
 
 def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
-    with pytest.raises(BadRecipe, match=r"articel: no such recipe \(did you mean article\?\); there are article, fast"):
+    with pytest.raises(BadRecipe, match=r"articel: no such recipe \(did you mean article\?\); use article, fast"):
         find_recipe("articel")
     with pytest.raises(BadRecipe, match=r"nowhere\.toml: no such file"):
         find_recipe("nowhere.toml")
     with pytest.raises(BadRecipe, match="expected FIELD=VALUE"):
         parse_setting("epochs")
+
+
+def test_a_setting_that_has_an_effect_is_taken() -> None:
+    recipe = find_recipe("mlp").replaced(optimizer="sgd", momentum=0.5, elastic_sigma=4.0, warmup=30.0)
+    assert (recipe.momentum, recipe.elastic_sigma, recipe.warmup) == (0.5, 4.0, 30.0)
+
+
+def test_a_recorded_recipe_stays_readable_when_a_rule_is_added() -> None:
+    """Version 0.1 trained such recipes; their records say what was trained."""
+    fields = {"name": "old", "momentum": 0.5, "elastic_sigma": 4.0, "warmup": 99.0}
+    with pytest.raises(BadRecipe):
+        Recipe.of(fields)
+    assert Recipe.model_validate(fields, context={"recorded": True}).momentum == 0.5
+
+
+def test_every_file_in_the_folder_is_a_named_recipe() -> None:
+    assert {file.stem for file in FOLDER.glob("*.toml")} == set(NAMES)
+    for name, recipe in named_recipes().items():
+        assert recipe.name == name
+
+
+def test_overrides_are_taken_in_one_call() -> None:
+    recipe = find_recipe("fast", ["hidden=[30]", "views=5"], epochs=2)
+    assert recipe == find_recipe("fast").replaced(hidden=(30,), views=5, epochs=2)

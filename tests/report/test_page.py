@@ -258,7 +258,7 @@ def test_a_network_too_large_for_the_page_is_left_out_and_the_page_says_why(hand
     path = write_report(run, handful)
     page = path.read_text("utf-8")
     assert path.stat().st_size < 500_000
-    assert re.search(r"784-2048-1024-10 network would make this page 1\d\.\d MB large, over the 5 MB", text_of(page))
+    assert re.search(r"784-2048-1024-10\) would make this page 1\d\.\d MB large, over the 5 MB", text_of(page))
     assert 'id="weights"' not in page
     assert 'id="pad"' not in page
 
@@ -298,5 +298,5 @@ def test_train_ends_with_the_report_and_stands_without_it(few: Digits, monkeypat
     monkeypatch.setattr(report, "write_report", refuse)
     done = CliRunner().invoke(app, quick)
     assert done.exit_code == 0
-    assert "not written, the run stands: report.html: cannot be written (No space left" in done.output
+    assert "not written, but the run is complete: report.html: cannot be written (No space left" in done.output
     assert len(list(Path("submissions").glob("*/SHA256SUMS"))) == 2

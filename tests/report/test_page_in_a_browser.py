@@ -13,7 +13,7 @@ from PIL import Image
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.models.mlp import Members
+from kaggle_mnist.models.registry import load_network
 from kaggle_mnist.report.page import MEMBER, write_report
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training.inference import member_outputs
@@ -114,8 +114,10 @@ def test_a_drawn_stroke_gives_the_outputs_that_python_computes(visit: Any, runs:
     image = image_of(page)
     assert image.max() > 200
     rounded = {name: array.astype(np.float16).astype(np.float32) for name, array in run.weights().items()}
-    assert run.record.recipe
-    [expected] = member_outputs(Members.of(rounded), MEMBER, image[None], run.record.recipe)
+    recipe = run.record.recipe
+    assert recipe
+    network = load_network(recipe.network, recipe.network_settings, rounded)
+    [expected] = member_outputs(network, MEMBER, image[None], recipe)
     found = page.evaluate("window.kaggleMnist.outputs()")
     np.testing.assert_allclose(found, expected, atol=1e-3)
     page.wait_for_function("document.querySelectorAll('#outputs .top').length === 1")

@@ -19,6 +19,8 @@ from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.run import Run, find_run
 from kaggle_mnist.runs.unfinished import epoch_of, read_plan, unfinished_like, unfinished_runs
+from kaggle_mnist.training.cross_validation import EpochEnd
+from kaggle_mnist.training.trainer import RepeatTrainer
 from kaggle_mnist.utils.errors import BadData, BadRun, Diverged, Interrupted, OutputError
 from tests.conftest import TINY
 
@@ -35,12 +37,22 @@ def _a_checkpoint_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "PRICE", 0)
 
 
-def stop_at(stage: str, done: int, error: type[BaseException] = KeyboardInterrupt) -> Callable[..., None]:
+def stop_after(epoch: int, error: type[BaseException] = KeyboardInterrupt) -> Callable[[EpochEnd], None]:
+    """An `on_epoch` that interrupts, as Ctrl-C does."""
+
+    def on_epoch(event: EpochEnd) -> None:
+        if event.epoch == epoch:
+            raise error
+
+    return on_epoch
+
+
+def stop_at(stage: str, done: int) -> Callable[..., None]:
     """A progress that interrupts, as Ctrl-C does."""
 
-    def progress(at: str, so_far: int, total: int, note: str = "") -> None:
+    def progress(at: str, so_far: int, total: int, unit: str = "") -> None:
         if (at, so_far) == (stage, done):
-            raise error
+            raise KeyboardInterrupt
 
     return progress
 
@@ -48,7 +60,7 @@ def stop_at(stage: str, done: int, error: type[BaseException] = KeyboardInterrup
 def interrupted(digits: Digits, recipe: Recipe = TINY, *, after: int = 2, **options: Any) -> Path:
     """The folder of a run that was stopped after that many epochs."""
     with pytest.raises(Interrupted, match=rf"`kaggle-mnist resume \S+` goes on after epoch {after} of 4"):
-        pipeline.train(recipe, input=digits, folds=2, progress=stop_at("Training", after), **options)
+        pipeline.train(recipe, input=digits, folds=2, on_epoch=stop_after(after), **options)
     [path] = unfinished_runs(Path("submissions"))
     return path
 
@@ -77,8 +89,10 @@ def test_it_can_be_stopped_again_and_while_it_predicts(few: Digits) -> None:
     whole = pipeline.train(TINY, input=few, folds=2, output="whole")
     export_csv(few, Path("input"))
     with pytest.raises(Interrupted):
-        pipeline.train(TINY, folds=2, progress=stop_at("Training", 1))
-    for stage, done in (("Training", 3), ("Out of fold", 1), ("Predicting", 2)):
+        pipeline.train(TINY, folds=2, on_epoch=stop_after(1))
+    with pytest.raises(Interrupted):
+        pipeline.resume(on_epoch=stop_after(3))
+    for stage, done in (("Out of fold", 1), ("Predicting", 2)):
         with pytest.raises(Interrupted):
             pipeline.resume(progress=stop_at(stage, done))
     assert same_files(whole, pipeline.resume())
@@ -93,7 +107,7 @@ def test_without_a_state_to_go_on_from_nothing_is_left(few: Digits) -> None:
 def test_checkpoints_are_written_only_as_often_as_they_pay(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "PRICE", 1e9)
     with pytest.raises(Interrupted, match="nothing was kept"):
-        pipeline.train(TINY, input=few, folds=2, progress=stop_at("Training", 3))
+        pipeline.train(TINY, input=few, folds=2, on_epoch=stop_after(3))
     monkeypatch.setattr(checkpoint, "PRICE", 0)
     run = pipeline.train(TINY, input=few, folds=2)
     assert 0 < run.record.seconds["checkpoints"] < run.record.seconds["train"]
@@ -104,25 +118,24 @@ def test_an_unfinished_run_is_no_run_and_says_how_to_go_on(few: Digits) -> None:
     with pytest.raises(BadRun, match=rf"is not finished; `kaggle-mnist resume {path.name}` goes on with it"):
         find_run(path.name, Path("submissions"))
     plan = read_plan(path)
-    same: dict[str, Any] = {"folds": 2, "repeats": 1, "seed": 0, "fingerprint": plan.data.fingerprint}
-    assert unfinished_like(Path("submissions"), TINY, **same) == [path]
-    for other in ({"seed": 1}, {"dropped": (3,)}, {"fingerprint": "0" * 64}):
-        assert unfinished_like(Path("submissions"), TINY, **{**same, **other}) == []
+    assert unfinished_like(Path("submissions"), plan) == [path]
+    for other in ({"seed": 1}, {"dropped": (3,)}, {"recipe": TINY.replaced(epochs=5)}):
+        assert unfinished_like(Path("submissions"), plan.model_copy(update=other)) == []
     with FileLock(path / "checkpoint" / "lock"):
-        assert unfinished_like(Path("submissions"), TINY, **same) == []
+        assert unfinished_like(Path("submissions"), plan) == []
 
 
 def test_a_diverging_run_says_what_to_change_and_keeps_its_last_good_state(
     few: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    original = pipeline.train_members.__globals__["_train_epoch"]
+    original = RepeatTrainer.train_epoch
 
-    def diverges(*arguments: Any) -> list[float]:
+    def diverges(trainer: RepeatTrainer, epoch: int) -> list[float]:
         calls.append(1)
-        return [float("nan")] if len(calls) == 3 else original(*arguments)
+        return [float("nan")] if len(calls) == 3 else original(trainer, epoch)
 
-    monkeypatch.setitem(pipeline.train_members.__globals__, "_train_epoch", diverges)
+    monkeypatch.setattr(RepeatTrainer, "train_epoch", diverges)
     with pytest.raises(Diverged, match="epoch 3 is not finite; try a learning_rate below"):
         pipeline.train(TINY, input=few, folds=2)
     [path] = unfinished_runs(Path("submissions"))
@@ -132,7 +145,7 @@ def test_a_diverging_run_says_what_to_change_and_keeps_its_last_good_state(
 def test_digits_that_changed_in_between_are_refused_with_what_changed(few: Digits) -> None:
     export_csv(few, Path("input"))
     with pytest.raises(Interrupted):
-        pipeline.train(TINY, folds=2, progress=stop_at("Training", 2))
+        pipeline.train(TINY, folds=2, on_epoch=stop_after(2))
     for changed, message in (
         (replace(few, test_images=255 - few.test_images), "the unlabeled images have changed"),
         (replace(few, train_labels=(few.train_labels + 1) % 10), "the labeled images or their labels have changed"),
@@ -155,7 +168,7 @@ def test_what_a_killed_process_left_is_cleaned_and_what_a_user_put_there_is_not(
     for left in (".epoch-00003.safetensors.xyz", "epoch-00001.safetensors", ".SHA256SUMS.x"):
         (path / "checkpoint" / left).write_text("left")
     with pytest.raises(Interrupted):
-        pipeline.resume(progress=stop_at("Training", 3))
+        pipeline.resume(on_epoch=stop_after(3))
     assert {file.name for file in (path / "checkpoint").iterdir()} == {
         "plan.json",
         "lock",
@@ -177,9 +190,9 @@ def test_a_run_that_was_finished_meanwhile_is_not_touched(few: Digits) -> None:
 
 def test_the_command_that_goes_on_names_the_folder_of_the_runs(few: Digits) -> None:
     with pytest.raises(Interrupted, match=r"`kaggle-mnist resume \S+ --output 'my runs'` goes on after epoch 2"):
-        pipeline.train(TINY, input=few, folds=2, output="my runs", progress=stop_at("Training", 2))
+        pipeline.train(TINY, input=few, folds=2, output="my runs", on_epoch=stop_after(2))
     with pytest.raises(Interrupted, match=r"resume \S+ --output other/submissions` goes on"):
-        pipeline.train(TINY, input=few, folds=2, output="other/submissions", progress=stop_at("Training", 2))
+        pipeline.train(TINY, input=few, folds=2, output="other/submissions", on_epoch=stop_after(2))
 
 
 def test_weights_that_explode_in_the_last_step_of_an_epoch_are_not_kept(few: Digits) -> None:

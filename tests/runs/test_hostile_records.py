@@ -19,7 +19,8 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.suspects import read_suspects
 from kaggle_mnist.pipeline import train
-from kaggle_mnist.recipes.recipe import find_recipe, parse_setting
+from kaggle_mnist.recipes.named import find_recipe
+from kaggle_mnist.recipes.recipe import parse_setting
 from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs.arrays import read_npz
 from kaggle_mnist.runs.record import parse_record

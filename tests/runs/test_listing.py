@@ -14,7 +14,7 @@ from kaggle_mnist.runs.listing import all_runs, remove_runs
 from kaggle_mnist.runs.run import list_runs
 from kaggle_mnist.utils.errors import BadRun, Interrupted
 from tests.conftest import TINY
-from tests.runs.test_checkpoint import stop_at
+from tests.runs.test_checkpoint import stop_after
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def stopped(few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A run that was stopped, beside the finished ones."""
     monkeypatch.setattr(checkpoint, "PRICE", 0)
     with pytest.raises(Interrupted):
-        pipeline.train(TINY, input=few, folds=2, output=submissions, progress=stop_at("Training", 3))
+        pipeline.train(TINY, input=few, folds=2, output=submissions, on_epoch=stop_after(3))
     return unfinished.unfinished_runs(submissions)[0]
 
 

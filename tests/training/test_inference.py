@@ -2,50 +2,37 @@ import numpy as np
 import torch
 
 from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.models.network import StackedNetwork
+from kaggle_mnist.models.registry import build_network
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.training.folds import assign_folds
-from kaggle_mnist.training.inference import (
-    ensemble_outputs,
-    member_outputs,
-    out_of_fold_outputs,
-    shifted_views,
-    sigmoid_outputs,
-)
-from kaggle_mnist.training.trainer import new_network
+from kaggle_mnist.training.inference import ensemble_outputs, member_outputs, out_of_fold_outputs, shifted_views
+from kaggle_mnist.utils.seeding import INITIAL_WEIGHTS, generator_for
+
+
+def untrained(recipe: Recipe, members: int) -> StackedNetwork:
+    generators = [generator_for(0, INITIAL_WEIGHTS, member) for member in range(members)]
+    return build_network(recipe.network, recipe.network_settings, generators)
 
 
 def test_out_of_fold_each_image_is_judged_by_the_member_that_held_it_out(few: Digits, tiny: Recipe) -> None:
-    fold_of = assign_folds(few.train_labels, n_splits=3, repeats=2)
-    network = new_network(tiny, 6, seed=0)
+    [fold_of] = assign_folds(few.train_labels, n_splits=3)
+    network = untrained(tiny, 3)
     outputs = out_of_fold_outputs(network, few.train_images, fold_of, tiny)
-    assert outputs.shape == (2, 1500, 10)
-    for member in range(6):
-        own = member_outputs(network, member, few.train_images, tiny)
-        held_out = fold_of[member // 3] == member % 3
-        np.testing.assert_allclose(outputs[member // 3, held_out], own[held_out], rtol=1e-5)
-        assert not np.allclose(outputs[member // 3, ~held_out], own[~held_out], rtol=1e-5)
+    assert outputs.shape == (1500, 10)
+    for member in range(3):
+        own, held_out = member_outputs(network, member, few.train_images, tiny), fold_of == member
+        np.testing.assert_allclose(outputs[held_out], own[held_out], rtol=1e-5)
+        assert not np.allclose(outputs[~held_out], own[~held_out], rtol=1e-5)
 
 
 def test_the_ensemble_is_the_mean_of_sigmoid_outputs_not_of_logits(few: Digits, tiny: Recipe) -> None:
-    network = new_network(tiny, 3, seed=0)
+    network = untrained(tiny, 3)
     expected = np.mean([member_outputs(network, member, few.test_images, tiny) for member in range(3)], axis=0)
     outputs = ensemble_outputs(network, few.test_images, tiny)
     np.testing.assert_allclose(outputs, expected)
     assert outputs.shape == (300, 10)
     assert ((outputs >= 0) & (outputs <= 1)).all()
-
-
-def test_an_offset_of_all_ten_logits_changes_no_output_after_cross_entropy() -> None:
-    logits = torch.randn(5, 10)
-    outputs = sigmoid_outputs(logits, Recipe(loss="cross_entropy"))
-    torch.testing.assert_close(sigmoid_outputs(logits + 7, Recipe(loss="cross_entropy")), outputs)
-    others = torch.stack([logits[:, [j for j in range(10) if j != k]].logsumexp(1) for k in range(10)], 1)
-    torch.testing.assert_close(outputs, (logits - others).sigmoid())
-
-
-def test_after_squared_error_outputs_are_plain_sigmoids() -> None:
-    logits = torch.randn(5, 10)
-    torch.testing.assert_close(sigmoid_outputs(logits, Recipe(loss="squared_error")), logits.sigmoid())
 
 
 def test_views_are_the_image_and_its_neighbours_a_pixel_away() -> None:
@@ -65,7 +52,7 @@ def test_views_are_the_image_and_its_neighbours_a_pixel_away() -> None:
 
 
 def test_a_recipe_of_five_views_averages_the_outputs_of_five(few: Digits, tiny: Recipe) -> None:
-    network = new_network(tiny, 1, seed=0)
+    network = untrained(tiny, 1)
     moved = [np.roll(few.test_images, shift, (1, 2)) for shift in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))]
     expected = np.mean([member_outputs(network, 0, images, tiny) for images in moved], axis=0)
     inside = few.test_images[:, [0, -1], :].max((1, 2)) + few.test_images[:, :, [0, -1]].max((1, 2)) == 0

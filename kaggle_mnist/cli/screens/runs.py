@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from kaggle_mnist.cli.console import console, new_table, say
-from kaggle_mnist.recipes.recipe import plain
+from kaggle_mnist.recipes.recipe import format_value
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.utils.errors import one_line
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kaggle_mnist.compare import Comparison, Pair, Row
-    from kaggle_mnist.runs.listing import Shelved
+    from kaggle_mnist.runs.listing import RunStatus
     from kaggle_mnist.runs.run import Run
 
 MEMBERS_BESIDE = 10  # columns of fold scores; with more members, least and greatest
@@ -55,7 +55,7 @@ def show_comparison(comparison: Comparison) -> None:
 
 def _show_names(rows: list[Row]) -> None:
     for row in rows:
-        differs = ", ".join(f"{name} {plain(value)}" for name, value in row.differs.items())
+        differs = ", ".join(f"{name} {format_value(value)}" for name, value in row.differs.items())
         say(row.letter, f"{row.run}{': ' if differs else ''}{differs}")
 
 
@@ -147,7 +147,7 @@ def show_blend(run: Run) -> None:
     say("Submission", f"{run.submission}")
 
 
-def show_shelf(shelved: list[Shelved], output: Path) -> None:
+def show_shelf(shelved: list[RunStatus], output: Path) -> None:
     """Every run: state, size and CV accuracy; and how to go on with those that stopped."""
     if not shelved:
         say("Runs", f"{output} holds none; `kaggle-mnist train` makes one")

@@ -11,68 +11,68 @@ from rich.markup import escape
 from kaggle_mnist.cli.console import console, new_table, say
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import is_practice
-from kaggle_mnist.recipes.recipe import NAMED, Recipe, plain
+from kaggle_mnist.models.registry import network_class
+from kaggle_mnist.recipes.named import named_recipes
+from kaggle_mnist.recipes.recipe import Recipe, format_value
 from kaggle_mnist.runs.submission import Verdict
+from kaggle_mnist.runs.unfinished import resume_command
 
 if TYPE_CHECKING:
-    import torch
-
+    from kaggle_mnist.pipeline import Start
     from kaggle_mnist.runs.run import Run
-    from kaggle_mnist.runs.unfinished import Plan
 
 SHOWN_REASONS = 40
 WIDE = 112  # columns of a terminal with room for explanations
 COMPETITION = "https://www.kaggle.com/competitions/digit-recognizer/data"
 
 
-def show_digits(digits: Digits, *, counts: bool = False) -> None:
-    """What was found, and where the competition's own files are to be had if it was not them."""
-    labeled, unlabeled = len(digits.train_images), len(digits.test_images)
-    say("Digits", f"{digits.source}: {labeled:,} labeled, {unlabeled:,} unlabeled ({digits.path})")
-    if is_practice(digits):
+def show_digits(digits: Digits) -> None:
+    """What was found, with the number of images of each digit."""
+    _show_source(digits.source, digits.path, len(digits.train_images), len(digits.test_images), is_practice(digits))
+    table = new_table("digit", *map(str, range(10)))
+    table.add_row("images", *(f"{count:,}" for count in digits.counts))
+    console.print(table)
+    say("Fingerprint", digits.fingerprint)
+
+
+def show_start(start: Start) -> None:
+    """The digits, what is about to be trained, and interrupted runs of the same."""
+    plan, data = start.plan, start.plan.data
+    _show_source(data.source, data.path, data.train_images, data.test_images, data.practice)
+    form = network_class(plan.recipe.network).summary(**plan.recipe.network_settings)
+    times = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
+    say(
+        "Recipe",
+        f"{plan.recipe.name}: {form}, {plan.recipe.epochs} epochs, {plan.folds} folds{times}, seed {plan.seed}",
+    )
+    threads = f", {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.device == "cpu" else ""
+    mixed = ", bfloat16" if start.environment["products"] == "bfloat16" else ""
+    say("Device", f"{plan.device}{threads}{mixed}")
+    for path in start.unfinished:
+        say("Unfinished", f"the same run was started before; `{resume_command(path)}` would resume it")
+
+
+def show_resumed(start: Start) -> None:
+    """The run that is resumed, and what has changed since it began."""
+    say("Run", f"{start.run}, after epoch {start.epoch} of {start.plan.recipe.epochs}")
+    changed = [
+        f"{name} {then}, now {start.environment.get(name)}"
+        for name, then in start.plan.environment.items()
+        if then != start.environment.get(name)
+    ]
+    if changed:
+        say(
+            "Note",
+            f"changed since the run began: {'; '.join(changed)}. Its bytes may differ from an uninterrupted run's.",
+        )
+
+
+def _show_source(source: str, path: str, labeled: int, unlabeled: int, practice: bool) -> None:
+    say("Digits", f"{source}: {labeled:,} labeled, {unlabeled:,} unlabeled ({path})")
+    if practice:
         say("", "These are MNIST's own digits, for practice: Kaggle would not know their ImageIds.")
         say("", "For the competition, put its train.csv and test.csv into input/; they are at")
         say("", COMPETITION)
-    if counts:
-        table = new_table("digit", *map(str, range(10)))
-        table.add_row("images", *(f"{count:,}" for count in digits.counts))
-        console.print(table)
-        say("Fingerprint", digits.fingerprint)
-
-
-def show_plan(recipe: Recipe, *, folds: int, repeats: int, seed: int, device: torch.device) -> None:
-    """What is about to be trained."""
-    import torch
-
-    from kaggle_mnist.training.trainer import precision_of
-
-    units = "-".join(map(str, (784, *recipe.hidden, 10)))
-    times = f" × {repeats} repeats" if repeats > 1 else ""
-    count = torch.get_num_threads()
-    threads = f", {count} thread{'s' if count > 1 else ''}" if device.type == "cpu" else ""
-    mixed = ", bfloat16" if precision_of(recipe, device) == torch.bfloat16 else ""
-    say("Recipe", f"{recipe.name}: {units}, {recipe.epochs} epochs, {folds} folds{times}, seed {seed}")
-    say("Device", f"{device.type}{threads}{mixed}")
-
-
-def show_unfinished(paths: list[Path]) -> None:
-    """Runs of the same recipe, seed and digits that stopped, and the command that would go on with each."""
-    from kaggle_mnist.runs.unfinished import way_on
-
-    for path in paths:
-        say("Unfinished", f"the same run was begun before; `{way_on(path)}` would go on with it")
-
-
-def show_resumed(path: Path, plan: Plan, epoch: int, environment: dict[str, str | int]) -> None:
-    """What is gone on with, and what is not as it was when the run was begun."""
-    say("Run", f"{path}, after epoch {epoch} of {plan.recipe.epochs}")
-    changed = [
-        f"{name} {then}, now {environment.get(name)}"
-        for name, then in plan.environment.items()
-        if name != "threads" and then != environment.get(name)  # the number of threads is set to what it was
-    ]
-    if changed:
-        say("Note", f"not as when it was begun: {'; '.join(changed)}. The bytes may differ from a run without a stop.")
 
 
 def show_run(run: Run) -> None:
@@ -112,17 +112,19 @@ def show_run(run: Run) -> None:
 
 
 def show_recipes() -> None:
-    """The named recipes side by side, a field a line, and what it means where there is room."""
+    """The named recipes side by side, a field a line, and what it means if there is room."""
+    recipes = named_recipes()
     screen = console if console.is_terminal else Console(file=console.file, width=WIDE)
     explained = screen.width >= WIDE
-    table = new_table("field", *NAMED, *(["meaning"] if explained else []))
+    table = new_table("field", *recipes, *(["meaning"] if explained else []))
     table.columns[0].no_wrap = True
-    for column in table.columns[1 : len(NAMED) + 1]:
+    for column in table.columns[1 : len(recipes) + 1]:
         column.max_width = 15
     for name, field in Recipe.model_fields.items():
-        values = [getattr(recipe, name) for recipe in NAMED.values()]
+        used = [recipe.in_use() for recipe in recipes.values()]
+        values = [escape(format_value(fields[name])) if name in fields else "·" for fields in used]
         meaning = [escape(field.description or "")] if explained else []
-        table.add_row(name, *(escape(plain(value)) for value in values), *meaning)
+        table.add_row(name, *values, *meaning)
     screen.print(table)
     if not explained:
         say("", f"A terminal of {WIDE} columns shows what each field means.")

@@ -128,7 +128,7 @@
   /* ---- the network ---- */
 
   if (!data.network) return;
-  const { units, pixels: [low, high], loss, shifts } = data.network;
+  const { layers: form, pixels: [low, high], loss, shifts } = data.network;
   let layers = null;
 
   function half(bits) {
@@ -145,19 +145,19 @@
       at += 2;
       return half(bits);
     });
-    return units.slice(1).map((n, i) => ({ weights: take(units[i] * n), biases: take(n) }));
+    return form.map(({ inputs, outputs, relu }) => ({ weights: take(inputs * outputs), biases: take(outputs), relu }));
   }
 
   function logitsOf(x) {
     layers ??= decodeLayers();
-    layers.forEach(({ weights, biases }, index) => {
+    for (const { weights, biases, relu } of layers) {
       const n = biases.length, z = Float64Array.from(biases);
       for (let i = 0; i < x.length; i++) {
         if (x[i] === 0) continue;
         for (let j = 0, w = i * n; j < n; j++) z[j] += x[i] * weights[w + j];
       }
-      x = index < layers.length - 1 ? z.map((value) => Math.max(value, 0)) : z;
-    });
+      x = relu ? z.map((value) => Math.max(value, 0)) : z;
+    }
     return Array.from(x);
   }
 

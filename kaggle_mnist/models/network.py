@@ -1,0 +1,75 @@
+"""The contract of a network kind: all members of an ensemble as one module."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class LinearLayer:
+    """A layer that the report's page can compute: ``x @ weight + bias``, followed by ReLU if `relu`.
+
+    `weight`, of shape ``(inputs, outputs)`` for one member, and `bias`, of ``outputs`` values, are names of parameters.
+    """
+
+    weight: str
+    bias: str
+    relu: bool
+
+
+class StackedNetwork(nn.Module, ABC):
+    """Networks of one form, trained side by side: every parameter has a leading members axis, and no member's values
+    depend on another's.
+
+    A kind of network is a subclass and one line in `kaggle_mnist.models.registry`. Its settings are the recipe's fields
+    that the registry lists for it, passed by name. Gradients come from autograd, and the optimizers work value by
+    value, so members stay independent as long as `forward` keeps them apart. Class methods take the settings by name.
+    """
+
+    def __init__(self, generators: Sequence[torch.Generator], **settings: Any) -> None:
+        """Build one member from each generator. A member's first weights depend on its generator alone."""
+        super().__init__()
+        self.members = len(generators)
+
+    @classmethod
+    @abstractmethod
+    def parameter_shapes(cls, *_: Any, **settings: Any) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter in `state_dict`, without the members axis."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Logits ``(members, n, 10)`` in training, for inputs ``(members, n, inputs)``: each member's own images.
+
+        `generator` draws what is random in training, such as dropout.
+        """
+
+    @abstractmethod
+    def member_logits(self, member: int, x: Tensor) -> Tensor:
+        """Logits ``(n, 10)`` of one trained member, for inputs ``(n, inputs)``."""
+
+    @classmethod
+    @abstractmethod
+    def activations_per_image(cls, *_: Any, **settings: Any) -> int:
+        """Values that one member keeps for each image between the forward and the backward pass."""
+
+    @classmethod
+    @abstractmethod
+    def summary(cls, *_: Any, **settings: Any) -> str:
+        """The form in a few characters, such as ``784-300-10``."""
+
+    @classmethod
+    def page_layers(cls, *_: Any, **settings: Any) -> list[LinearLayer] | None:
+        """The layers with which the report's page computes a member in the browser; None if it cannot."""
+        return None
+
+    @classmethod
+    def parameters_per_member(cls, *_: Any, **settings: Any) -> int:
+        """Number of parameters of one member."""
+        return sum(math.prod(shape) for shape in cls.parameter_shapes(**settings).values())

@@ -1,0 +1,75 @@
+"""The named recipes, which are TOML files like a user's own, and how files are read."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+from kaggle_mnist.recipes.recipe import Recipe, did_you_mean, parse_setting, shown_value
+from kaggle_mnist.utils.errors import BadRecipe
+from kaggle_mnist.utils.reading import read_bounded
+
+FOLDER = Path(__file__).parent
+NAMES = ("article", "fast", "mlp", "best")  # in the order in which they are listed
+MAX_BYTES = 1 << 14  # of a TOML file; a recipe with every field has 600
+
+
+def find_recipe(name: str, settings: Iterable[str] = (), *, epochs: int | None = None) -> Recipe:
+    """The recipe of that name or TOML file, with some of its fields overridden.
+
+    A file gives fields their values, as `epochs = 5`; `base = "mlp"` names the recipe that it builds on (else the
+    defaults of `Recipe`), and `name` what its runs are called (else the file's own name).
+
+    Parameters
+    ----------
+    name : a name in `NAMES`, or the path of a file that ends in .toml
+    settings : overrides, each as `FIELD=VALUE`
+    epochs : overrides that field
+
+    Raises
+    ------
+    BadRecipe
+        An unknown name, a file that cannot be read, and whatever `Recipe.of` refuses.
+
+    Examples
+    --------
+    >>> find_recipe("mlp", ["hidden=[300, 100]"], epochs=5).hidden
+    (300, 100)
+    """
+    fields = dict(map(parse_setting, settings))
+    if epochs is not None:
+        fields["epochs"] = epochs
+    return _find(name).replaced(**fields)
+
+
+def _find(name: str) -> Recipe:
+    if name.endswith(".toml"):
+        return _read(Path(name))
+    if name in NAMES:
+        return _read(FOLDER / f"{name}.toml")
+    raise BadRecipe(f"{name}: no such recipe{did_you_mean(name, NAMES)}; use {', '.join(NAMES)}, or a .toml file")
+
+
+def named_recipes() -> dict[str, Recipe]:
+    """The named recipes by name."""
+    return {name: find_recipe(name) for name in NAMES}
+
+
+def _read(path: Path) -> Recipe:
+    try:
+        fields = tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise BadRecipe(f"{path.absolute()}: no such file") from error
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also of numbers that Python does not take
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadRecipe(f"{path}: cannot be read as TOML ({reason})") from error
+    base = fields.pop("base", None)
+    if base is not None and base not in NAMES:
+        raise BadRecipe(f"{path}: base is {shown_value(base)}; use {', '.join(NAMES)}")
+    name_of_file = re.sub(r"[^\w.-]", "-", path.stem)[:60]
+    try:
+        return (find_recipe(base) if base else Recipe()).replaced(**{"name": name_of_file, **fields})
+    except BadRecipe as error:
+        raise BadRecipe(f"{path}: {error}") from error

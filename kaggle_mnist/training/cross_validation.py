@@ -1,0 +1,240 @@
+"""Cross-validation as a pure function: no files, no console, and everything it takes and gives can be pickled."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.training.device import training_settings
+from kaggle_mnist.training.inference import out_of_fold_outputs, summed_outputs
+from kaggle_mnist.training.schedule import learning_rate
+from kaggle_mnist.training.trainer import RepeatTrainer, TrainingSet
+from kaggle_mnist.utils.errors import BadRun, Diverged
+from kaggle_mnist.utils.progress import Counter, Progress, quiet
+
+HISTORY = ["epoch", "repeat", "fold", "learning_rate", "train_loss", "watched_loss", "watched_accuracy"]
+
+
+@dataclass(frozen=True)
+class MemberEpoch:
+    """One member after one epoch; `train_loss` is the mean over the epoch's steps, the others are of held-out images.
+
+    `watched_accuracy` is from 0 to 1, and counts the first `WATCHED` images that the member holds out.
+    """
+
+    repeat: int
+    fold: int
+    train_loss: float
+    watched_loss: float
+    watched_accuracy: float
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """The event after every epoch: `epoch` of `epochs` is done, and took `seconds`.
+
+    `learning_rate` is the one that the epoch began with.
+    """
+
+    epoch: int
+    epochs: int
+    learning_rate: float
+    members: tuple[MemberEpoch, ...]
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """Mean over the members of the accuracy on held-out images, from 0 to 1."""
+        return sum(member.watched_accuracy for member in self.members) / len(self.members)
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What training continues from after `epoch` epochs.
+
+    Attributes
+    ----------
+    tensors : members and optimizer, repeat after repeat along the members axis, as `RepeatTrainer.tensors` names them
+    history : rows of `CrossValidation.history` so far
+    """
+
+    epoch: int
+    tensors: dict[str, Tensor]
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The trained members and what they say of the digits. Outputs are sigmoid outputs, float32, from 0 to 1.
+
+    Attributes
+    ----------
+    members : parameters by name, on the CPU, each with a leading members axis: fold by fold, repeat after repeat
+    oof_outputs : ``(repeats, n, 10)``, for each labeled image those of the member that held it out
+    test_outputs : ``(m, 10)``, for each unlabeled image the mean over all members
+    history : a row for each epoch and member: epoch, repeat, fold, learning_rate, train_loss, watched_loss and
+        watched_accuracy
+    """
+
+    members: dict[str, Tensor]
+    oof_outputs: NDArray[np.float32]
+    test_outputs: NDArray[np.float32]
+    history: pd.DataFrame
+
+
+def cross_validate(
+    digits: Digits,
+    recipe: Recipe,
+    folds: NDArray[np.int64],
+    seed: int = 0,
+    *,
+    repeats: Sequence[int] | None = None,
+    device: str | torch.device = "cpu",
+    dropped: Sequence[int] = (),
+    start: TrainingState | None = None,
+    on_epoch: Callable[[EpochEnd], None] | None = None,
+    on_state: Callable[[TrainingState], None] | None = None,
+    progress: Progress = quiet,
+) -> CrossValidation:
+    """Train one member for every repeat and fold, and compute out-of-fold and test outputs.
+
+    The result is a function of digits, recipe, folds, seed, repeats, `dropped`, device and number of threads: the same
+    arguments give the same bytes, in any process and whatever is computed beside it.
+
+    Parameters
+    ----------
+    digits : the labeled and unlabeled images
+    recipe : how members are built and trained
+    folds : int64 ``(repeats, n)``, the fold in which each labeled image is held out, as `assign_folds` draws them
+    seed : from 0 to 2³¹ - 1
+    repeats : the number of each row of `folds`, from 0; all rows in order by default. A repeat trained by itself under
+        its own number gives the same members as among others
+    device : ``"cpu"`` or ``"cuda"``
+    dropped : numbers of labeled images that no member is trained on; scores and outputs include them
+    start : a state that `on_state` was given in an earlier call with the same arguments; training continues from it,
+        and gives the bytes of an uninterrupted call
+    on_epoch : called after every epoch
+    on_state : called after every epoch with the state to continue from; its tensors change in the next epoch
+    progress : called while outputs are computed
+
+    Raises
+    ------
+    Diverged
+        A loss or a parameter is no longer a finite number.
+    BadFolds
+        Without the dropped images a fold is empty.
+    BadRun
+        `start` is not a state of such members.
+
+    Examples
+    --------
+    >>> from kaggle_mnist import find_recipe, load_digits
+    >>> digits = load_digits("practice").head(500, 100)
+    >>> folds = assign_folds(digits.train_labels, n_splits=5)
+    >>> result = cross_validate(digits, find_recipe("fast").replaced(epochs=1), folds)
+    >>> result.oof_outputs.shape, result.test_outputs.shape
+    ((1, 500, 10), (100, 10))
+    """
+    device = torch.device(device)
+    with training_settings(device):
+        training_set = TrainingSet.of(digits, dropped, device)
+        numbers = range(len(folds)) if repeats is None else repeats
+        trainers = [
+            RepeatTrainer(training_set, torch.from_numpy(row).to(device), recipe, seed=seed, repeat=repeat)
+            for repeat, row in zip(numbers, folds, strict=True)
+        ]
+        history: list[dict[str, Any]] = []
+        if start is not None:
+            _restore(trainers, start)
+            history += start.history
+        for epoch in range(start.epoch if start else 0, recipe.epochs):
+            event = _train_epoch(trainers, recipe, epoch)
+            for member in event.members:
+                row = {"epoch": event.epoch, "learning_rate": event.learning_rate, **asdict(member)}
+                history.append({column: row[column] for column in HISTORY})
+            if on_state is not None:
+                on_state(TrainingState(event.epoch, _stacked([trainer.tensors() for trainer in trainers]), history))
+            if on_epoch is not None:
+                on_epoch(event)
+        return _result(trainers, digits, folds, recipe, history, progress)
+
+
+def _train_epoch(trainers: Sequence[RepeatTrainer], recipe: Recipe, epoch: int) -> EpochEnd:
+    """One epoch of every repeat. Each repeat has its own products, so that its bytes do not depend on the others."""
+    started, members = time.perf_counter(), []
+    for trainer in trainers:
+        train_losses = trainer.train_epoch(epoch)
+        watched = [trainer.watch(member) for member in range(len(train_losses))]
+        if not (trainer.is_finite() and all(map(math.isfinite, (*train_losses, *(loss for loss, _ in watched))))):
+            raise Diverged(
+                f"recipe {recipe.name}: the loss of epoch {epoch + 1} is not finite;"
+                f" try a learning_rate below {recipe.learning_rate:g}, or a longer warmup"
+            )
+        members += [
+            MemberEpoch(trainer.repeat, fold, train_loss, *judged)
+            for fold, (train_loss, judged) in enumerate(zip(train_losses, watched, strict=True))
+        ]
+    seconds = time.perf_counter() - started
+    return EpochEnd(epoch + 1, recipe.epochs, learning_rate(recipe, epoch), tuple(members), seconds)
+
+
+def _result(
+    trainers: Sequence[RepeatTrainer],
+    digits: Digits,
+    folds: NDArray[np.int64],
+    recipe: Recipe,
+    history: list[dict[str, Any]],
+    progress: Progress,
+) -> CrossValidation:
+    """Outputs, repeat by repeat: their sums do not depend on which repeats are computed in one process."""
+    for trainer in trainers:
+        del trainer.optimizer  # two thirds of the memory
+    networks = [trainer.network for trainer in trainers]
+    members = sum(network.members for network in networks)
+    counter = Counter("Out of fold", members, progress)
+    oof = [
+        out_of_fold_outputs(network, digits.train_images, row, recipe, after_member=counter)
+        for network, row in zip(networks, folds, strict=True)
+    ]
+    counter = Counter("Predicting", members, progress)
+    sums = [summed_outputs(network, digits.test_images, recipe, after_member=counter) for network in networks]
+    return CrossValidation(
+        members={name: tensor.cpu() for name, tensor in _stacked([net.state_dict() for net in networks]).items()},
+        oof_outputs=np.stack(oof),
+        test_outputs=np.sum(sums, 0) / np.float32(members),
+        history=pd.DataFrame(history, columns=HISTORY),
+    )
+
+
+def _stacked(of_repeats: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Named tensors of every repeat as one set: joined along the members axis; step counts are the same in all."""
+    if len(of_repeats) == 1:
+        return of_repeats[0]
+    return {
+        name: torch.cat([tensors[name] for tensors in of_repeats]) if first.dim() else first
+        for name, first in of_repeats[0].items()
+    }
+
+
+def _restore(trainers: Sequence[RepeatTrainer], start: TrainingState) -> None:
+    """Give every repeat its own part of a state."""
+    try:
+        for i, trainer in enumerate(trainers):
+            k = trainer.network.members
+            # Clones are aligned as what training allocates: vector and scalar code round differently.
+            trainer.restore(
+                {name: (t[i * k : (i + 1) * k] if t.dim() else t).clone() for name, t in start.tensors.items()}
+            )
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise BadRun(f"the checkpoint after epoch {start.epoch} is not of this recipe's members") from error
