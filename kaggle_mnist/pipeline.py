@@ -29,6 +29,7 @@ from kaggle_mnist.training import metrics
 from kaggle_mnist.training.cross_validation import CrossValidation, EpochEnd, TrainingState, cross_validate
 from kaggle_mnist.training.device import environment_of, resolve_device
 from kaggle_mnist.training.folds import assign_folds, check_folds
+from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.utils.errors import BadData, BadOption
 from kaggle_mnist.utils.files import write_whole
 from kaggle_mnist.utils.progress import Progress, quiet
@@ -119,6 +120,7 @@ def train(
     if isinstance(drop_suspects, (str, Path)):
         drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
     check_folds(digits.train_labels, n_splits=folds, repeats=repeats)
+    require_memory(recipe, digits, folds=folds, repeats=repeats, device=resolved)
     fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
     plan = Plan(
         created=created.isoformat(timespec="milliseconds"),
@@ -173,6 +175,7 @@ def resume(
         _refuse_changed(digits, plan.data)
         fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
         device = resolve_device(plan.device)
+        require_memory(plan.recipe, digits, folds=plan.folds, repeats=plan.repeats, device=device)
         torch.set_num_threads(plan.threads)
         try:
             if on_start is not None:

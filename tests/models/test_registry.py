@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from kaggle_mnist.predict import run_outputs
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs import checkpoint
+from kaggle_mnist.training.memory import estimate_memory
 from kaggle_mnist.utils.errors import BadRecipe, Interrupted
 from kaggle_mnist.utils.seeding import INITIAL_WEIGHTS, generator_for
 from tests.conftest import TINY
@@ -103,6 +105,13 @@ def test_fields_of_another_kind_are_refused(toy: Recipe) -> None:
         toy.replaced(network="cnnn")
     assert {"hidden", "dropout"}.isdisjoint(toy.in_use())
     assert TINY.in_use()["hidden"] == (48,)
+
+
+def test_a_toy_kind_has_an_estimate_of_its_memory(toy: Recipe) -> None:
+    numbers: dict[str, Any] = {"images": 1500, "test_images": 300, "folds": 5, "device": torch.device("cpu")}
+    one, many = (estimate_memory(toy, repeats=repeats, **numbers) for repeats in (1, 11))
+    grown = (many.total - one.total) / 10
+    assert grown > 5 * 7850 * 4 * 3  # parameters and the moments of AdamW
 
 
 def test_members_loaded_from_their_parameters_are_the_same(tiny: Recipe) -> None:
