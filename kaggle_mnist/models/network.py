@@ -25,8 +25,7 @@ class LinearLayer:
 
 
 class StackedNetwork(nn.Module, ABC):
-    """Networks of one form, trained side by side: every parameter has a leading members axis, and no member's values
-    depend on another's.
+    """Networks of the same form, trained side by side. Every parameter has a leading members axis.
 
     A kind of network is a subclass and one line in `kaggle_mnist.models.registry`. Its settings are the recipe's fields
     that the registry lists for it, passed by name. Gradients come from autograd, and the optimizers work value by

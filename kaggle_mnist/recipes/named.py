@@ -19,8 +19,8 @@ MAX_BYTES = 1 << 14  # of a TOML file; a recipe with every field has 600
 def find_recipe(name: str, settings: Iterable[str] = (), *, epochs: int | None = None) -> Recipe:
     """The recipe of that name or TOML file, with some of its fields overridden.
 
-    A file gives fields their values, as `epochs = 5`; `base = "mlp"` names the recipe that it builds on (else the
-    defaults of `Recipe`), and `name` what its runs are called (else the file's own name).
+    A file sets fields, as in `epochs = 5`. `base = "mlp"` names the recipe whose values the others keep (by default,
+    those of `Recipe`), and `name` its runs (by default, after the file).
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _read(path: Path) -> Recipe:
         fields = tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise BadRecipe(f"{path.absolute()}: no such file") from error
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: also of numbers that Python does not take
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also for numbers too long for Python
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadRecipe(f"{path}: cannot be read as TOML ({reason})") from error
     base = fields.pop("base", None)

@@ -21,46 +21,53 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Recipe(BaseModel):
-    """Everything that decides a result but the digits, the folds and the seed."""
+    """Everything that decides a result but the digits, the folds and the seed.
+
+    A frozen pydantic model. The fields of `models.registry.KINDS` that belong to other networks must keep their
+    defaults, as must other fields that cannot change the result.
+
+    >>> Recipe(hidden=(300,), epochs=5).replaced(epochs=10).epochs
+    10
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str = Field("custom", pattern=r"^[\w.-]{1,60}$", description="what its runs are called")
+    name: str = Field("custom", pattern=r"^[\w.-]{1,60}$", description="name in its runs' folders")
 
     network: str = Field("mlp", description="kind of network")
     hidden: tuple[Units, ...] = Field((1024, 512), min_length=1, description="units of each hidden layer")
-    dropout: float = Field(0.0, ge=0, lt=1, description="of hidden units, a probability")
-    pixels: tuple[float, float] = Field((0.0, 1.0), description="what 0 and 255 are scaled to")
+    dropout: float = Field(0.0, ge=0, lt=1, description="probability, of hidden units")
+    pixels: tuple[float, float] = Field((0.0, 1.0), description="values of background and ink")
 
     loss: Literal["cross_entropy", "squared_error"] = Field("cross_entropy", description="of softmax, or of sigmoids")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share spread over all classes")
-    targets: tuple[Share, Share] = Field((0.0, 1.0), description="of wrong classes, of right one")
+    targets: tuple[Share, Share] = Field((0.0, 1.0), description="of wrong and right classes")
 
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="as in torch.optim")
-    learning_rate: float = Field(1e-3, ge=0, description="the highest")
+    learning_rate: float = Field(1e-3, ge=0, description="peak")
     schedule: Literal["cosine", "steps"] = Field("cosine", description="cosine to zero, or steps")
-    steps: tuple[tuple[Epoch, float], ...] = Field((), description="[from epoch (0 first), rate]")
-    warmup: float = Field(0.0, ge=0, description="epochs until the full rate")
+    steps: tuple[tuple[Epoch, float], ...] = Field((), description="[epoch from 0, new rate]")
+    warmup: float = Field(0.0, ge=0, description="epochs to the peak rate")
     weight_decay: float = Field(0.0, ge=0, description="as in torch.optim")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd, Nesterov's")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov, of sgd")
     epochs: int = Field(40, ge=1, le=100_000, description="passes over the images")
-    batch_size: int = Field(320, ge=1, le=1_000_000, description="images a step, of all folds")
-    mixed_precision: bool = Field(False, description="products in bfloat16 where native")
+    batch_size: int = Field(320, ge=1, le=1_000_000, description="images per step, all folds")
+    mixed_precision: bool = Field(False, description="bfloat16 where native")
 
-    views: Literal[1, 5, 9] = Field(1, description="shifts averaged when judging")
+    views: Literal[1, 5, 9] = Field(1, description="shifted views averaged")
 
-    rotation: float = Field(0.0, ge=0, le=180, description="degrees, at most")
-    scaling: float = Field(0.0, ge=0, lt=1, description="share of each axis, at most")
-    shear: float = Field(0.0, ge=0, le=2, description="pixels per pixel, at most")
-    shift: float = Field(0.0, ge=0, le=28, description="pixels, at most")
-    elastic: float = Field(0.0, ge=0, le=28, description="displacement's SD, pixels")
-    elastic_sigma: float = Field(5.0, ge=1.5, le=28, description="its Gaussian's SD, pixels")
+    rotation: float = Field(0.0, ge=0, le=180, description="maximum, degrees")
+    scaling: float = Field(0.0, ge=0, lt=1, description="maximum, share of each axis")
+    shear: float = Field(0.0, ge=0, le=2, description="maximum, pixels per pixel")
+    shift: float = Field(0.0, ge=0, le=28, description="maximum, pixels")
+    elastic: float = Field(0.0, ge=0, le=28, description="SD of displacement, pixels")
+    elastic_sigma: float = Field(5.0, ge=1.5, le=28, description="SD of its smoothing, pixels")
 
     @field_validator("name")
     @classmethod
     def _fits_a_folders_name(cls, name: str) -> str:
-        if len(name.encode()) > 180:  # of the 255 bytes that a folder's name may have
-            raise ValueError("is too long for a folder's name")
+        if len(name.encode()) > 180:  # a folder's name has at most 255 bytes, date and time included
+            raise ValueError("too long for a folder's name")
         return name
 
     @field_validator("network")
@@ -88,9 +95,9 @@ class Recipe(BaseModel):
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
-        """The recipe with these fields, and defaults for the rest.
+        """The recipe with these fields, and defaults for the others.
 
-        Raises BadRecipe for an unknown field or a value that it cannot have.
+        Raises BadRecipe for an unknown field, an invalid value, or a setting without effect.
         """
         try:
             return cls(**fields)
@@ -100,13 +107,13 @@ class Recipe(BaseModel):
             if place and place not in cls.model_fields:
                 known = ", ".join(cls.model_fields)
                 raise BadRecipe(
-                    f"{place}: no such field{did_you_mean(place, cls.model_fields)}; there are {known}"
+                    f"{place}: no such field{did_you_mean(place, cls.model_fields)}; use one of {known}"
                 ) from error
             message = first["msg"].removeprefix("Value error, ")
             raise BadRecipe(f"{place}: {shown_value(first['input'])}: {message}" if place else message) from error
 
     def replaced(self, /, **fields: Any) -> Self:
-        """A copy with other values for `fields`; raises BadRecipe as `of` does."""
+        """A copy with other values for `fields`. Raises BadRecipe as `of` does."""
         return self.of({**self.model_dump(), **fields})
 
 
@@ -137,13 +144,16 @@ def _refuse_settings_without_effect(recipe: Recipe) -> None:
 
 
 def parse_setting(setting: str) -> tuple[str, Any]:
-    """Field and value of a `FIELD=VALUE`, the value as TOML writes it; quotes around a word may be left out.
+    """Field and value of a `FIELD=VALUE`. The value is TOML; a word needs no quotes.
 
-    Raises BadRecipe where there is no `=`, or a value too long for a recipe.
+    Raises BadRecipe for a setting without `=`, and for a value that is too long.
+
+    >>> parse_setting("hidden=[300, 100]"), parse_setting("loss=squared_error")
+    (('hidden', [300, 100]), ('loss', 'squared_error'))
     """
     name, equals, value = setting.partition("=")
     if not equals:
-        raise BadRecipe(f"{setting}: expected FIELD=VALUE, as learning_rate=0.002")
+        raise BadRecipe(f"{setting}: expected FIELD=VALUE, such as learning_rate=0.002")
     if len(value) > MAX_VALUE:
         raise BadRecipe(f"{name}: value too long ({len(value):,} characters)")
     try:
@@ -153,7 +163,11 @@ def parse_setting(setting: str) -> tuple[str, Any]:
 
 
 def format_value(value: object) -> str:
-    """A field's value as a TOML file would have it, words without quotes."""
+    """A field's value as TOML, but without quotes around words.
+
+    >>> format_value((300, 100)), format_value(1e-3), format_value(True)
+    ('[300, 100]', '0.001', 'true')
+    """
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(map(format_value, value)) + "]"
     if isinstance(value, bool):
@@ -165,7 +179,7 @@ def shown_value(value: object) -> str:
     """A value as Python writes it, shortened for a message."""
     try:
         return shortened(repr(value), LONGEST_VALUE)
-    except ValueError:  # Python writes no number of more than 4,300 digits
+    except ValueError:  # Python does not print integers of more than 4,300 digits
         return "a number"
 
 

@@ -1,10 +1,11 @@
-"""Random affine and elastic deformations, a whole batch at a time.
+"""Random affine and elastic deformations of a whole batch at once.
 
-A deformation says for each pixel of the new image where in the old one its value is looked up. Both kinds are linear
-in a few random numbers, so all of a batch's displacement fields are one matrix product: those numbers, (2n, k), times
-a fixed basis, (k, 784). The basis of an affine map is x, y and 1. An elastic field (Simard, Steinkraus & Platt,
-ICDAR 2003) is white noise smoothed by a Gaussian of standard deviation sigma, hence a Gaussian process whose
-covariance over a distance d is exp(-d² / 4 sigma²); its basis is the few eigenvectors that matter of that covariance.
+A deformation maps each pixel of the new image to the place in the old image where its value is sampled. Affine and
+elastic deformations are both linear in a few random numbers, so the displacement fields of a whole batch are one matrix
+product: those numbers, (2n, k), times a fixed basis, (k, 784). The basis of affine maps is x, y and 1. An elastic field
+(Simard, Steinkraus & Platt, ICDAR 2003) is white noise smoothed by a Gaussian of standard deviation sigma. That is a
+Gaussian process with the covariance exp(-d² / 4 sigma²) at distance d; its basis is the leading eigenvectors of that
+covariance.
 """
 
 from __future__ import annotations
@@ -19,15 +20,32 @@ from torch import Tensor
 from kaggle_mnist.data.digits import SIDE
 from kaggle_mnist.recipes.recipe import Recipe
 
-KEPT_VARIANCE = 0.999  # of an elastic field, along each axis
+KEPT_VARIANCE = 0.999  # share of an elastic field's variance that its basis keeps, along each axis
 
 
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Each image, ``(n, 28, 28)`` with background 0, under its own random deformation as `recipe` limits it."""
+    """Deform each image at random, within the limits that the recipe sets.
+
+    Parameters
+    ----------
+    images : float ``(n, 28, 28)``, background 0
+    recipe : its fields `rotation`, `scaling`, `shear`, `shift`, `elastic` and `elastic_sigma` are the limits
+    generator : on the device of the images
+
+    Returns
+    -------
+    ``(n, 28, 28)``; the images themselves if the recipe deforms nothing
+
+    Examples
+    --------
+    >>> images, generator = torch.rand(5, 28, 28), torch.Generator().manual_seed(0)
+    >>> augment(images, Recipe(rotation=10.0, elastic=1.0), generator).shape
+    torch.Size([5, 28, 28])
+    """
     if not (recipe.rotation or recipe.scaling or recipe.shear or recipe.shift or recipe.elastic):
         return images
     n = len(images)
-    numbers = _affine_numbers(n, recipe, generator)  # (n, 2, 3): where the new pixel's x and y come from
+    numbers = _affine_numbers(n, recipe, generator)  # (n, 2, 3): the source x and y of a new pixel
     basis = _affine_basis(images.device)
     if recipe.elastic:
         elastic_basis = _elastic_basis(recipe.elastic_sigma, images.device)
@@ -39,14 +57,14 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
 
 
 def _affine_numbers(n: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Random affine maps, ``(n, 2, 3)``, in coordinates that run from -1 to 1 over the image."""
+    """Random affine maps ``(n, 2, 3)``, in coordinates from -1 to 1 across the image."""
     draw = torch.rand(n, 6, generator=generator, device=generator.device) * 2 - 1
     angle = draw[:, 0] * math.radians(recipe.rotation)
     shear = draw[:, 1] * recipe.shear
     x_scale, y_scale = (1 + draw[:, 2:4] * recipe.scaling).unbind(1)
     x_shift, y_shift = (draw[:, 4:6] * recipe.shift * 2 / SIDE).unbind(1)
     cos, sin = angle.cos(), angle.sin()
-    # Rotation times shear times scaling.
+    # rotation @ shear @ scaling
     x_row = torch.stack([cos * x_scale, (cos * shear - sin) * y_scale, x_shift], 1)
     y_row = torch.stack([sin * x_scale, (sin * shear + cos) * y_scale, y_shift], 1)
     return torch.stack([x_row, y_row], 1)
@@ -62,11 +80,11 @@ def _affine_basis(device: torch.device) -> Tensor:
 
 @cache
 def _elastic_basis(sigma: float, device: torch.device) -> Tensor:
-    """Fields, ``(k, 784)``, whose sum with standard normal weights is a smooth field of standard deviation 1."""
+    """Fields ``(k, 784)``; their sum with standard normal weights is a smooth field of standard deviation 1."""
     pixels = torch.arange(SIDE, dtype=torch.float64)
     covariance = torch.exp(-((pixels[:, None] - pixels) ** 2) / (4 * sigma**2))
     values, vectors = torch.linalg.eigh(covariance)
     values, vectors = values.flip(0), vectors.flip(1)  # largest first
-    enough = int((values.cumsum(0) < KEPT_VARIANCE * values.sum()).sum()) + 1
-    along = (vectors[:, :enough] * values[:enough].sqrt()).T  # (enough, 28)
+    rank = int((values.cumsum(0) < KEPT_VARIANCE * values.sum()).sum()) + 1
+    along = (vectors[:, :rank] * values[:rank].sqrt()).T  # (rank, 28)
     return torch.kron(along, along).float().to(device)

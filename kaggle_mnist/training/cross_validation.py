@@ -139,7 +139,7 @@ def cross_validate(
 
     Examples
     --------
-    >>> from kaggle_mnist import find_recipe, load_digits
+    >>> from kaggle_mnist import assign_folds, find_recipe, load_digits
     >>> digits = load_digits("practice").head(500, 100)
     >>> folds = assign_folds(digits.train_labels, n_splits=5)
     >>> result = cross_validate(digits, find_recipe("fast").replaced(epochs=1), folds)

@@ -54,11 +54,12 @@ def estimate_memory(
     """The memory for `folds` × `repeats` members on that many labeled and unlabeled images.
 
     >>> from kaggle_mnist import find_recipe
-    >>> cpu, mlp = torch.device("cpu"), find_recipe("mlp")
-    >>> one = estimate_memory(mlp, images=42_000, test_images=28_000, folds=5, repeats=1, device=cpu)
-    >>> ten = estimate_memory(mlp, images=42_000, test_images=28_000, folds=5, repeats=10, device=cpu)
-    >>> 9 * one.per_repeat == ten.total - one.total
+    >>> mlp, cpu = find_recipe("mlp"), torch.device("cpu")
+    >>> estimate = estimate_memory(mlp, images=42_000, test_images=28_000, folds=5, repeats=10, device=cpu)
+    >>> estimate.total == estimate.fixed + 10 * estimate.per_repeat
     True
+    >>> estimate.repeats_within(estimate.total)
+    10
     """
     network, settings = network_class(recipe.network), recipe.network_settings
     parameters = folds * network.parameters_per_member(**settings) * FLOAT  # of one repeat

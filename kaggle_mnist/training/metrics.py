@@ -1,4 +1,4 @@
-"""How good the outputs are: scikit-learn's metrics, the loss that the recipe trains, and calibration."""
+"""How good outputs are: scikit-learn's metrics, the recipe's loss, and calibration."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ from kaggle_mnist.recipes.recipe import Recipe
 
 DIGITS = list(range(CLASSES))
 LEAST = 1e-12  # what an output counts at least where it becomes a probability
-BINS = 15  # of confidence, as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
+BINS = 15  # confidence bins, as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
 
 
 def accuracy(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> float:
-    """Share of images, ``(n, 10)`` outputs, whose largest output is their label's."""
+    """Share of images whose largest output is that of their label, from 0 to 1.
+
+    >>> accuracy(np.eye(10, dtype=np.float32), np.arange(10))
+    1.0
+    """
     return float(accuracy_score(y_true, outputs.argmax(1)))
 
 
 def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe | None = None) -> float:
-    """Log loss, or the mean squared error over the ten outputs: what the recipe trains, without label smoothing.
+    """The loss that the recipe minimizes, without label smoothing: log loss, or the mean squared error of the outputs.
 
-    Without a recipe, log loss.
+    `outputs` are ``(n, 10)``, `y_true` is ``(n,)``. Without a recipe, the log loss.
     """
     if recipe and recipe.loss == "squared_error":
         wrong, right = recipe.targets
@@ -38,7 +42,7 @@ def loss(outputs: NDArray[np.float32], y_true: NDArray[np.int64], recipe: Recipe
 
 
 def shares_of(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sigmoid outputs ``(n, 10)`` as probabilities: float64, above 0, each row's sum 1."""
+    """Sigmoid outputs ``(n, 10)`` as probabilities: float64, above 0, and each row sums to 1."""
     shares: NDArray[np.float64] = np.maximum(outputs.astype(np.float64), LEAST)
     shares /= shares.sum(1, keepdims=True)
     return shares
@@ -50,9 +54,10 @@ def fold_scores(
     fold_of: NDArray[np.int64],
     recipe: Recipe | None = None,
 ) -> pd.DataFrame:
-    """A row for each member: repeat, fold, images it held out, accuracy and loss on them.
+    """A row for each member: repeat, fold, number of held-out images, and accuracy and loss on them.
 
-    `outputs` are out of fold, ``(repeats, n, 10)``. CV accuracy is the mean of the accuracy column.
+    `outputs` are out-of-fold outputs ``(repeats, n, 10)``, `y_true` is ``(n,)`` and `fold_of` is ``(repeats, n)``. CV
+    accuracy is the mean of the accuracy column.
     """
     rows = []
     for repeat, fold_row in enumerate(fold_of):
@@ -64,7 +69,7 @@ def fold_scores(
 
 
 def confusion(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> pd.DataFrame:
-    """Images by true digit (rows) and predicted digit (columns)."""
+    """Number of images by true digit (rows) and predicted digit (columns)."""
     counts = confusion_matrix(y_true, outputs.argmax(1), labels=DIGITS)
     return pd.DataFrame(counts, index=pd.Index(DIGITS, name="true"), columns=DIGITS)
 
@@ -83,10 +88,10 @@ def oof_tables(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> dict[
 
 
 def reliability(outputs: NDArray[np.float32], y_true: NDArray[np.int64], bins: int = BINS) -> pd.DataFrame:
-    """A row for each bin of confidence that has images: from, to, images, mean confidence and accuracy.
+    """A row for each confidence bin with images: from, to, images, mean confidence and accuracy.
 
-    An image's confidence is the largest of its outputs, which are scaled to the sum 1. Bins are of equal width from 0
-    to 1; one that ends at 0.2 holds 0.2, the next one does not.
+    An image's confidence is the largest of its outputs, scaled to sum to 1. Bins have equal width and include their
+    upper edge.
     """
     confidence = shares_of(outputs).max(1)
     found = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # (n,), each image's bin
@@ -100,6 +105,7 @@ def reliability(outputs: NDArray[np.float32], y_true: NDArray[np.int64], bins: i
 
 
 def expected_calibration_error(outputs: NDArray[np.float32], y_true: NDArray[np.int64], bins: int = BINS) -> float:
-    """How far confidence is from accuracy: the mean over the images of their bin's distance, from 0 to 1."""
+    """Expected calibration error (Guo et al., ICML 2017): the mean over images of the difference between confidence and
+    accuracy in their bin, from 0 to 1."""
     table = reliability(outputs, y_true, bins)
     return float(np.average((table.accuracy - table.confidence).abs(), weights=table.images))
