@@ -30,7 +30,7 @@ def test_a_setting_is_read_as_toml_and_words_need_no_quotes(setting: str, value:
     [
         (
             {"learning_rat": 1},
-            r"learning_rat: no such field \(did you mean learning_rate\?\); use one of name, network",
+            r"learning_rat: no such field \(did you mean learning_rate\?\); use one of name,",
         ),
         ({"dropout": 1.5}, "dropout: 1.5: Input should be less than 1"),
         ({"epochs": 0}, "epochs: 0: "),
