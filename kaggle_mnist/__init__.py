@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kaggle_mnist.training.folds import assign_folds
 
 __all__ = ["Recipe", "assign_folds", "cross_validate", "find_recipe", "load_digits", "resume", "train"]
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {
     "Recipe": "recipes.recipe",
