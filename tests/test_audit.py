@@ -181,7 +181,7 @@ def test_a_fold_that_would_be_left_without_images_is_refused(handful: Digits, ti
         ("image,label\n5,LABEL\n\n5,LABEL\n", "row 4: image 5 is in row 2 already"),
         ("image,label\n\x00,1\n", "row 2: "),
         ("\udcff\udcfe\x00", "row 1: has no column image"),
-        ("x" * (17 << 20), "has more than 16 MB"),
+        ("x" * (17 << 20), "is larger than 16 MB"),
     ],
 )
 def test_a_list_of_suspects_that_is_not_one_is_told_by_row(handful: Digits, content: str, message: str) -> None:

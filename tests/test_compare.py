@@ -179,11 +179,11 @@ def test_a_run_with_a_flipped_bit_is_passed_over_unless_it_was_named(file: str, 
     content = bytearray((spoilt / file).read_bytes())
     content[len(content) // 2] ^= 1
     (spoilt / file).write_bytes(content)
-    with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+    with pytest.raises(BadRun, match=f"{file}: does not match its checksum"):
         compare_runs([spoilt.name], submissions)
     comparison = compare_runs([], submissions)
     assert len(comparison.rows) == 2
-    assert f"{file}: is not as the run wrote it" in comparison.passed_over[0]
+    assert f"{file}: does not match its checksum" in comparison.passed_over[0]
 
 
 def test_the_table_fits_a_terminal_and_csv_and_json_are_for_machines(submissions: Path) -> None:

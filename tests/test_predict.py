@@ -64,7 +64,7 @@ def test_a_blend_whose_parents_are_gone_or_others_refuses(few: Digits, submissio
     (submissions / "elsewhere").rename(moved)
     with (moved / "members.safetensors").open("ab") as file:
         file.write(b" ")
-    with pytest.raises(BadRun, match=r"members.safetensors: is not as the run wrote it"):
+    with pytest.raises(BadRun, match=r"members.safetensors: does not match its checksum"):
         run_outputs(blend, few.test_images)
     reseal(moved)
     with pytest.raises(BadRun, match="is not the run that the blend"):
@@ -122,7 +122,7 @@ def test_weights_that_were_changed_predict_nothing(few: Digits, submissions: Pat
     save(few.test_images[:1])
     done = kaggle_mnist("predict", A, "photos/000.png")
     assert done.exit_code == 2
-    assert "members.safetensors: is not as the run wrote it" in done.stderr
+    assert "members.safetensors: does not match its checksum" in done.stderr
 
 
 def test_predict_from_the_command_line(few: Digits, submissions: Path) -> None:

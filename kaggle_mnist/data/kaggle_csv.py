@@ -22,7 +22,7 @@ from kaggle_mnist.data.digits import SIDE, Digits
 from kaggle_mnist.utils.errors import BadData, OutputError
 from kaggle_mnist.utils.files import write_whole
 from kaggle_mnist.utils.progress import Progress, quiet
-from kaggle_mnist.utils.reading import ZIP_FAULTS, Lines, Source, open_regular, open_zip
+from kaggle_mnist.utils.reading import ZIP_FAULTS, BoundedLines, TranslatedErrors, open_regular, open_zip
 
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}
@@ -52,16 +52,16 @@ class CsvFile:
         """
         with ExitStack() as opened:
             file: IO[bytes]
-            with self._told():
+            with self._as_bad_data():
                 if self.member is None:
                     file = opened.enter_context(open_regular(self.path))
                 else:
                     archive = opened.enter_context(open_zip(self.path))
                     file = opened.enter_context(archive.open(self.member))
-            yield io.BufferedReader(Source(file, self._told))
+            yield io.BufferedReader(TranslatedErrors(file, self._as_bad_data))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_bad_data(self) -> Iterator[None]:
         """Whatever a damaged file or archive raises, as one line."""
         try:
             yield
@@ -75,13 +75,13 @@ class CsvFile:
         """Bytes, unpacked."""
         if self.member is None:
             return self.path.stat().st_size
-        with self._told(), open_zip(self.path) as archive:
+        with self._as_bad_data(), open_zip(self.path) as archive:
             return archive.getinfo(self.member).file_size
 
     def size_and_crc(self) -> tuple[int, int]:
         """Size in bytes and CRC-32: how a zip's member and a loose file are known to be the same."""
         if self.member is not None:
-            with self._told(), open_zip(self.path) as archive:
+            with self._as_bad_data(), open_zip(self.path) as archive:
                 info = archive.getinfo(self.member)
                 return info.file_size, info.CRC
         crc, size = 0, 0
@@ -189,7 +189,7 @@ def _read(file: CsvFile, columns: list[str], tell: Callable[[CsvFile, int], None
         with (
             file.open() as stream,
             pd.read_csv(
-                io.BufferedReader(Lines(stream, MAX_LINE), PIECE),
+                io.BufferedReader(BoundedLines(stream, MAX_LINE), PIECE),
                 encoding="utf-8-sig",
                 chunksize=CHUNK,
                 low_memory=False,

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from kaggle_mnist.data.digits import SIDE
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.reading import FewReads, jpeg_scans, read_bounded
+from kaggle_mnist.utils.reading import LimitedReads, jpeg_scans, read_bounded
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 PHOTOS = ("JPEG", "MPO")  # what Pillow calls a JPG with more than one picture
@@ -82,7 +82,7 @@ def _read_grey(file: Path) -> Grey:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that is not as it should be
             content = read_bounded(file, MAX_BYTES)
-            with Image.open(FewReads(content, MAX_READS), formats=FORMATS) as image:
+            with Image.open(LimitedReads(content, MAX_READS), formats=FORMATS) as image:
                 _refuse_unusable(file, image)
                 if image.format in PHOTOS:
                     if jpeg_scans(content, MAX_SCANS) == MAX_SCANS:

@@ -1,1 +1,1 @@
-"""What every other folder builds on: errors, files, bounded reading, progress."""
+"""Shared by all other folders: errors, files, bounded reading, progress."""

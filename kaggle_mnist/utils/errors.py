@@ -1,74 +1,94 @@
-"""What can be wrong with what a user gives us. Each message is one line: what, where, and what to do."""
+"""Errors that the user can fix. Each message is one line: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
-LONGEST = 1000  # signs of a message
+MAX_LENGTH = 1000  # characters in a message
 
 
 class UserError(Exception):
-    """Something that the user can put right. The command line prints the message and exits with status 2."""
+    r"""An error that the user can fix. The command line prints the message and exits with status 2.
+
+    Control characters in the message are escaped, and a long message loses its middle.
+
+    Examples
+    --------
+    >>> str(UserError("a\nb.csv: is empty"))
+    'a\\nb.csv: is empty'
+    """
 
     def __init__(self, message: str):
         super().__init__(shortened(one_line(message)))
 
 
 class DataNotFound(UserError):
-    """No data set where one was named, or only half of one."""
+    """There is no data set at the given place, or only half of one."""
 
 
 class AmbiguousData(UserError):
-    """Two different data sets where one was expected."""
+    """There are two different data sets where one is expected."""
 
 
 class BadData(UserError):
-    """A file of a data set cannot be used as it is."""
+    """A data file is invalid."""
 
 
 class BadRecipe(UserError):
-    """An unknown recipe, or a field or value that a recipe cannot have."""
+    """A recipe is unknown, or has an invalid field or value."""
 
 
 class BadFolds(UserError):
-    """The labels cannot be split into that many folds."""
+    """The labels cannot be split into the requested number of folds."""
 
 
 class BadRun(UserError):
-    """A run that does not exist, did not finish, or was changed since."""
+    """A run does not exist, is unfinished, or has been changed."""
 
 
 class BadOption(UserError):
-    """An option whose value cannot be used on this machine."""
+    """An option has a value that this machine does not support."""
 
 
 class OutputError(UserError):
-    """A place that cannot be written to."""
+    """A file or folder cannot be written."""
 
 
 class MissingPackage(UserError):
-    """A package that only one command needs, and that is not installed."""
+    """An optional package that a command needs is not installed."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C while a run was at work; the message says what was kept."""
+    """Ctrl-C during a run; the message says what was saved."""
 
 
 class NotEnoughMemory(UserError):
-    """A training that cannot fit into the memory at hand."""
+    """Training does not fit into the available memory."""
 
 
 class Diverged(UserError):
-    """Training left the finite numbers."""
+    """Training produced NaN or infinite values."""
 
 
 class KaggleRefused(UserError):
-    """Something that Kaggle would not do, could not be asked for, or has not done yet."""
+    """Kaggle refused a request, could not be reached, or has not finished yet."""
 
 
-def shortened(text: str, most: int = LONGEST) -> str:
-    """`text` without its middle where it is longer than a person would read."""
+def shortened(text: str, most: int = MAX_LENGTH) -> str:
+    """Cut the middle out of a text of more than `most` characters.
+
+    Examples
+    --------
+    >>> shortened("0123456789" * 3, 12)
+    '01234567 … 9'
+    """
     return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 3 - 3) :]}"
 
 
 def one_line(text: str) -> str:
-    """`text` with every character that could break the line or drive the terminal escaped."""
+    r"""Escape every character that could break the line or control the terminal.
+
+    Examples
+    --------
+    >>> one_line("digit\n7\x1b[31m") == r"digit\n7\x1b[31m"
+    True
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their checksums."""
+"""Atomic writes, protection of foreign files, and checksums."""
 
 from __future__ import annotations
 
@@ -12,35 +12,49 @@ from pathlib import Path
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.reading import open_regular, read_bounded
 
-MAX_SUMS = 1 << 16  # bytes; a run's has under 1,000
-SUMS = "SHA256SUMS"  # of a folder's files, as `sha256sum` writes and checks them
+MAX_SUMS = 1 << 16  # bytes; a run's list has under 1,000
+REMEDY = "restore it or recreate the run"  # for a file that is missing or does not match its checksum
+SUMS = "SHA256SUMS"  # in the format of `sha256sum`
 NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 WRITER = "kaggle-mnist"  # in the metadata of every picture that we write
-OURS = {  # how a picture begins, and what it has near one of its ends if we wrote it
+OUR_MARKS = {  # by the first bytes of a picture: what its first or last 64 kB contain if we wrote it
     b"\x89PNG": f"tEXtSoftware\0{WRITER}".encode(),
     b"<?xml": f"<dc:title>{WRITER}</dc:title>".encode(),
     b"%PDF": f"/Creator ({WRITER})".encode(),
 }
-END = 1 << 16  # bytes at either end of a file; a PDF's metadata stand before a table of up to 20 kB
+END = 1 << 16  # bytes searched at each end of a file; a PDF's metadata precede a table of up to 20 kB
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` beside `path`, then rename: readers see the old file or the new one, never a part.
+    """Write a file atomically: readers see the old content or the new content, never a part of it.
 
-    When it returns, the content is on the disk, whatever becomes of the machine. A new file has the permissions that
-    the umask leaves it; one that is replaced keeps its own.
+    The content goes to a temporary file in the same folder, is flushed to disk, and replaces `path`. A new file gets
+    the permissions that the umask allows; a replaced file keeps its permissions.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written; the old one is unchanged and no temporary file is left.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder, "a.txt"), b"digits")
+    ...     Path(folder, "a.txt").read_bytes()
+    b'digits'
     """
     try:
         mode = path.stat().st_mode & 0o777
     except OSError:
         mode = None
-    part = path.parent / f".{path.name}.{secrets.token_urlsafe(6)}"  # as `leftovers` looks for it
+    part = path.parent / f".{path.name}.{secrets.token_urlsafe(6)}"  # the pattern that `leftovers` looks for
     handle = os.open(part, NEW_FILE, 0o666 if mode is None else mode)
     try:
         with os.fdopen(handle, "wb") as file:
             if mode is not None:
-                part.chmod(mode)  # with the bits that the umask took
+                part.chmod(mode)  # including bits that the umask cleared
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -52,9 +66,25 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def refuse_foreign(path: Path, *, header: bytes = b"", advice: str = "name another file") -> None:
-    """Raise OutputError where there is something at `path` that we did not write, so that nobody's file is replaced.
+    """Refuse to replace a file that kaggle-mnist did not write.
 
-    Ours is a CSV that begins with `header`; without one, a picture that names us in its metadata.
+    Parameters
+    ----------
+    path : the file about to be written; fine if it does not exist
+    header : the first bytes of our own files of this kind, a CSV's; if empty, our own files are PNG, SVG or PDF
+        pictures with `WRITER` in their metadata
+    advice : what the user can do about it, the end of the message
+
+    Raises
+    ------
+    OutputError
+        There is something else at `path`, or something that cannot be read.
+
+    Examples
+    --------
+    >>> refuse_foreign(Path(__file__))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    kaggle_mnist.utils.errors.OutputError: ...files.py: exists and was not written by kaggle-mnist; name another file
     """
     if not os.path.lexists(path):
         return
@@ -65,13 +95,13 @@ def refuse_foreign(path: Path, *, header: bytes = b"", advice: str = "name anoth
             content = start + file.read(END)
     except OSError:
         content = b""
-    marks = (mark for begin, mark in OURS.items() if content.startswith(begin))
+    marks = (mark for magic, mark in OUR_MARKS.items() if content.startswith(magic))
     if not (content.startswith(header) if header else any(mark in content for mark in marks)):
         raise OutputError(f"{path}: exists and was not written by kaggle-mnist; {advice}")
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in `folder` on the disk too, where the system can be asked for it."""
+    """Flush the folder's directory entries to disk, on systems that support it."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -81,27 +111,51 @@ def _sync_folder(folder: Path) -> None:
 
 
 def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
-    """What `write_whole` left half written in `folder` for these names when its process was killed."""
+    """Find the temporary files in `folder` that `write_whole` left for these names when its process was killed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, ".run.json.x7Yz0q1A").write_bytes(b"half a rec")
+    ...     [file.name for file in leftovers(Path(folder), ["run.json"])]
+    ['.run.json.x7Yz0q1A']
+    """
     found = [path for name in names for path in folder.glob(f".{glob.escape(name)}.*")]
     return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Compute a file's SHA-256 as 64 hexadecimal digits.
+
+    Raises OSError if it is missing, unreadable, or not a regular file.
+    """
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sums(folder: Path, names: Iterable[str]) -> None:
-    """Write the checksums of these files of `folder`; whatever else lies there is not vouched for."""
+    """Write the checksums of the named files in `folder` to its `SHA256SUMS`; other files there are not covered.
+
+    Raises OSError if a file cannot be read, or the list cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder, "a.txt"), b"digits")
+    ...     write_sums(Path(folder), ["a.txt"])
+    ...     checked_sums(Path(folder))
+    ['a.txt']
+    """
     sums = "".join(f"{sha256_of(folder / name)}  {name}\n" for name in sorted(names))
     write_whole(folder / SUMS, sums.encode())
 
 
 def checked_sums(folder: Path) -> list[str]:
-    """The files that the folder's checksums list, once each has the one that it was written with.
+    """Verify every file in the folder's `SHA256SUMS`, and return their names.
 
-    Raises BadRun, naming the file, where one is missing, damaged or edited, or the list itself is.
+    Raises BadRun, naming the file, if one of them or the list itself is missing, damaged or edited.
     """
     sums = listed_sums(folder)
     for name in sums:
@@ -110,29 +164,35 @@ def checked_sums(folder: Path) -> list[str]:
 
 
 def listed_sums(folder: Path) -> dict[str, str]:
-    """The checksums by file name; no file is read but the list. Raises BadRun where it is missing or is none."""
+    """Read the checksums by file name from the folder's `SHA256SUMS`, without reading the files themselves.
+
+    Raises BadRun if the list is missing or invalid.
+    """
     try:
         lines = read_bounded(folder / SUMS, MAX_SUMS).decode("ascii").splitlines()
         sums = {name: expected for expected, name in (line.split("  ", 1) for line in lines)}
     except FileNotFoundError as error:
-        raise BadRun(f"{folder / SUMS}: is missing; the run did not finish or was taken apart") from error
+        raise BadRun(f"{folder / SUMS}: is missing; {REMEDY}") from error
     except (OSError, ValueError) as error:
-        raise BadRun(f"{folder / SUMS}: is not as the run wrote it; the run cannot be trusted any more") from error
+        raise BadRun(f"{folder / SUMS}: is damaged or was edited; {REMEDY}") from error
     if not sums or any(Path(name).name != name for name in sums):
-        raise BadRun(f"{folder / SUMS}: is not as the run wrote it; the run cannot be trusted any more")
+        raise BadRun(f"{folder / SUMS}: is damaged or was edited; {REMEDY}")
     return sums
 
 
 def check_sum(folder: Path, name: str, sums: Mapping[str, str]) -> Path:
-    """The path of a file of `folder`, once it has its checksum. Raises BadRun."""
+    """Verify one file of `folder` against the checksums from `listed_sums`, and return its path.
+
+    Raises BadRun if the file is missing, not listed, unreadable, or does not match its checksum.
+    """
     file = folder / name
     try:
         if name not in sums:
-            raise BadRun(f"{folder / SUMS}: does not list {name}; the run cannot be trusted any more")
+            raise BadRun(f"{folder / SUMS}: does not list {name}; {REMEDY}")
         if sha256_of(file) != sums[name]:
-            raise BadRun(f"{file}: is not as the run wrote it; the run cannot be trusted any more")
+            raise BadRun(f"{file}: does not match its checksum; {REMEDY}")
     except FileNotFoundError as error:
-        raise BadRun(f"{file}: is missing; the run did not finish or was taken apart") from error
+        raise BadRun(f"{file}: is missing; {REMEDY}") from error
     except (OSError, ValueError) as error:
         raise BadRun(f"{file}: cannot be read ({error})") from error
     return file

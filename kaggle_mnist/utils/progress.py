@@ -1,4 +1,4 @@
-"""How long jobs tell how far they are."""
+"""How long-running jobs report progress."""
 
 from __future__ import annotations
 
@@ -6,22 +6,34 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called as a job goes on: its stage, how much is done, out of how much, and the unit where it is not a count."""
+    """A progress callback.
+
+    Called with the stage, the amount done, the total, and a unit such as ``"MB"`` unless both are plain counts.
+    """
 
     def __call__(self, stage: str, done: int, total: int, unit: str = "") -> None: ...
 
 
 def quiet(stage: str, done: int, total: int, unit: str = "") -> None:
-    """The progress of a job that nobody watches."""
+    """Ignore the progress; the default callback."""
 
 
 class Counter:
-    """Tells `progress` about a stage of `total` equal steps; called after each of them."""
+    """Reports the progress of a stage of `total` equal steps; call it after each step.
+
+    Examples
+    --------
+    >>> step = Counter("Predicting", 2, lambda stage, done, total, unit="": print(f"{stage} {done}/{total}"))
+    Predicting 0/2
+    >>> step()
+    Predicting 1/2
+    """
 
     def __init__(self, stage: str, total: int, progress: Progress):
         self.stage, self.done, self.total, self.progress = stage, 0, total, progress
         progress(stage, 0, total)
 
     def __call__(self) -> None:
+        """Report that one more step is done."""
         self.done += 1
         self.progress(self.stage, self.done, self.total)

@@ -1,4 +1,4 @@
-"""What a library prints, dropped; what the rest of the program prints meanwhile is not."""
+"""Suppress what a library prints without suppressing the rest of the program."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-_silent: ContextVar[bool] = ContextVar("silent", default=False)  # each thread has its own
+_silent: ContextVar[bool] = ContextVar("silent", default=False)  # per thread
 _lock = threading.Lock()
 _calls = 0
 
 
 class _Filter:
-    """In place of a stream: drops what silent threads write, and passes on everything else."""
+    """Stands in for a stream: drops what silenced threads write and passes on everything else."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -33,10 +33,17 @@ class _Filter:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Drop what this thread prints to `sys.stdout` and `sys.stderr`.
+    """Suppress what this thread prints to `sys.stdout` and `sys.stderr`; other threads still print.
 
-    Both belong to the process, so the first call to begin replaces them and the last one to end puts them back;
-    `contextlib.redirect_stdout` would let a thread put back what another one had set.
+    The streams belong to the whole process, so the first call to start replaces them and the last one to end restores
+    them. With `contextlib.redirect_stdout`, a thread could restore a stream that another thread had replaced.
+
+    Examples
+    --------
+    >>> with silence():
+    ...     print("suppressed")
+    >>> print("shown")
+    shown
     """
     _enter()
     token = _silent.set(True)

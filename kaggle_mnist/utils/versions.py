@@ -1,4 +1,4 @@
-"""What a run's bytes depend on besides the recipe, the digits and the device."""
+"""The software versions that a run's exact bytes depend on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ PACKAGES = ("kaggle-mnist", "torch", "numpy", "pandas", "scikit-learn", "pillow"
 
 
 def versions() -> dict[str, str | int]:
-    """The platform, Python and the packages that decide a run's bytes."""
+    """Return the versions of the platform, of Python and of every package in `PACKAGES`, by name.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> versions()["numpy"] == numpy.__version__
+    True
+    """
     packages = {package: version(package) for package in PACKAGES}
     return {"platform": platform.platform(), "python": platform.python_version(), **packages}

@@ -199,7 +199,7 @@ def test_a_csv_that_was_changed_since_is_not_sent(kaggle: Kaggle, submissions: P
     content = file.read_bytes()
     last = content[-2:-1]
     file.write_bytes(content[:-2] + (b"1" if last != b"1" else b"2") + b"\n")  # Kaggle would take it
-    with pytest.raises(BadRun, match=r"submission\.csv: is not as the run wrote it"):
+    with pytest.raises(BadRun, match=r"submission\.csv: does not match its checksum"):
         upload()
     assert not kaggle.submissions
     file.write_bytes(content)

@@ -75,7 +75,7 @@ def test_a_run_that_does_not_exist_or_did_not_finish_is_refused() -> None:
     with pytest.raises(BadRun, match="no such run"):
         find_run("nowhere", output)
     (path / "SHA256SUMS").unlink()
-    with pytest.raises(BadRun, match="SHA256SUMS: is missing; the run did not finish"):
+    with pytest.raises(BadRun, match="SHA256SUMS: is missing; restore it"):
         find_run(path.name, output)
 
 
@@ -83,7 +83,7 @@ def test_a_run_that_does_not_exist_or_did_not_finish_is_refused() -> None:
 def test_a_file_that_was_edited_or_removed_is_named(file: str) -> None:
     path = written(Path("out"))
     (path / file).write_bytes(CONTENT["files"][file] + b"\n")
-    with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+    with pytest.raises(BadRun, match=f"{file}: does not match its checksum"):
         find_run(None, Path("out")).verify()
     (path / file).unlink()
     with pytest.raises(BadRun, match=f"{file}: is missing"):
@@ -114,7 +114,7 @@ def test_a_flipped_bit_is_noticed_by_whoever_reads_the_file(
     read(run)
     flip_a_bit(run.path / file)
     for use in (read, Run.verify):
-        with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+        with pytest.raises(BadRun, match=f"{file}: does not match its checksum"):
             use(run)
     (run.path / file).unlink()
     with pytest.raises(BadRun, match=f"{file}: is missing"):
@@ -129,7 +129,7 @@ def test_check_notices_that_the_csv_of_the_run_itself_was_changed(submissions: P
     run.submission.write_bytes(content[:-2] + (b"1" if content[-2:-1] != b"1" else b"2") + b"\n")
     done = CliRunner().invoke(app, check)
     assert done.exit_code == 2
-    assert "submission.csv: is not as the run wrote it" in done.stderr
+    assert "submission.csv: does not match its checksum" in done.stderr
 
 
 def test_a_file_that_the_checksums_do_not_list_is_not_read(submissions: Path) -> None:
