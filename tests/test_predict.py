@@ -87,7 +87,7 @@ def test_a_picture_that_cannot_be_used_is_told_and_the_others_are_predicted(few:
         "photos/blank.JPG",
         "photos/phone.heic",
     ]
-    assert prediction.faults[0].startswith("photos/001.png: is no picture in one of the formats JPEG, PNG")
+    assert prediction.faults[0].startswith("photos/001.png: not a supported image format; use JPEG, PNG")
     rows = list(csv.reader(io.StringIO(prediction_csv(prediction))))
     assert rows[0] == ["file", "digit", *(f"output_{digit}" for digit in range(10))]
     assert [row[0] for row in rows[1:]] == ["photos/000.png", "photos/002.png"]
@@ -141,7 +141,7 @@ def test_predict_from_the_command_line(few: Digits, submissions: Path) -> None:
     (folder / "[bold]2.png").write_bytes(b"")
     piped = kaggle_mnist("predict", "latest", "photos")
     assert piped.exit_code == 2
-    assert piped.stderr.startswith("kaggle-mnist: photos/[bold]2.png: is no picture")
+    assert piped.stderr.startswith("kaggle-mnist: photos/[bold]2.png: not a supported image format")
     assert [row.split(",")[0] for row in piped.stdout.splitlines()] == ["file", "photos/000.png", "photos/001.png"]
     to_file = kaggle_mnist("predict", A, "photos", "--csv", "out.csv")
     assert to_file.exit_code == 2

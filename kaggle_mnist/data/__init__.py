@@ -1,1 +1,1 @@
-"""Digits in memory, and every source that they are read from."""
+"""Digits in memory, and the sources they are read from."""

@@ -1,4 +1,4 @@
-"""Decoded digits, kept in the user's cache folder for as long as the files they came from stay the same."""
+"""Cache of parsed digits in the user's cache folder, valid until the source files change."""
 
 from __future__ import annotations
 
@@ -19,20 +19,30 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.reading import open_zip, require_regular
 
-KINDS = [np.uint8, np.int64, np.uint8]  # of an entry's images, labels and unlabeled images
-KEPT = 5  # data sets, of 55 MB each at the competition's size
-FOLDER = "digits"  # ours alone, inside a folder that may hold anything
+DTYPES = [np.uint8, np.int64, np.uint8]  # of an entry's images, labels and unlabeled images
+KEPT = 5  # data sets; the competition's has 55 MB
+FOLDER = "digits"  # the parent may be any folder; only this one is ours
 ENTRY, PART = re.compile(r"[0-9a-f]{64}\.npz"), re.compile(r"[0-9a-f]{64}\.\w{8}\.part")
-STALE = 3600  # seconds; no process takes that long to write an entry
+STALE = 3600  # seconds; writing an entry never takes that long
 
 
 def cached(files: Iterable[str | Path], load: Callable[[], Digits], *, path: str) -> Digits:
-    """What `load` makes of `files`, from the cache where their paths, sizes and times are those of an earlier call.
+    """Return the digits of `files` from the cache, or call `load` and cache the result.
 
-    An entry holds the fingerprint of its digits and is believed only if they still have it. A damaged entry, or a
-    folder that cannot be written, costs time and nothing else. `path` is where the digits are said to come from; no
-    entry holds it. `KAGGLE_MNIST_CACHE` names another folder; entries lie in its subfolder `digits`. Raises BadData for
-    a file that is not there or is none.
+    An entry is found by the paths, sizes and modification times of the files, and used only if its digits match the
+    fingerprint stored with them. If an entry is damaged or the folder is not writable, `load` is called every time.
+    The cache is the subfolder `digits` of ``$KAGGLE_MNIST_CACHE``, or of the user's cache folder.
+
+    Parameters
+    ----------
+    files : everything that `load` reads
+    load : parses or decodes the files
+    path : the `Digits.path` of a cached result; not stored in the entry
+
+    Raises
+    ------
+    BadData
+        A file is missing or is not a regular file. Errors of `load` pass through.
     """
     folder = Path(os.environ.get("KAGGLE_MNIST_CACHE") or user_cache_path("kaggle-mnist", appauthor=False))
     try:
@@ -62,21 +72,21 @@ def _read(entry: Path, path: str) -> Digits | None:
     try:
         with open_zip(entry) as archive:
             if sum(info.file_size for info in archive.infolist()) > entry.stat().st_size:
-                return None  # `_write` packs nothing: what grows when it is read was not written by it
+                return None  # `_write` does not compress, so it did not write this
         with warnings.catch_warnings(), np.load(entry, allow_pickle=False) as stored:
-            warnings.simplefilter("error")  # of headers that NumPy has to guess at
+            warnings.simplefilter("error")  # NumPy warns of headers that it has to guess
             fields = {name: stored[name] for name in stored.files}
             fingerprint = str(fields.pop("fingerprint"))
             digits = Digits(source=str(fields.pop("source")), path=path, **fields)
-            kinds = [array.dtype for array in (digits.train_images, digits.train_labels, digits.test_images)]
-            return digits if kinds == KINDS and digits.fingerprint == fingerprint else None
-    except Exception:  # NumPy and the standard library raise many kinds; whatever it was, the entry is made anew
+            dtypes = [array.dtype for array in (digits.train_images, digits.train_labels, digits.test_images)]
+            return digits if dtypes == DTYPES and digits.fingerprint == fingerprint else None
+    except Exception:  # NumPy and zipfile raise many types; any error means a new entry
         return None
 
 
 def _write(entry: Path, digits: Digits) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
-    if entry.parent.is_symlink():  # to a folder that is not ours
+    if entry.parent.is_symlink():  # not our folder
         return
     handle, part = tempfile.mkstemp(dir=entry.parent, prefix=f"{entry.stem}.", suffix=".part")
     try:
@@ -97,7 +107,7 @@ def _write(entry: Path, digits: Digits) -> None:
 
 
 def _remove_old(folder: Path) -> None:
-    """Remove all but the newest entries, and what a killed process left half written; nothing that is not ours."""
+    """Remove all but the newest entries, and partial files of killed processes; foreign files stay."""
     with os.scandir(folder) as found:
         files = [file for file in found if file.is_file(follow_symlinks=False)]
     age = {file: time.time() - file.stat(follow_symlinks=False).st_mtime for file in files}

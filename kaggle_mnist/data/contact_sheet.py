@@ -1,4 +1,4 @@
-"""Pictures of digits."""
+"""Contact sheets: many digits in one PNG."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from kaggle_mnist.utils.errors import OutputError, one_line
 from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_whole
 
 COLUMNS, GAP, ZOOM = 24, 2, 2
-LABELLED_COLUMNS, LABELLED_ZOOM, MARGIN, CAPTION = 10, 3, 8, 44  # pixels, but for the columns
-GIVEN, SUGGESTED, FAINT = (178, 34, 34), (0, 100, 0), (96, 96, 96)  # red, green, grey: also told apart by their order
+LABELLED_COLUMNS, LABELLED_ZOOM, MARGIN, CAPTION = 10, 3, 8, 44  # in pixels except the number of columns
+GIVEN, SUGGESTED, FAINT = (
+    (178, 34, 34),
+    (0, 100, 0),
+    (96, 96, 96),
+)  # red, green, grey; their order distinguishes them too
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What stands below a digit: `given` (may be empty), an arrow, `suggested`, and in small letters its `name`."""
+    """A digit's caption: `given` → `suggested`, or only `suggested` if `given` is empty; below, a small `name`."""
 
     given: str
     suggested: str
@@ -31,9 +35,31 @@ class Caption:
 
 
 def write_contact_sheet(digits: Digits, path: Path) -> Path:
-    """The first labeled images of each digit, a row a digit, then as many rows of test images, as a PNG.
+    """Write a PNG with the first labeled images of each digit, one row per digit, and four rows of test images.
 
-    Raises OutputError where it cannot be written, or would replace a file that is not ours.
+    Parameters
+    ----------
+    digits : shown dark on light, twice their size
+    path : the PNG; its folder is created if necessary, and an earlier contact sheet is replaced
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, or exists and is not a picture by kaggle-mnist.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> images = np.zeros((10, 28, 28), np.uint8)
+    >>> digits = Digits("practice set", "here", images, np.arange(10), images)
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.open(write_contact_sheet(digits, Path(folder, "digits.png"))).size
+    (1444, 852)
     """
     refuse_foreign_sheet(path)
     rows = [digits.train_images[digits.train_labels == digit][:COLUMNS] for digit in range(CLASSES)]
@@ -41,7 +67,7 @@ def write_contact_sheet(digits: Digits, path: Path) -> Path:
     cell = SIDE + GAP
     sheet = np.full((len(rows) * cell + GAP + 2 * GAP, COLUMNS * cell + GAP), 96, np.uint8)
     for y, row in enumerate(rows):
-        top = GAP + y * cell + (2 * GAP if y >= CLASSES else 0)  # a gap sets the unlabeled ones apart
+        top = GAP + y * cell + (2 * GAP if y >= CLASSES else 0)  # a gap before the unlabeled images
         for x, image in enumerate(row):
             sheet[top : top + SIDE, GAP + x * cell : GAP + x * cell + SIDE] = 255 - image
     picture = Image.fromarray(sheet).resize((sheet.shape[1] * ZOOM, sheet.shape[0] * ZOOM), Image.Resampling.NEAREST)
@@ -54,12 +80,29 @@ def write_contact_sheet(digits: Digits, path: Path) -> Path:
 
 
 def refuse_foreign_sheet(path: Path) -> None:
-    """Raise OutputError where the contact sheet would replace a file that is not ours."""
+    """Raise OutputError if `write_contact_sheet` would replace a file that kaggle-mnist did not write."""
     refuse_foreign(path, advice="name another folder with --output")
 
 
 def labelled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> bytes:
-    """Digits ``(n, 28, 28)``, dark on light and enlarged, each above its caption, row by row, as a PNG."""
+    """Draw digits with captions, ten in a row, dark on light and enlarged.
+
+    Parameters
+    ----------
+    images : uint8, shape ``(n, 28, 28)``, 0 background to 255 ink
+    captions : one per image
+
+    Returns
+    -------
+    bytes
+        The content of a PNG file.
+
+    Examples
+    --------
+    >>> png = labelled_sheet(np.zeros((1, 28, 28), np.uint8), [Caption("4", "9", "image 17")])
+    >>> Image.open(io.BytesIO(png)).size
+    (100, 144)
+    """
     side = SIDE * LABELLED_ZOOM
     width, height = side + 2 * MARGIN, side + MARGIN + CAPTION  # of a cell
     columns = max(1, min(LABELLED_COLUMNS, len(images)))
@@ -76,7 +119,7 @@ def labelled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> by
 
 
 def _png(picture: Image.Image) -> bytes:
-    """With the mark that `refuse_foreign` looks for."""
+    """The picture as a PNG with the mark that `refuse_foreign` looks for."""
     metadata, buffer = PngInfo(), io.BytesIO()
     metadata.add_text("Software", WRITER)
     picture.save(buffer, "PNG", pnginfo=metadata)
@@ -84,11 +127,11 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, caption: Caption, middle: int, top: int, room: int) -> None:
-    """`given -> suggested` in large letters and the name in small ones, centred on `middle`."""
+    """Draw `given → suggested` in large characters and the name in small ones, centred on `middle`."""
     large, small = ImageFont.load_default(20), ImageFont.load_default(11)
     if caption.given:
         draw.text((middle - 16, top), caption.given, GIVEN, large, anchor="ra")
-        line = top + 13  # Pillow's own font has no arrow
+        line = top + 13  # Pillow's built-in font has no arrow
         draw.line((middle - 10, line, middle + 10, line), FAINT, 2)
         draw.polygon([(middle + 12, line), (middle + 5, line - 5), (middle + 5, line + 5)], FAINT)
     place, anchor = (middle + 16, "la") if caption.given else (middle, "ma")

@@ -1,4 +1,4 @@
-"""The one form that every source's digits take in memory."""
+"""Digits in memory, in the same form whatever their source."""
 
 from __future__ import annotations
 
@@ -19,12 +19,21 @@ class Digits:
 
     Attributes
     ----------
-    source : what a reader would call it: ``"Kaggle CSV"``, ``"image folders"``, ``"practice set"``
-    path : where it came from, for messages
+    source : kind of source: ``"Kaggle CSV"``, ``"image folders"`` or ``"practice set"``
+    path : location, for messages
     train_images : uint8, shape ``(n, 28, 28)``, 0 background to 255 ink
     train_labels : int64, shape ``(n,)``, 0 to 9
     test_images : uint8, shape ``(m, 28, 28)``; image ``i`` has ImageId ``i + 1``
-    input : what `load_digits` finds them by again
+    input : the argument with which `load_digits` loads them again
+
+    Examples
+    --------
+    >>> images = np.zeros((4, 28, 28), np.uint8)
+    >>> digits = Digits("practice set", "here", images, np.array([7, 2, 1, 7]), images[:2])
+    >>> digits.counts.tolist(), digits.test_ids.tolist()
+    ([0, 1, 1, 0, 0, 0, 0, 2, 0, 0], [1, 2])
+    >>> digits.head(2, 1).train_labels.tolist()
+    [7, 2]
     """
 
     source: str
@@ -35,7 +44,7 @@ class Digits:
     input: str | None = None
 
     def head(self, labeled: int, unlabeled: int) -> Digits:
-        """The first `labeled` and `unlabeled` images, for trying things out."""
+        """Return a smaller set for a quick trial: the first `labeled` and the first `unlabeled` images."""
         return replace(
             self,
             train_images=self.train_images[:labeled],
@@ -45,22 +54,22 @@ class Digits:
 
     @property
     def test_ids(self) -> NDArray[np.int64]:
-        """``1 … m``, shape ``(m,)``: the ImageId of each unlabeled image."""
+        """ImageIds of the unlabeled images: 1 to m, int64, shape ``(m,)``."""
         return np.arange(1, len(self.test_images) + 1)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of pixels, labels and their order, whatever files they came from."""
+        """SHA-256 of all pixels and labels in order; the same digits from other files have the same fingerprint."""
         return _sha256_of(self.train_images, self.train_labels.astype("<i8"), self.test_images)
 
     @cached_property
     def test_fingerprint(self) -> str:
-        """SHA-256 of the unlabeled images: runs whose outputs for them may be averaged agree in it."""
+        """SHA-256 of the unlabeled images; only runs with the same value can be blended."""
         return _sha256_of(self.test_images)
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Labeled images of each digit, shape ``(10,)``."""
+        """Number of labeled images of each digit, int64, shape ``(10,)``."""
         return np.bincount(self.train_labels, minlength=CLASSES)
 
 

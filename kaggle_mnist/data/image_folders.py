@@ -1,4 +1,4 @@
-"""JPG and PNG files: `train/<digit>/*` and `test/*` as in the tutorial, or Kaggle's `trainingSet/` and `testSet/`."""
+"""Folders of JPG and PNG files: `train/<digit>/*` and `test/*`, or Kaggle's `trainingSet/` and `testSet/`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from joblib import cpu_count
-from joblib.externals.loky import ProcessPoolExecutor  # unlike the standard library's, it runs no script a second time
+from joblib.externals.loky import ProcessPoolExecutor  # the standard library's would run the main script again
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
@@ -29,18 +29,18 @@ from kaggle_mnist.utils.reading import shown_size
 
 NAMES = (("train", "test"), ("trainingSet", "testSet"))
 SUFFIXES = (".jpg", ".jpeg", ".png")
-LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*\.[^.]*$")  # before the suffix
-LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, as are names that begin with a dot
-JPEG = b"\xff\xd8\xff"  # how such a file begins
-PIECE = 250  # images decoded between two reports of progress
-MANY = 2000  # for each helping process; fewer are decoded before it has started
-MAX_HELPERS = 7
-MAX_BYTES = 1 << 20  # of an image's file, whatever it tells beside its pixels
+LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*\.[^.]*$")  # the last one before the suffix
+IGNORED = {"thumbs.db", "desktop.ini"}  # left by file managers, like names that start with a dot
+JPEG = b"\xff\xd8\xff"  # first bytes of a file
+CHUNK = 250  # images decoded between two progress reports
+PER_WORKER = 2000  # images; fewer are decoded before another process has started
+MAX_WORKERS = 7
+MAX_BYTES = 1 << 20  # of an image file with its metadata
 
 
 @dataclass(frozen=True)
 class ImageFolders:
-    """The two folders of a set: digit folders inside `train`, numbered files inside `test`."""
+    """The two folders of a data set: digit folders inside `train`, numbered files inside `test`."""
 
     train: Path
     test: Path
@@ -50,38 +50,53 @@ class ImageFolders:
 
 
 def in_folder(folder: Path) -> ImageFolders | None:
-    """The pair of image folders that lies in `folder`, if one does.
+    """Find a pair of image folders in `folder`; None if it has neither of the two.
 
-    Raises BadData where only one of the two is there.
+    Raises BadData if only one of the two exists.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("train", "test"):
+    ...         Path(folder, name).mkdir()
+    ...     found = in_folder(Path(folder))
+    >>> found.test.name
+    'test'
     """
     for train_name, test_name in NAMES:
         train, test = folder / train_name, folder / test_name
         if train.is_dir() and test.is_dir():
-            return ImageFolders(_inside_double(train), _inside_double(test))
+            return ImageFolders(_unnested(train), _unnested(test))
         if train.is_dir() or test.is_dir():
             there, lacking = (train, test) if train.is_dir() else (test, train)
-            raise BadData(f"{there}/ is there but {lacking}/ is not; put the two folders of the set side by side")
+            raise BadData(f"{there}/ exists but {lacking}/ does not; put both in the same folder")
     return None
 
 
 def list_images(folders: ImageFolders) -> tuple[list[str], list[int], list[str]]:
-    """Paths and labels of the labeled images, and paths of the test images in the order of their ImageIds.
+    """List the images of a data set without opening them.
 
-    The labeled images are in the order of the numbers in their names too, so that a set whose files are numbered as
-    Kaggle's CSV rows gives the rows' order.
+    Returns
+    -------
+    paths, labels : of the labeled images, sorted by the numbers in their names, so that files numbered like the rows of
+        Kaggle's CSV are in the order of the rows
+    test_paths : of the test images, in the order of their ImageIds
 
-    Raises BadData for a digit without images, a file that is no JPG or PNG, and for test files whose numbers are not
-    1 to n, each once.
+    Raises
+    ------
+    BadData
+        A digit has no images, a file is not named as a JPG or PNG, or the test files are not numbered 1 to n.
     """
     labeled: list[tuple[int, int, str]] = []
-    strangers = [name for name in _names(folders.train) if name not in {str(d) for d in range(CLASSES)}]
-    if strangers:
-        raise BadData(f"{folders.train / strangers[0]}: expected only the digit folders 0 to 9 here; move it away")
+    unknown = [name for name in _names(folders.train) if name not in {str(d) for d in range(CLASSES)}]
+    if unknown:
+        raise BadData(f"{folders.train / unknown[0]}: only the folders 0 to 9 are expected here; remove it")
     for digit in range(CLASSES):
         folder = folders.train / str(digit)
         names = _image_names(folder) if folder.is_dir() else []
         if not names:
-            raise BadData(f"{folder}: has no images; every digit needs some")
+            raise BadData(f"{folder}: contains no images; every digit needs some")
         labeled += [(_number(name) or 0, digit, name) for name in names]
     labeled.sort()
     paths = [f"{folders.train}/{digit}/{name}" for _, digit, name in labeled]
@@ -89,10 +104,23 @@ def list_images(folders: ImageFolders) -> tuple[list[str], list[int], list[str]]
 
 
 def load_images(folders: ImageFolders, *, progress: Progress = quiet) -> Digits:
-    """The digits of a pair of image folders, decoded once and then cached; colour is turned to grey.
+    """Load a pair of image folders, converted to greyscale; the decoded digits are cached.
 
-    Raises BadData, naming the file, for what `list_images` refuses, for an image of another size than 28×28 and for
-    one that cannot be decoded.
+    Raises
+    ------
+    BadData
+        As for `list_images`, or an image is not 28×28 pixels or cannot be decoded; the message names the file.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in (*(f"train/{digit}/1.png" for digit in range(10)), "test/1.png"):
+    ...         Path(folder, name).parent.mkdir(parents=True)
+    ...         Image.new("L", (28, 28)).save(Path(folder, name))
+    ...     digits = load_images(ImageFolders(Path(folder, "train"), Path(folder, "test")))
+    >>> digits.train_images.shape, digits.train_labels.tolist()
+    ((10, 28, 28), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
     train, labels, test = list_images(folders)
 
@@ -109,23 +137,23 @@ def load_images(folders: ImageFolders, *, progress: Progress = quiet) -> Digits:
     return cached([*train, *test], decode, path=str(folders))
 
 
-def _inside_double(folder: Path) -> Path:
-    """`testSet/testSet` for `testSet` where an archive was unpacked into a folder of its own name."""
+def _unnested(folder: Path) -> Path:
+    """`testSet/testSet` if the archive was extracted into a folder of the same name, else `testSet`."""
     inner = folder / folder.name
     return inner if inner.is_dir() else folder
 
 
 def _names(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:  # names, not paths: making 70,000 paths takes as long as reading their sizes
+    with os.scandir(folder) as entries:  # names: 70,000 Path objects take as long as reading the sizes
         names = [entry.name for entry in entries]
-    return sorted(name for name in names if not name.startswith(".") and name.lower() not in LITTER)
+    return sorted(name for name in names if not name.startswith(".") and name.lower() not in IGNORED)
 
 
 def _image_names(folder: Path) -> list[str]:
     names = _names(folder)
     for name in names:
         if not name.lower().endswith(SUFFIXES):
-            raise BadData(f"{folder / name}: is neither a .jpg nor a .png file; move it away")
+            raise BadData(f"{folder / name}: not a .jpg or .png file; remove it")
     return names
 
 
@@ -141,50 +169,50 @@ def _in_order_of_id(folder: Path) -> list[str]:
         number = _number(name)
         if number is None:
             raise BadData(
-                f"{folder / name}: has no number in its name; a test image is named for its ImageId, as img_17.jpg"
+                f"{folder / name}: has no number in its name; name test images by ImageId, such as img_17.jpg"
             )
         if number in by_id:
             both = f"{folder / name} and {by_id[number]}"
-            raise BadData(f"{both}: both have the number {number}; an ImageId must be unique")
+            raise BadData(f"{both}: both have the number {number}; rename or remove one")
         by_id[number] = name
     if not by_id:
-        raise BadData(f"{folder}: has no images")
+        raise BadData(f"{folder}: contains no images; put the test images there")
     missing = next((i for i in range(1, len(by_id) + 1) if i not in by_id), None)
     if missing is not None:
         raise BadData(
-            f"{folder}: has no image with the number {missing}, but one with {max(by_id)};"
-            f" the test images are numbered 1 to n without a gap"
+            f"{folder}: has an image number {0 if 0 in by_id else max(by_id)} but no number {missing};"
+            " number the test images from 1 without gaps"
         )
     return [f"{folder}/{by_id[i]}" for i in range(1, len(by_id) + 1)]
 
 
 def _decode_all(paths: Sequence[str], progress: Progress) -> NDArray[np.uint8]:
-    """Every image, shape ``(n, 28, 28)``; helpers take pieces from the front while this process works from the end."""
+    """All images, shape ``(n, 28, 28)``; worker processes decode from the front while this one works from the back."""
     images = np.empty((len(paths), SIDE, SIDE), np.uint8)
-    todo = deque(range(0, len(paths), PIECE))
-    given: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
-    helpers = 0 if current_process().daemon else min(cpu_count() - 1, len(paths) // MANY, MAX_HELPERS)
+    todo = deque(range(0, len(paths), CHUNK))
+    submitted: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
+    workers = 0 if current_process().daemon else min(cpu_count() - 1, len(paths) // PER_WORKER, MAX_WORKERS)
     progress("Reading images", 0, len(paths))
-    with ProcessPoolExecutor(helpers) if helpers else nullcontext() as pool:
-        while todo or given:
-            while pool and todo and len(given) < 3 * helpers:
+    with ProcessPoolExecutor(workers) if workers else nullcontext() as pool:
+        while todo or submitted:
+            while pool and todo and len(submitted) < 3 * workers:
                 start = todo.popleft()
-                given.append((start, pool.submit(_decode, paths[start : start + PIECE])))
-            if given and (given[0][1].done() or not todo):
-                start, job = given.popleft()
-                piece = job.result()
+                submitted.append((start, pool.submit(_decode, paths[start : start + CHUNK])))
+            if submitted and (submitted[0][1].done() or not todo):
+                start, job = submitted.popleft()
+                decoded = job.result()
             else:
                 start = todo.pop()
-                piece = _decode(paths[start : start + PIECE])
-            images[start : start + PIECE] = piece
-            left = sum(min(PIECE, len(paths) - start) for start in (*todo, *(start for start, _ in given)))
+                decoded = _decode(paths[start : start + CHUNK])
+            images[start : start + CHUNK] = decoded
+            left = sum(min(CHUNK, len(paths) - start) for start in (*todo, *(start for start, _ in submitted)))
             progress("Reading images", len(paths) - left, len(paths))
     return images
 
 
 def _decode(paths: Sequence[str]) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metadata that is not as it should be, which is not read
+        warnings.simplefilter("ignore")  # about invalid metadata, which is not used
         return np.frombuffer(b"".join(map(_decode_one, paths)), np.uint8).reshape(-1, SIDE, SIDE)
 
 
@@ -193,9 +221,9 @@ def _decode_one(path: str) -> bytes:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             size = os.fstat(file.fileno()).st_size
             if size > MAX_BYTES:
-                raise BadData(f"{path}: has {shown_size(size)}; an image of {SIDE}×{SIDE} pixels has less than 1 kB")
+                raise BadData(f"{path}: has {shown_size(size)}; an image of {SIDE}×{SIDE} pixels needs less than 1 kB")
             content = file.read(size)
-        if content.startswith(JPEG):  # no guess at the format, no buffer, no array: a sixth faster than with them
+        if content.startswith(JPEG):  # calling the decoder directly is a sixth faster than Image.open
             image: Image.Image = JpegImageFile(BytesIO(content))
         else:
             image = Image.open(BytesIO(content), formats=("PNG",))
@@ -203,11 +231,11 @@ def _decode_one(path: str) -> bytes:
             width, height = image.size
             raise BadData(f"{path}: is {width}×{height} pixels; every image must be {SIDE}×{SIDE}")
         if image.mode.startswith(("I", "F")):
-            raise BadData(f"{path}: has more than 8 bits a pixel; save it as 8-bit grey")
+            raise BadData(f"{path}: has more than 8 bits per pixel; save it as 8-bit greyscale")
         return (image if image.mode == "L" else image.convert("L")).tobytes()
     except BadData:
         raise
     except UnidentifiedImageError as error:
-        raise BadData(f"{path}: is not a JPG or PNG image, whatever its name says") from error
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them into
-        raise BadData(f"{path}: cannot be decoded, it may be cut off ({error}); copy it again") from error
+        raise BadData(f"{path}: not a JPG or PNG image despite its name; convert it") from error
+    except Exception as error:  # Pillow raises many types for damaged files
+        raise BadData(f"{path}: cannot be decoded, it may be truncated ({error}); copy it again") from error

@@ -1,4 +1,4 @@
-"""Kaggle's own files: `train.csv` and `test.csv`, loose or still inside the downloaded zip."""
+"""Kaggle's files: `train.csv` and `test.csv`, extracted or inside the downloaded zip."""
 
 from __future__ import annotations
 
@@ -27,16 +27,27 @@ from kaggle_mnist.utils.reading import ZIP_FAULTS, BoundedLines, TranslatedError
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}
 MAX_BYTES = 1 << 29  # of one CSV; Kaggle's train.csv has 77 MB
-MAX_START = 1 << 16  # bytes that must hold the header, 7 kB, and the first row below it
+MAX_START = 1 << 16  # bytes that contain the header, 7 kB, and the first row
 MAX_LINE = 1 << 14  # bytes; a row has at most 4 kB
-MAX_BLANK = 1 << 16  # lines without a value
-PIECE = 1 << 18  # bytes read at once
-CHUNK = 5000  # rows parsed between two reports of progress
+MAX_BLANK = 1 << 16  # blank lines
+BUFFER = 1 << 18  # bytes read at once
+CHUNK = 5000  # rows parsed between two progress reports
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file on disk, or a member of a zip, which is read in place and never unpacked."""
+    """A CSV file on disk, or a member of a zip, which is read without extracting it.
+
+    Attributes
+    ----------
+    path : the file or the zip
+    member : the name inside the zip; None for a file
+
+    Examples
+    --------
+    >>> print(CsvFile(Path("digit-recognizer.zip"), "train.csv"))
+    digit-recognizer.zip/train.csv
+    """
 
     path: Path
     member: str | None = None
@@ -46,9 +57,9 @@ class CsvFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The file's bytes as a stream.
+        """Open the file's content as a stream of bytes.
 
-        Raises BadData where the file or its archive cannot be read, also when that shows while reading.
+        Raises BadData if the file or its zip cannot be read, and so does reading the stream.
         """
         with ExitStack() as opened:
             file: IO[bytes]
@@ -62,7 +73,7 @@ class CsvFile:
 
     @contextmanager
     def _as_bad_data(self) -> Iterator[None]:
-        """Whatever a damaged file or archive raises, as one line."""
+        """Turn every error of a damaged file or zip into BadData."""
         try:
             yield
         except OSError as error:
@@ -72,14 +83,17 @@ class CsvFile:
 
     @property
     def size(self) -> int:
-        """Bytes, unpacked."""
+        """Size in bytes, uncompressed. Raises BadData if the zip cannot be read, OSError if the file cannot."""
         if self.member is None:
             return self.path.stat().st_size
         with self._as_bad_data(), open_zip(self.path) as archive:
             return archive.getinfo(self.member).file_size
 
     def size_and_crc(self) -> tuple[int, int]:
-        """Size in bytes and CRC-32: how a zip's member and a loose file are known to be the same."""
+        """Return the size in bytes and the CRC-32, which identify a zip member and its extracted copy as the same.
+
+        Raises BadData if the file or its zip cannot be read.
+        """
         if self.member is not None:
             with self._as_bad_data(), open_zip(self.path) as archive:
                 info = archive.getinfo(self.member)
@@ -92,18 +106,29 @@ class CsvFile:
 
 
 def in_folder(folder: Path) -> dict[str, CsvFile]:
-    """Those of `train.csv` and `test.csv` that lie in `folder`, by name. Raises BadData for one over `MAX_BYTES`."""
+    """Find `train.csv` and `test.csv` in `folder`; the result has an entry for each one that exists.
+
+    Raises BadData if one is larger than `MAX_BYTES`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "train.csv").write_text("label,pixel0")
+    ...     list(in_folder(Path(folder)))
+    ['train.csv']
+    """
     found = {name: CsvFile(folder / name) for name in COLUMNS if (folder / name).is_file()}
     for file in found.values():
         if file.size > MAX_BYTES:
-            raise BadData(f"{file}: has {file.size:,} bytes; that is no digits file")
+            raise BadData(f"{file}: too large ({file.size:,} bytes); download it again")
     return found
 
 
 def in_zip(path: Path) -> dict[str, CsvFile]:
-    """Those of `train.csv` and `test.csv` inside a zip, at its top or one folder down, by name.
+    """Find `train.csv` and `test.csv` in a zip, at its top level or one folder down; an entry for each that exists.
 
-    Raises BadData where the file is no zip, or a member claims more than `MAX_BYTES`.
+    Raises BadData if the file is not a readable zip, or one of them would be larger than `MAX_BYTES`.
     """
     try:
         with open_zip(path) as archive:
@@ -117,29 +142,48 @@ def in_zip(path: Path) -> dict[str, CsvFile]:
         name = info.filename.rpartition("/")[2]
         if name in COLUMNS and name not in found:
             if info.file_size > MAX_BYTES:
-                raise BadData(f"{path}: {info.filename} unpacks to {info.file_size:,} bytes; that is no digits file")
+                raise BadData(f"{path}: {info.filename} is too large ({info.file_size:,} bytes); download it again")
             found[name] = CsvFile(path, info.filename)
     return found
 
 
 def load_csv(train: CsvFile, test: CsvFile, *, progress: Progress = quiet) -> Digits:
-    """The digits of a pair of CSV files, parsed once and then cached.
+    """Load a pair of CSV files; the parsed digits are cached.
 
-    Raises BadData, naming file, row and column, for whatever is not `label,pixel0…pixel783` with whole numbers in
-    range. Rows are counted as an editor counts them: the header is row 1.
+    Parameters
+    ----------
+    train : columns ``label,pixel0,…,pixel783``: whole numbers, labels 0 to 9, pixels 0 to 255
+    test : columns ``pixel0,…,pixel783``
+    progress : called with the MB parsed
+
+    Raises
+    ------
+    BadData
+        A file cannot be read or has another format; the message names the file, and the first bad row and column. The
+        header is row 1.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> images = np.zeros((10, 28, 28), np.uint8)
+    >>> with TemporaryDirectory() as folder:
+    ...     export_csv(Digits("practice set", "here", images, np.arange(10), images[:3]), Path(folder))
+    ...     digits = load_csv(CsvFile(Path(folder, "train.csv")), CsvFile(Path(folder, "test.csv")))
+    >>> digits.train_labels.tolist(), digits.test_images.shape
+    ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], (3, 28, 28))
     """
     path = f"{train} and {test}"
 
     def parse() -> Digits:
         total, read = train.size + test.size, dict.fromkeys((train, test), 0)  # bytes
 
-        def tell(file: CsvFile, position: int) -> None:
+        def report(file: CsvFile, position: int) -> None:
             read[file] = position
             progress("Reading CSV", sum(read.values()) >> 20, total >> 20, "MB")
 
-        tell(train, 0)
-        with ThreadPoolExecutor(2) as pool:  # pandas parses without holding the interpreter's lock
-            labeled, unlabeled = pool.map(_read, (train, test), COLUMNS.values(), (tell, tell))
+        report(train, 0)
+        with ThreadPoolExecutor(2) as pool:  # pandas releases the GIL while parsing
+            labeled, unlabeled = pool.map(_read, (train, test), COLUMNS.values(), (report, report))
         return Digits(
             source="Kaggle CSV",
             path=path,
@@ -152,9 +196,9 @@ def load_csv(train: CsvFile, test: CsvFile, *, progress: Progress = quiet) -> Di
 
 
 def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> None:
-    """`train.csv`, `test.csv` and `sample_submission.csv` as Kaggle ships them.
+    """Write `train.csv`, `test.csv` and `sample_submission.csv` in Kaggle's format.
 
-    Raises OutputError where one of them is there already, or `folder` cannot be written to.
+    Raises OutputError if one of them already exists, or `folder` cannot be written.
     """
     labeled = np.column_stack([digits.train_labels, digits.train_images.reshape(-1, SIDE * SIDE)])
     tables = {
@@ -164,24 +208,24 @@ def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> N
     }
     present = [name for name in tables if (folder / name).exists()]
     if present:
-        raise OutputError(f"{folder / present[0]}: is there already; choose another folder for --export")
+        raise OutputError(f"{folder / present[0]}: already exists; choose another folder for --export")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for i, (name, table) in enumerate(tables.items()):
             progress("Exporting", i, len(tables), name)
             write_whole(folder / name, table.to_csv(index=False, lineterminator="\n").encode())
     except OSError as error:
-        raise OutputError(f"{folder}: cannot write there ({error.strerror})") from error
+        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
     progress("Exporting", len(tables), len(tables))
 
 
-def _read(file: CsvFile, columns: list[str], tell: Callable[[CsvFile, int], None]) -> NDArray[np.uint8]:
-    """The values, shape ``(rows, columns)``. pandas reads; where it finds anything odd, `_first_fault` says what."""
+def _read(file: CsvFile, columns: list[str], report: Callable[[CsvFile, int], None]) -> NDArray[np.uint8]:
+    """The values, shape ``(rows, columns)``. pandas parses; `_first_fault` describes what it cannot parse."""
     with file.open() as stream:
         start = stream.read(MAX_START).removeprefix(b"\xef\xbb\xbf")
     _check_header(file, start, columns)
     first_row = next((line for line in start.splitlines()[1:] if line.strip()), b"")
-    if first_row.count(b",") != len(columns) - 1:  # pandas would take what is too much for an index
+    if first_row.count(b",") != len(columns) - 1:  # pandas would take extra values for an index
         raise BadData(f"{file}, {_first_fault(file, columns)}")
     limits = [10 if name == "label" else 256 for name in columns]
     parts: list[NDArray[np.uint8]] = []
@@ -189,7 +233,7 @@ def _read(file: CsvFile, columns: list[str], tell: Callable[[CsvFile, int], None
         with (
             file.open() as stream,
             pd.read_csv(
-                io.BufferedReader(BoundedLines(stream, MAX_LINE), PIECE),
+                io.BufferedReader(BoundedLines(stream, MAX_LINE), BUFFER),
                 encoding="utf-8-sig",
                 chunksize=CHUNK,
                 low_memory=False,
@@ -197,12 +241,12 @@ def _read(file: CsvFile, columns: list[str], tell: Callable[[CsvFile, int], None
         ):
             for table in tables:
                 values = table.to_numpy()
-                # Rows longer than the header make pandas take their first value for an index.
+                # With rows longer than the header, pandas takes the first value for an index.
                 shifted = not isinstance(table.index, pd.RangeIndex) or values.shape[1] != len(columns)
                 if shifted or values.dtype != np.int64 or (values < 0).any() or (values >= limits).any():
                     break
                 parts.append(values.astype(np.uint8))
-                tell(file, stream.tell())
+                report(file, stream.tell())
             else:
                 return np.concatenate(parts)
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):
@@ -221,24 +265,24 @@ def _check_header(file: CsvFile, start: bytes, columns: list[str]) -> None:
     missing = [name for name in columns if name not in set(found)]
     extra = [name for name in found if name not in set(columns)]
     if len(missing) == len(columns):
-        fault = f"begins with {line[:40]!r}, not with the header"
+        fault = f"starts with {line[:40]!r} instead of the header"
     elif missing or extra:
         fault = " and ".join(
             f"{what} {', '.join(repr(name[:30]) for name in names[:3])}{' …' if len(names) > 3 else ''}"
             f" ({len(names)} in all)"
-            for what, names in (("lacks the columns", missing), ("has the unknown columns", extra))
+            for what, names in (("missing columns", missing), ("unknown columns", extra))
             if names
         )
     elif len(found) > len(columns):
-        fault = "names a column twice"
+        fault = "has a duplicate column"
     else:
         at = next(i for i, (a, b) in enumerate(zip(found, columns, strict=True)) if a != b)
-        fault = f"has its columns in another order: column {at + 1} is {found[at]!r}, not {columns[at]!r}"
+        fault = f"columns are out of order: column {at + 1} is {found[at]!r} instead of {columns[at]!r}"
     raise BadData(f"{file}, row 1: {fault}; expected {expected}")
 
 
 def _first_fault(file: CsvFile, columns: list[str]) -> str:
-    """The first row that breaks the format, in words."""
+    """Describe the first row that is not in the format."""
     usual, blank, number = _usual_row(columns), 0, 1
     with file.open() as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
@@ -247,20 +291,18 @@ def _first_fault(file: CsvFile, columns: list[str]) -> str:
             number += 1
             if usual.fullmatch(line):
                 continue
-            if not line.strip(" \t\r\n"):  # pandas skips it too
+            if not line.strip(" \t\r\n"):  # pandas skips these too
                 blank += 1
                 if blank > MAX_BLANK:
-                    return f"row {number}: is blank, as more than {MAX_BLANK:,} before it"
+                    return f"row {number}: more than {MAX_BLANK:,} blank rows; delete them"
             elif fault := _fault(line, columns):
                 cut = not text.readline(1)
-                return f"row {number}: {fault}{'; the file looks cut off, download it again' if cut else ''}"
-    return (
-        "some row: cannot be read as whole numbers" if number - blank > 1 else "row 2: the header has no rows below it"
-    )
+                return f"row {number}: {fault}{'; the file looks truncated, download it again' if cut else ''}"
+    return "some row: not whole numbers" if number - blank > 1 else "row 2: missing; the file has only a header"
 
 
 def _usual_row(columns: list[str]) -> re.Pattern[str]:
-    """What a row looks like where nothing is wrong; almost every one does."""
+    """A pattern for the common form of a valid row."""
     pixel = "(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
     first = "[0-9]" if columns[0] == "label" else pixel
     return re.compile(f"{first}(?:,{pixel}){{{len(columns) - 1}}}\n?")
@@ -270,9 +312,9 @@ def _fault(line: str, columns: list[str]) -> str | None:
     if len(line) >= MAX_LINE:
         return f"has more than {MAX_LINE:,} characters"
     try:
-        row = next(csv.reader([line]))  # by itself: no value goes on in the next line
+        row = next(csv.reader([line]))  # one line: a value cannot continue in the next
     except csv.Error as error:
-        return f"cannot be read as CSV ({error})"
+        return f"not valid CSV ({error})"
     if len(row) != len(columns):
         return f"has {len(row)} values instead of {len(columns)}"
     for name, text in zip(columns, row, strict=True):

@@ -1,4 +1,4 @@
-"""The practice set: MNIST's 70,000 digits, bundled, dealt into 42,000 labeled and 28,000 unlabeled."""
+"""The practice set: the bundled 70,000 digits of MNIST, split into 42,000 labeled and 28,000 unlabeled ones."""
 
 from __future__ import annotations
 
@@ -16,25 +16,34 @@ from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.reading import read_bounded
 
 FOLDER = Path(__file__).parent / "mnist"
-MAX_PACKED, MAX_BYTES, MAX_RANK = 1 << 24, 1 << 28, 3  # of an IDX file; the largest has 10 MB, 47 unpacked
-LABELED, SEED = 42_000, 2010  # the competition's size; any seed would do, as long as it never changes
+MAX_PACKED, MAX_BYTES, MAX_RANK = 1 << 24, 1 << 28, 3  # of an IDX file; the largest has 10 MB, 47 MB uncompressed
+LABELED, SEED = 42_000, 2010  # the competition's size; an arbitrary seed that must never change
 
-# Digits.fingerprint of the dealt set: its digits are known again when they come back as CSV files.
+# Digits.fingerprint of the practice set, which also identifies it after an export to CSV.
 FINGERPRINT = "8e816325a2b09ceacee9568486567d3e639abb9bb85878d1ab62df7e325f51e1"
 
-# Images of MNIST's test file, from 0, whose label people have found wrong: of the candidates in mturk/mnist_mturk.json
-# of github.com/cleanlab/label-errors those where fewer than three of five workers saw the given label. They are the 15
-# errors that C. G. Northcutt, A. Athalye and J. Mueller count in "Pervasive Label Errors in Test Sets Destabilize
-# Machine Learning Benchmarks", 2021, arXiv:2103.14749. That repository is under the GPL, version 3 or later; nothing of
-# it is here but which 15 images these are.
+# Images of MNIST's test file, from 0, with confirmed label errors: the candidates in mturk/mnist_mturk.json of
+# github.com/cleanlab/label-errors for which fewer than three of five workers chose the given label. These are the 15
+# errors counted by C. G. Northcutt, A. Athalye and J. Mueller, "Pervasive Label Errors in Test Sets Destabilize Machine
+# Learning Benchmarks", 2021, arXiv:2103.14749. That repository is under the GPL, version 3 or later; nothing but these
+# 15 image numbers is taken from it.
 CONFIRMED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
-TEST_FILE_STARTS = 60_000  # the training file's images come before it
+TEST_FILE_START = 60_000  # position of the test file's first image, after the training file's
 
 
 def load_practice() -> Digits:
-    """The 42,000 labeled and 28,000 unlabeled digits; the labels of the latter stay closed."""
+    """Load the practice set: 42,000 labeled and 28,000 unlabeled digits, whose labels are not used.
+
+    Raises BadData if a bundled file is damaged.
+
+    Examples
+    --------
+    >>> digits = load_practice()
+    >>> digits.train_images.shape, digits.test_images.shape, is_practice(digits)
+    ((42000, 28, 28), (28000, 28, 28), True)
+    """
     images = np.concatenate([_read_idx("train-images-idx3-ubyte"), _read_idx("t10k-images-idx3-ubyte")])
-    labeled, withheld = _deal()
+    labeled, withheld = _split()
     return Digits(
         source="practice set",
         path="bundled with kaggle-mnist",
@@ -45,24 +54,36 @@ def load_practice() -> Digits:
 
 
 def is_practice(digits: Digits) -> bool:
-    """Whether these are the practice set's digits, in whatever form they came."""
+    """Whether these digits are the practice set, from whichever source they were loaded."""
     return digits.fingerprint == FINGERPRINT
 
 
 def open_withheld_labels() -> NDArray[np.int64]:
-    """The 28,000 withheld labels, shape ``(28000,)``. Only scoring a finished run may call this."""
-    _, withheld = _deal()
+    """Return the labels of the unlabeled images, int64, 0 to 9, shape ``(28000,)``.
+
+    Call this only to score a finished run, never to choose between recipes.
+    """
+    _, withheld = _split()
     return _labels()[withheld]
 
 
 def confirmed_errors() -> NDArray[np.int64]:
-    """The labeled images, from 0, whose label people have found wrong; those among the 28,000 are not told."""
-    labeled, _ = _deal()
-    return np.flatnonzero(np.isin(labeled, np.array(CONFIRMED) + TEST_FILE_STARTS))
+    """Return the positions of the labeled images with confirmed label errors, int64, from 0 to 41,999, ascending.
+
+    Those among the 28,000 unlabeled images are left out. The source is given at `CONFIRMED`.
+
+    Examples
+    --------
+    >>> positions = confirmed_errors()
+    >>> 0 < len(positions) < len(CONFIRMED)
+    True
+    """
+    labeled, _ = _split()
+    return np.flatnonzero(np.isin(labeled, np.array(CONFIRMED) + TEST_FILE_START))
 
 
-def _deal() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    # RandomState, not default_rng: NumPy promises that its stream stays the same for ever (NEP 19).
+def _split() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    # RandomState, not default_rng: NumPy guarantees that its stream never changes (NEP 19).
     order = np.random.RandomState(SEED).permutation(70_000)
     return order[:LABELED], order[LABELED:]
 
@@ -73,29 +94,44 @@ def _labels() -> NDArray[np.int64]:
 
 
 def _read_idx(name: str) -> NDArray[np.uint8]:
-    """One of MNIST's four files."""
     return read_idx(FOLDER / f"{name}.gz")
 
 
 def read_idx(file: Path) -> NDArray[np.uint8]:
-    """The array in an IDX file of bytes, packed by gzip: ``00 00 08 rank``, the sizes as big-endian int32, the values.
+    """Read a gzip-compressed IDX file of bytes: ``00 00 08 rank``, the sizes as big-endian int32, the values.
 
-    No more is unpacked than the sizes ask for, and not even that if it is over `MAX_BYTES`. Raises BadData.
+    No more is decompressed than the sizes call for, and at most `MAX_BYTES`. The format is
+    that of MNIST's original files.
+
+    Returns
+    -------
+    array of uint8
+        Of 1 to `MAX_RANK` axes: ``(n, 28, 28)`` for MNIST's images, ``(n,)`` for its labels.
+
+    Raises
+    ------
+    BadData
+        The file is missing or damaged, is not an IDX file of bytes, or is too large.
+
+    Examples
+    --------
+    >>> read_idx(FOLDER / "t10k-labels-idx1-ubyte.gz")[:5]
+    array([7, 2, 1, 0, 4], dtype=uint8)
     """
     try:
         with gzip.open(io.BytesIO(read_bounded(file, MAX_PACKED))) as stream:
             zeros, rank = stream.read(3), int.from_bytes(stream.read(1))
             sizes = stream.read(4 * rank)
             if zeros != b"\0\0\x08" or not 1 <= rank <= MAX_RANK or len(sizes) < 4 * rank:
-                raise BadData(f"{file}: is no IDX file of bytes; install kaggle-mnist again")
+                raise BadData(f"{file}: not an IDX file of bytes; reinstall kaggle-mnist")
             shape = [int.from_bytes(sizes[i : i + 4], signed=True) for i in range(0, len(sizes), 4)]
             count = math.prod(shape)
             if min(shape) < 0 or count > MAX_BYTES:
-                raise BadData(f"{file}: has the sizes {shape}; no set of digits has")
+                raise BadData(f"{file}: has the impossible sizes {shape}; reinstall kaggle-mnist")
             content = stream.read(count + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise BadData(f"{file}: cannot be read ({error}); install kaggle-mnist again") from error
+        raise BadData(f"{file}: cannot be read ({error}); reinstall kaggle-mnist") from error
     if len(content) != count:
-        fault = "more" if len(content) > count else f"{len(content):,}"
-        raise BadData(f"{file}: has {fault} values where its sizes ask for {count:,}; install kaggle-mnist again")
+        found = f"more than {count:,}" if len(content) > count else f"{len(content):,} of {count:,}"
+        raise BadData(f"{file}: has {found} values; reinstall kaggle-mnist")
     return np.frombuffer(content, np.uint8).reshape(shape)

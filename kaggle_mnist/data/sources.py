@@ -1,4 +1,4 @@
-"""Finds the digits: the competition's files in `input/`, what the user named, or else the practice set."""
+"""Find the digits: those that the user names, else the competition's files in `input/`, else the practice set."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ from kaggle_mnist.data.practice import FINGERPRINT, load_practice
 from kaggle_mnist.utils.errors import AmbiguousData, DataNotFound
 from kaggle_mnist.utils.progress import Progress, quiet
 
-PRACTICE = "practice"  # what --input takes for the bundled set
-# Where Kaggle mounts the competition's files in a notebook; the second since it sorts its inputs by kind.
+PRACTICE = "practice"  # the value of --input for the bundled set
+# Where Kaggle mounts the competition's files in a notebook: the older and the newer place.
 KAGGLE_INPUTS = (Path("/kaggle/input/digit-recognizer"), Path("/kaggle/input/competitions/digit-recognizer"))
 EXPECTED = "train.csv and test.csv, digit-recognizer.zip, or image folders train/0 … train/9 and test/"
 
 
 @dataclass(frozen=True)
 class CsvPair:
-    """`train.csv` and `test.csv` of one place, or the only one of them that is there."""
+    """`train.csv` and `test.csv` from one place, or only one of them if the other is missing."""
 
     files: dict[str, CsvFile]
 
     @property
     def missing(self) -> list[str]:
+        """Names of the files that are missing."""
         return [name for name in kaggle_csv.COLUMNS if name not in self.files]
 
     def __str__(self) -> str:
         return " and ".join(str(file) for file in self.files.values())
 
     def is_part_of(self, other: CsvPair) -> bool:
-        """Whether every file of this pair is in `other` too, byte for byte."""
+        """Whether `other` contains every file of this pair, compared by size and CRC-32.
+
+        Raises BadData if a file cannot be read.
+        """
         return all(
             name in other.files and file.size_and_crc() == other.files[name].size_and_crc()
             for name, file in self.files.items()
@@ -41,22 +45,28 @@ class CsvPair:
 
 
 def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) -> Digits:
-    """The digits of a folder, of a zip or of the practice set.
+    """Load digits from a folder, a zip or the practice set.
 
     Parameters
     ----------
-    where : a folder, a zip, the word ``"practice"``, or None: `input/` of the current folder, else Kaggle's own
+    where : a folder, a zip or the word ``"practice"``; None means `input/` in the current folder, else Kaggle's
         `/kaggle/input/digit-recognizer/`, else the practice set
     progress : called while files are parsed or decoded for the first time
 
     Raises
     ------
     DataNotFound
-        Nothing usable at the place that was named, or only half of a set.
+        There is no data set at `where`, or only half of one.
     AmbiguousData
-        Two different sets in one place.
+        There are two different data sets at `where`.
     BadData
-        A file that cannot be used, with the row where it has rows.
+        A file is invalid; the message names it, and the row of a CSV.
+
+    Examples
+    --------
+    >>> digits = load_digits("practice")
+    >>> digits.source, len(digits.train_labels)
+    ('practice set', 42000)
     """
     found, input = _find(where)
     if isinstance(found, ImageFolders):
@@ -69,24 +79,55 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
 
 
 def load_same_digits(fingerprint: str, where: str | Path | None = None, *, progress: Progress = quiet) -> Digits:
-    """The digits that a run was made of, known again by their fingerprint.
+    """Load the digits that a run was trained on, identified by their fingerprint.
 
-    They are looked for as `load_digits` does; the practice set is always at hand. Raises DataNotFound where others are
-    found, and what `load_digits` raises.
+    Parameters
+    ----------
+    fingerprint : `Digits.fingerprint` of the run's digits
+    where : as for `load_digits`; not needed for the practice set
+
+    Raises
+    ------
+    DataNotFound
+        The digits at `where` are different ones, or there are none.
+    AmbiguousData, BadData
+        As for `load_digits`.
+
+    Examples
+    --------
+    >>> load_same_digits(FINGERPRINT).source
+    'practice set'
     """
     if where is None and fingerprint == FINGERPRINT:
         return load_practice()
     digits = load_digits(where, progress=progress)
     if digits.fingerprint != fingerprint:
-        raise DataNotFound(f"{digits.path}: are not the digits of that run; name those with --input")
+        raise DataNotFound(f"{digits.path}: not the digits of that run; specify them with --input")
     return digits
 
 
 def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]:
-    """Where a person finds each labeled image: its file's path, its row in `train.csv`, whose header is row 1,
-    or its number in the practice set.
+    """Say where each labeled image can be found: file path, row of `train.csv`, or number in the practice set.
 
-    `digits` are what `load_digits` or `load_same_digits` found at `where`. Raises what `load_digits` raises.
+    Parameters
+    ----------
+    digits : what `load_digits` or `load_same_digits` returned for `where`
+    where : as for `load_digits`
+
+    Returns
+    -------
+    list of str
+        One place per labeled image. Rows count from the header, row 1; numbers in the practice set from 0.
+
+    Raises
+    ------
+    DataNotFound, AmbiguousData, BadData
+        As for `load_digits`; only image folders are read again.
+
+    Examples
+    --------
+    >>> labeled_places(load_digits("practice"))[:2]
+    ['practice set, image 0', 'practice set, image 1']
     """
     if digits.source == "image folders" and isinstance(found := _find(where)[0], ImageFolders):
         return image_folders.list_images(found)[0]
@@ -96,12 +137,12 @@ def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]
 
 
 def _find(where: str | Path | None) -> tuple[CsvPair | ImageFolders | None, str]:
-    """What `where` names, None for the practice set; and what names the same from another folder too."""
+    """The data set at `where`, or None for the practice set; and a value of `where` that works in any folder."""
     if where is None:
         for place in (Path("input"), *KAGGLE_INPUTS):
             if place.is_dir() and (found := _find_in(place)):
                 return found, str(place.absolute())
-        _refuse_strangers(Path("input"))
+        _refuse_unrecognized(Path("input"))
         return None, PRACTICE
     if str(where) == PRACTICE and not Path(where).exists():
         return None, PRACTICE
@@ -112,16 +153,16 @@ def _find_named(path: Path) -> CsvPair | ImageFolders:
     if path.is_dir():
         if found := _find_in(path):
             return found
-        raise DataNotFound(f"{path}: holds no digits; expected {EXPECTED}")
+        raise DataNotFound(f"{path}: contains no digits; expected {EXPECTED}")
     if not path.exists():
         raise DataNotFound(f"{path.absolute()}: no such file or folder")
     if path.suffix.lower() != ".zip":
-        raise DataNotFound(f"{path}: is neither a folder nor a zip; name the folder that holds {EXPECTED}")
-    return _whole(CsvPair(kaggle_csv.in_zip(path)), path)
+        raise DataNotFound(f"{path}: not a folder or zip; specify a folder with {EXPECTED}")
+    return _complete(CsvPair(kaggle_csv.in_zip(path)), path)
 
 
 def _find_in(folder: Path) -> CsvPair | ImageFolders | None:
-    """The one set in `folder` or directly below it."""
+    """The only data set in `folder` and its subfolders."""
     reserved = {name for names in image_folders.NAMES for name in names}
     subfolders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name not in reserved and p.name[0] != ".")
     places = [folder, *subfolders]
@@ -132,26 +173,26 @@ def _find_in(folder: Path) -> CsvPair | ImageFolders | None:
 
     whole = [pair for pair in pairs if not pair.missing]
     if not whole and not images:
-        return _whole(pairs[0], folder) if pairs else None
+        return _complete(pairs[0], folder) if pairs else None
     chosen = whole[0] if whole else images[0]
     others = [pair for pair in pairs if pair is not chosen and not (whole and pair.is_part_of(whole[0]))]
     for other in (*images, *others):
         if other is not chosen:
-            raise AmbiguousData(f"two sets of digits: {chosen}, and {other}; keep one, or name one with --input")
+            raise AmbiguousData(f"found two data sets: {chosen}; {other}; remove one or choose one with --input")
     return chosen
 
 
-def _refuse_strangers(folder: Path) -> None:
-    """Whoever put something into `input/` did not mean the practice set."""
+def _refuse_unrecognized(folder: Path) -> None:
+    """Raise DataNotFound for other files in `input/`: their owner does not expect the practice set."""
     names = sorted(path.name for path in folder.glob("[!.]*") if path.name != "README.md")
     if names:
         raise DataNotFound(
-            f"{folder}: holds {names[0]}, but no digits; expected {EXPECTED} (or take --input {PRACTICE})"
+            f"{folder}: contains {names[0]} but no digits; expected {EXPECTED} (or use --input {PRACTICE})"
         )
 
 
-def _whole(pair: CsvPair, place: Path) -> CsvPair:
+def _complete(pair: CsvPair, place: Path) -> CsvPair:
     if pair.missing:
-        there = f"{pair} is there, but not {pair.missing[0]}" if pair.files else "holds no train.csv and test.csv"
-        raise DataNotFound(f"{place}: {there}; put both in place, or the competition's zip")
+        found = f"found {pair} but no {pair.missing[0]}" if pair.files else "contains neither train.csv nor test.csv"
+        raise DataNotFound(f"{place}: {found}; provide both or the competition's zip")
     return pair

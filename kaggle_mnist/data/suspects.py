@@ -1,4 +1,4 @@
-"""The CSV of training labels that look wrong: what `audit` writes, and `train --drop-suspects` reads."""
+"""The CSV of suspect training labels, which `audit` writes and `train --drop-suspects` reads."""
 
 from __future__ import annotations
 
@@ -14,56 +14,86 @@ from numpy.typing import NDArray
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.reading import read_bounded
 
-COLUMNS = ("image", "label")  # all that is read; a table made by hand needs no others
-HEADER = b"image,label,suggested,self_confidence,place\n"  # of what `audit` writes
-MAX_BYTES = 16 << 20  # one with a row for each of 60,000 images has 3 MB
+COLUMNS = ("image", "label")  # all that is read; other columns are optional
+HEADER = b"image,label,suggested,self_confidence,place\n"  # as `audit` writes it
+MAX_BYTES = 16 << 20  # a file with 60,000 rows has 3 MB
 
 
 def suspects_csv(suspects: pd.DataFrame) -> bytes:
-    """A row for each suspect, ranked; `self_confidence` with six decimals, so that it can be read."""
+    """Format the suspects as CSV, one row each in the given order, `self_confidence` with six decimals.
+
+    Parameters
+    ----------
+    suspects : columns `image`, `label`, `suggested`, `self_confidence` and `place`, as in `Audit.suspects`
+
+    Examples
+    --------
+    >>> columns = ["image", "label", "suggested", "self_confidence", "place"]
+    >>> suspects_csv(pd.DataFrame([[17, 4, 9, 0.02, "train.csv, row 19"]], columns=columns)).splitlines()
+    [b'image,label,suggested,self_confidence,place', b'17,4,9,0.020000,"train.csv, row 19"']
+    """
     return suspects.to_csv(index=False, lineterminator="\n", float_format="%.6f").encode("utf-8", "surrogateescape")
 
 
 def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:
-    """The numbers of the images in a CSV file with the columns `image` and `label`, in ascending order.
+    r"""Read the image numbers from a CSV with the columns `image` and `label`.
 
-    An image is known by its position among the labeled ones, from 0. Its label in the file must be the one in `y_true`,
-    shape ``(n,)``: otherwise the file belongs to other digits.
+    Parameters
+    ----------
+    file : a file as `audit` writes it, or one made by hand; a pipe is accepted too
+    y_true : the labels of the training set, 0 to 9, shape ``(n,)``; those in the file must match them, otherwise the
+        file belongs to a different data set
 
-    Raises BadData, naming file and row (the header is row 1), for whatever cannot be used.
+    Returns
+    -------
+    tuple of int
+        Positions in the training set, from 0 to n − 1, in ascending order.
+
+    Raises
+    ------
+    BadData
+        The file is invalid; the message names it and the row (the header is row 1).
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "audit.csv").write_text("image,label\n2,9\n0,4\n")
+    ...     read_suspects(Path(folder, "audit.csv"), np.array([4, 1, 9]))
+    (0, 2)
     """
     try:
         content = read_bounded(file, MAX_BYTES, pipe=True)
     except OSError as error:
-        raise BadData(f"{file}: cannot be read as a list of suspects ({error.strerror})") from error
+        raise BadData(f"{file}: cannot be read ({error.strerror}); use a CSV from `kaggle-mnist audit`") from error
     rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
     row_of: dict[int, int] = {}
     try:
         header = next(rows, [])
         missing = [name for name in COLUMNS if name not in header]
         if missing:
-            raise BadData(f"{file}, row 1: has no column {missing[0]}; `kaggle-mnist audit` writes such a file")
+            raise BadData(f"{file}, row 1: has no column {missing[0]}; use a CSV from `kaggle-mnist audit`")
         column = {name: header.index(name) for name in COLUMNS}
         for row in filter(None, rows):
             place = f"{file}, row {rows.line_num}"
             image = _number(row, "image", column, len(y_true) - 1, place)
             label = _number(row, "label", column, 9, place)
             if image in row_of:
-                raise BadData(f"{place}: image {image} is in row {row_of[image]} already; keep one of them")
+                raise BadData(f"{place}: image {image} is already in row {row_of[image]}; delete one of the rows")
             if label != y_true[image]:
                 raise BadData(
-                    f"{place}: image {image} has the label {y_true[image]} here, not {label};"
-                    f" the file belongs to other digits"
+                    f"{place}: image {image} has the label {y_true[image]} in the training set, not {label};"
+                    " use the file from an audit of these digits"
                 )
             row_of[image] = rows.line_num
     except csv.Error as error:
-        raise BadData(f"{file}, row {rows.line_num}: cannot be read as CSV ({error})") from error
+        raise BadData(f"{file}, row {rows.line_num}: is not valid CSV ({error})") from error
     return tuple(sorted(row_of))
 
 
 def _number(row: Sequence[str], name: str, column: Mapping[str, int], largest: int, place: str) -> int:
     if len(row) <= column[name]:
-        raise BadData(f"{place}: has no {name}; is the row cut off?")
+        raise BadData(f"{place}: has no {name}; complete the row")
     text = row[column[name]].strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= largest):
         raise BadData(f"{place}: {name} is {text[:20]!r}; it must be a whole number from 0 to {largest}")

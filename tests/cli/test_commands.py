@@ -55,7 +55,7 @@ def test_data_counts_pictures_and_exports(few: Digits) -> None:
     assert Path("copy/train.csv").read_bytes() == Path("input/train.csv").read_bytes()
     again = kaggle_mnist("data", "--export", "copy")
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
 
 
 def test_the_contact_sheet_replaces_an_earlier_one_and_no_other_picture(few: Digits) -> None:

@@ -1,4 +1,4 @@
-"""The cache folder may be any folder, the user's own included: nothing but our own old entries is ever removed."""
+"""The cache folder may be any folder, so only our own old entries are ever removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OLD = time.time() - 30 * 24 * 3600
 
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the user's that KAGGLE_MNIST_CACHE names."""
+    """The user's folder in KAGGLE_MNIST_CACHE."""
     folder = Path("named").absolute()
     folder.mkdir()
     monkeypatch.setenv("KAGGLE_MNIST_CACHE", str(folder))
@@ -35,14 +35,14 @@ def write_old(file: Path, content: bytes = b"precious") -> Path:
 
 
 def fill(digits: Digits, entries: int = cache.KEPT + 3) -> None:
-    """Cache more data sets than are kept, each as if it came from a file of its own."""
+    """Cache more data sets than are kept, each from a different file."""
     for number in range(entries):
         source = Path(f"source-{number}")
         source.write_bytes(b"x")
         assert same_digits(cached([source], lambda: digits, path="x"), digits)
 
 
-def test_the_users_own_files_in_the_named_folder_stay(named: Path, handful: Digits) -> None:
+def test_the_users_files_in_the_cache_folder_are_kept(named: Path, handful: Digits) -> None:
     foreign = [write_old(named / f"arrays-{i}.npz") for i in range(7)]
     foreign.append(write_old(named / f"{HASH}.npz"))
     fill(handful)
@@ -50,7 +50,7 @@ def test_the_users_own_files_in_the_named_folder_stay(named: Path, handful: Digi
     assert sorted(path.name for path in named.iterdir() if path.is_dir()) == ["digits"]
 
 
-def test_foreign_files_among_our_entries_stay(named: Path, handful: Digits) -> None:
+def test_foreign_files_among_our_entries_are_kept(named: Path, handful: Digits) -> None:
     names = ["mine.npz", f"{HASH[:-1]}.npz", f"{HASH.upper()}.npz", f"{HASH}.npz.bak", f"copy-{HASH}.npz", "mine.part"]
     foreign = [write_old(named / "digits" / name) for name in names]
     (named / "digits" / f"{HASH}.npz").mkdir()
@@ -66,7 +66,7 @@ def test_only_the_newest_entries_are_kept(named: Path, handful: Digits) -> None:
     assert len(list((named / "digits").iterdir())) == cache.KEPT
 
 
-def test_a_part_is_removed_once_no_process_can_be_writing_it(named: Path, handful: Digits) -> None:
+def test_a_partial_file_is_removed_once_it_is_stale(named: Path, handful: Digits) -> None:
     stale = write_old(named / "digits" / f"{HASH}.abcd1234.part")
     fresh = named / "digits" / f"{HASH}.wxyz6789.part"
     fresh.write_bytes(b"half")
@@ -75,7 +75,7 @@ def test_a_part_is_removed_once_no_process_can_be_writing_it(named: Path, handfu
     assert fresh.exists()
 
 
-def test_a_write_that_fails_leaves_no_part(named: Path, handful: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_no_partial_file(named: Path, handful: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, target: Path) -> None:
         raise OSError(13, "Permission denied")
 
@@ -84,7 +84,7 @@ def test_a_write_that_fails_leaves_no_part(named: Path, handful: Digits, monkeyp
     assert list((named / "digits").iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege on Windows")
 def test_nothing_is_removed_through_a_link(named: Path, handful: Digits) -> None:
     target = write_old(Path("elsewhere") / f"{HASH}.npz")
     (named / "digits").symlink_to(target.parent.absolute())
@@ -100,7 +100,7 @@ def test_nothing_is_removed_through_a_link(named: Path, handful: Digits) -> None
 
 
 @pytest.mark.parametrize("place", ["named", "named/digits"])
-def test_a_folder_that_cannot_be_written_costs_only_time(named: Path, place: str, handful: Digits) -> None:
+def test_a_folder_that_cannot_be_written_does_no_harm(named: Path, place: str, handful: Digits) -> None:
     named.rmdir()
     write_old(Path(place), b"a file where the folder belongs")
     fill(handful, 2)

@@ -18,11 +18,11 @@ def test_any_changed_pixel_label_or_order_changes_the_fingerprint(handful: Digit
     assert len({digits.fingerprint for digits in [handful, *others]}) == 5
 
 
-def test_the_fingerprint_does_not_depend_on_where_the_digits_came_from(handful: Digits) -> None:
+def test_the_fingerprint_does_not_depend_on_the_source(handful: Digits) -> None:
     assert replace(handful, source="Kaggle CSV", path="elsewhere").fingerprint == handful.fingerprint
 
 
-def test_ids_begin_with_1_and_counts_go_by_digit(handful: Digits) -> None:
+def test_ids_start_at_1_and_counts_are_per_digit(handful: Digits) -> None:
     assert handful.test_ids.tolist() == list(range(1, 13))
     assert handful.counts.sum() == 120
     assert handful.counts[7] == (handful.train_labels == 7).sum()

@@ -1,4 +1,4 @@
-"""Digits and pictures made with intent: a valid result or one clear line, within bounded time, memory and folders."""
+"""Malicious data files give a valid result or a one-line error, within bounded time, memory and folders."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from kaggle_mnist.cli import app
@@ -34,7 +35,7 @@ ODD_NUMBERS += ["", '"', "\0", "1e1"]
 
 
 def refused(read: Callable[[], object], *words: str) -> str:
-    """The message that `read` is refused with: one line that a terminal shows as it is."""
+    """The message that `read` is refused with: one printable line that contains `words`."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(UserError) as error:
@@ -49,13 +50,13 @@ def refused(read: Callable[[], object], *words: str) -> str:
 
 @pytest.fixture
 def folder(handful: Digits) -> Path:
-    """The competition's two files, in a folder with others beside it."""
+    """The competition's two files in a folder."""
     export_csv(handful, Path("files/csv"))
     return Path("files/csv")
 
 
 def zipped(folder: Path, **changes: object) -> Path:
-    """Both files in a zip that lies about `train.csv`."""
+    """Both files in a zip with false information about `train.csv`."""
     train = Member(b"train.csv", (folder / "train.csv").read_bytes(), **changes)  # type: ignore[arg-type]
     path = folder.parent / "digits.zip"
     path.write_bytes(zip_bytes([train, Member(b"test.csv", (folder / "test.csv").read_bytes())]))
@@ -82,18 +83,19 @@ def test_a_zip_that_points_outside_itself_writes_nothing_anywhere(up: str, folde
 
 
 @pytest.mark.parametrize("size", [2**29 + 1, 2**32, 2**40, 2**63])
-def test_a_zip_that_would_unpack_to_terabytes_is_refused_unread(size: int, folder: Path) -> None:
+def test_a_zip_that_would_unpack_to_terabytes_is_refused_before_reading(size: int, folder: Path) -> None:
     refused(lambda: load_digits(zipped(folder, told_size=size)), "digits.zip", f"{size:,} bytes")
 
 
-def test_a_zip_that_says_less_than_it_unpacks_to_is_refused(folder: Path) -> None:
+def test_a_zip_that_understates_the_size_of_a_member_is_refused(folder: Path) -> None:
     size = len((folder / "train.csv").read_bytes())
-    for told in (0, 100, size - 1):
-        refused(lambda told=told: load_digits(zipped(folder, told_size=told)), "train.csv")  # type: ignore[misc]
+    for claimed in (0, 100, size - 1):
+        path = zipped(folder, told_size=claimed)
+        refused(lambda path=path: load_digits(path), "train.csv")  # type: ignore[misc]
 
 
-def test_a_zip_with_two_members_of_one_name_is_refused(folder: Path) -> None:
-    """The first was looked at and the second was read, of whatever size."""
+def test_a_zip_with_two_members_of_the_same_name_is_refused(folder: Path) -> None:
+    """The check would see the first, and the reader the second, of any size."""
     member, path = Member(b"train.csv", ROW), Path("files/twice.zip")
     path.write_bytes(zip_bytes([member, Member(b"train.csv", ROW, told_size=2**40), Member(b"test.csv", ROW)]))
     refused(lambda: load_digits(path), "twice.zip", "'train.csv' 2 times")
@@ -109,16 +111,16 @@ def test_a_zip_with_an_endless_table_of_contents_is_refused(monkeypatch: pytest.
     "lie",
     [
         {"method": LZMA, "told_crc": 0},
-        {"told_method": LZMA},  # not LZMA's data: lzma.LZMAError
+        {"told_method": LZMA},  # the data is not LZMA: lzma.LZMAError
         {"told_method": 12},
         {"told_method": 99},
-        {"local_name": b"\xff\xfe", "flags": 0x800},  # no UTF-8 where UTF-8 is promised: UnicodeDecodeError
+        {"local_name": b"\xff\xfe", "flags": 0x800},  # invalid UTF-8 in a name flagged as UTF-8: UnicodeDecodeError
         {"flags": 1},
         {"offset": 7},
         {"extra": b"\1\0\x08\0"},
     ],
 )
-def test_a_zip_that_lies_about_a_member_is_refused(lie: dict[str, object], folder: Path) -> None:
+def test_a_zip_with_false_information_about_a_member_is_refused(lie: dict[str, object], folder: Path) -> None:
     refused(lambda: load_digits(zipped(folder, **lie)), "digits.zip")
 
 
@@ -132,35 +134,35 @@ def test_an_odd_number_is_named_with_its_row(number: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b"\n", b" ", b"\0", b"\r", b'"'])
-def test_a_file_with_next_to_nothing_in_it_is_refused(start: bytes, folder: Path) -> None:
-    """A byte order mark alone has no first line: IndexError."""
+def test_an_almost_empty_file_is_refused(start: bytes, folder: Path) -> None:
+    """A byte order mark alone has no first line, and raised IndexError."""
     (folder / "test.csv").write_bytes(start)
     refused(lambda: load_digits(folder), "test.csv")
 
 
 def test_columns_by_the_million_are_refused(folder: Path) -> None:
     (folder / "train.csv").write_bytes(b"label," + b",".join(b"x" * 300 for _ in range(1_000_000)))
-    refused(lambda: load_digits(folder), "train.csv, row 1: lacks the columns")
+    refused(lambda: load_digits(folder), "train.csv, row 1: missing columns")
     (folder / "train.csv").write_bytes(HEADERS["train.csv"] + b"0," * 1_000_000 + b"0\n")
     refused(lambda: load_digits(folder), "train.csv, row 2: has more than 16,384 characters")
     (folder / "train.csv").write_bytes(HEADERS["train.csv"] + (b"0," * 5000 + b"0\n") * 100)
     refused(lambda: load_digits(folder), "train.csv, row 2: has 5001 values")
 
 
-def test_a_quote_that_is_never_closed_ends_with_its_line(folder: Path) -> None:
+def test_an_unclosed_quote_ends_with_its_line(folder: Path) -> None:
     rows = ROW * 20 + b'3,"' + b"0,0\n" * 2000 + ROW
     (folder / "train.csv").write_bytes(HEADERS["train.csv"] + rows)
     refused(lambda: load_digits(folder), "train.csv, row 22: has 2 values instead of 785")
 
 
-def test_blank_lines_without_end_are_refused(folder: Path) -> None:
+def test_endless_blank_lines_are_refused(folder: Path) -> None:
     (folder / "train.csv").write_bytes(HEADERS["train.csv"] + b"\n" * 100_000)
-    refused(lambda: load_digits(folder), "train.csv, row 65538: is blank")
+    refused(lambda: load_digits(folder), "train.csv, row 65538: more than 65,536 blank rows")
 
 
 @pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n\n"])
 @pytest.mark.parametrize("quote", [b"", b'"'])
-def test_quotes_and_other_line_ends_still_do_no_harm(end: bytes, quote: bytes, folder: Path, handful: Digits) -> None:
+def test_quotes_and_other_line_endings_are_accepted(end: bytes, quote: bytes, folder: Path, handful: Digits) -> None:
     for name in COLUMNS:
         lines = (folder / name).read_bytes().splitlines()
         quoted = [b",".join(quote + cell + quote for cell in line.split(b",")) for line in lines]
@@ -186,7 +188,7 @@ print(json.dumps([messages, peak() - before]))
 
 
 def bounded(reader: str, *files: str) -> tuple[list[str], int]:
-    """What a reader says of files, and the bytes that it took for the worst of them, in a process of its own."""
+    """A reader's message for each file, and its peak memory in bytes, measured in a separate process."""
     command = [sys.executable, "-c", BOUNDED.replace("READER", reader), *files]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
@@ -194,8 +196,8 @@ def bounded(reader: str, *files: str) -> tuple[list[str], int]:
     return messages, grown
 
 
-def test_gigabytes_in_one_line_one_quote_or_one_image_take_no_memory() -> None:
-    """Sparse files and a deflate bomb of half a gigabyte each, and files of 100 GB."""
+def test_gigabytes_in_one_line_one_quote_or_one_image_do_not_fill_the_memory() -> None:
+    """Sparse files and a deflate bomb of half a gigabyte each, and sparse files of 100 GB."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     megabyte = packer.compress(b"0," * (1 << 19)) + packer.flush(zlib.Z_FULL_FLUSH)
     head = zlib.compressobj(1, zlib.DEFLATED, -15)
@@ -209,7 +211,7 @@ def test_gigabytes_in_one_line_one_quote_or_one_image_take_no_memory() -> None:
         Path(name, "test.csv").write_bytes(HEADERS["test.csv"] + b"0" + b",0" * 783 + b"\n")
         Path(name, "train.csv").write_bytes(HEADERS["train.csv"] + start)
         os.truncate(Path(name, "train.csv"), size)
-    write_folders(practice_piece(), Path("images"))
+    write_folders(ten_digits(), Path("images"))
     os.truncate("images/test/img_1.png", 100 << 30)
     messages, grown = bounded("data.sources import load_digits", "bomb.zip", "line", "quote", "huge", "images")
     long = "row 2: has more than"
@@ -218,8 +220,8 @@ def test_gigabytes_in_one_line_one_quote_or_one_image_take_no_memory() -> None:
     assert grown < 200 << 20
 
 
-def practice_piece() -> Digits:
-    """A digit of each kind and two unlabeled ones."""
+def ten_digits() -> Digits:
+    """One labeled image of each digit and two unlabeled ones."""
     digits = practice.load_practice()
     first = [int(np.flatnonzero(digits.train_labels == digit)[0]) for digit in range(10)]
     return Digits("practice set", "tests", digits.train_images[first], np.arange(10), digits.test_images[:2])
@@ -229,22 +231,22 @@ def practice_piece() -> Digits:
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_an_odd_name_is_told_in_one_printable_line(name: str, handful: Digits) -> None:
+def test_an_odd_file_name_is_shown_in_one_printable_line(name: str, handful: Digits) -> None:
     export_csv(handful, Path(name))
     assert same_digits(load_digits(name), handful)
     done = CliRunner().invoke(app, ["data", "--input", name])
     assert done.exit_code == 0
-    assert all(sign.isprintable() for line in done.stdout.split("\n") for sign in line)
+    assert all(line.isprintable() for line in done.stdout.split("\n"))
     Path(name, "test.csv").write_bytes(b"x")
-    refused(lambda: load_digits(name), "test.csv, row 1: begins with 'x'")
+    refused(lambda: load_digits(name), "test.csv, row 1: starts with 'x'")
     done = CliRunner().invoke(app, ["data", "--input", name])
     assert done.exit_code == 2
     assert done.stderr.rstrip("\n").isprintable()
     assert done.stderr.startswith("kaggle-mnist: ")
 
 
-def test_a_cache_entry_that_is_none_costs_time_and_nothing_else(folder: Path, handful: Digits) -> None:
-    """Pickles, packed arrays, one of terabytes, and images of another type with the same bytes and fingerprint."""
+def test_an_invalid_cache_entry_is_replaced(folder: Path, handful: Digits) -> None:
+    """A pickle, compressed arrays, an array of terabytes, and images of another type with the same fingerprint."""
     load_digits(folder)
     (entry,) = Path(os.environ["KAGGLE_MNIST_CACHE"]).glob("digits/*.npz")
     whole = entry.read_bytes()
@@ -263,12 +265,12 @@ def test_a_cache_entry_that_is_none_costs_time_and_nothing_else(folder: Path, ha
     assert cache._read(entry, "x") is not None
 
 
-def test_an_idx_file_is_what_its_header_says_or_refused() -> None:
+def test_an_idx_file_that_does_not_match_its_header_is_refused() -> None:
     def idx(kind: int, *sizes: int, values: int = 6) -> bytes:
-        told = b"".join((size % 2**32).to_bytes(4) for size in sizes)
-        return bytes([0, 0, kind, len(sizes)]) + told + bytes(values)
+        header = bytes([0, 0, kind, len(sizes)]) + b"".join((size % 2**32).to_bytes(4) for size in sizes)
+        return header + bytes(values)
 
-    def read(content: bytes, window: int = 31) -> np.ndarray:  # type: ignore[type-arg]
+    def read(content: bytes, window: int = 31) -> NDArray[np.uint8]:
         packer = zlib.compressobj(9, zlib.DEFLATED, window)
         Path("x.gz").write_bytes(packer.compress(content) + packer.flush())
         return practice.read_idx(Path("x.gz"))

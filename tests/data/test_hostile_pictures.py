@@ -1,4 +1,4 @@
-"""Image folders and photos made with intent: a picture, or one clear line, within bounded time and memory."""
+"""Malicious image folders and photos give an image or a one-line error, within bounded time and memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def images(handful: Digits) -> Path:
 
 
 def huge(kind: str) -> bytes:
-    """The header of a picture of a billion pixels or more, and next to no data."""
+    """A picture with hardly any data whose header claims a billion pixels or more."""
     if kind == "png":
         header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 6, 0, 0, 0))
         return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1 << 20))) + chunk(b"IEND", b"")
@@ -39,13 +39,13 @@ def huge(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
-def test_a_picture_that_decompresses_to_gigabytes_is_refused_by_its_header(kind: str, images: Path) -> None:
+def test_a_picture_that_would_decompress_to_gigabytes_is_refused_by_its_header(kind: str, images: Path) -> None:
     (images / "test/img_1.png").write_bytes(huge(kind))
     refused(lambda: load_digits(images), "test/img_1.png")
     refused(lambda: prepare_photo(images / "test/img_1.png"), "test/img_1.png")
 
 
-def test_a_picture_whose_text_unpacks_to_gigabytes_is_refused(images: Path) -> None:
+def test_a_picture_whose_text_chunk_decompresses_to_100_mb_is_refused(images: Path) -> None:
     plain = (images / "test/img_1.png").read_bytes()
     text = b"x\0\0" + zlib.compress(bytes(100 << 20), 1)
     (images / "test/img_1.png").write_bytes(plain[:33] + chunk(b"zTXt", text) + plain[33:])
@@ -53,8 +53,8 @@ def test_a_picture_whose_text_unpacks_to_gigabytes_is_refused(images: Path) -> N
     refused(lambda: prepare_photo(images / "test/img_1.png"), "cannot be decoded")
 
 
-def test_a_photo_of_endless_parts_or_scans_is_refused() -> None:
-    """Each part is a few bytes for Pillow to look at, each scan another pass over the whole picture."""
+def test_a_photo_with_very_many_parts_or_scans_is_refused() -> None:
+    """Pillow reads every part, and every scan is another pass over the whole picture."""
     Image.new("L", (100, 100)).save("plain.jpg", progressive=True)
     plain = Path("plain.jpg").read_bytes()
     Path("parts.jpg").write_bytes(plain[:2] + b"\xff" * 300_000 + plain[2:])
@@ -64,10 +64,10 @@ def test_a_photo_of_endless_parts_or_scans_is_refused() -> None:
     refused(lambda: prepare_photo(Path("scans.jpg")), "scans.jpg", "200 scans")
 
 
-def test_what_pillow_says_of_metadata_is_not_shown(images: Path, handful: Digits) -> None:
+def test_pillows_warnings_about_metadata_are_not_shown(images: Path, handful: Digits) -> None:
     Image.fromarray(handful.test_images[0]).save("plain.jpg")
     plain = Path("plain.jpg").read_bytes()
-    tag = struct.pack(">HHHII", 1, 0x0112, 2, 9999, 100)  # 9,999 characters that are not there
+    tag = struct.pack(">HHHII", 1, 0x0112, 2, 9999, 100)  # claims 9,999 characters that are missing
     exif = b"Exif\0\0MM\0*\0\0\0\x08" + tag
     content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
     (images / "test/img_1.png").write_bytes(content)
@@ -77,14 +77,14 @@ def test_what_pillow_says_of_metadata_is_not_shown(images: Path, handful: Digits
 
 
 @pytest.mark.parametrize("target", ["img_1.png", "../train", "..", "/etc/passwd", "/dev/zero", "nowhere", "/"])
-def test_a_link_that_loops_or_leads_elsewhere_is_read_as_an_image_or_not_at_all(target: str, images: Path) -> None:
+def test_a_link_that_loops_or_leads_to_something_else_is_refused(target: str, images: Path) -> None:
     (images / "test/img_1.png").unlink()
     (images / "test/img_1.png").symlink_to(target)
     refused(lambda: load_digits(images), "test/img_1.png")
 
 
 @pytest.mark.parametrize("place", ["train", "test", "train/3"])
-def test_a_folder_that_is_a_link_to_itself_or_its_parent_is_refused(place: str, images: Path) -> None:
+def test_a_folder_that_links_to_itself_or_its_parent_is_refused(place: str, images: Path) -> None:
     for target in (images.resolve(), Path(place).name):
         (images / place).rename(f"was-{target}".replace("/", "-"))
         (images / place).symlink_to(target)
@@ -93,7 +93,7 @@ def test_a_folder_that_is_a_link_to_itself_or_its_parent_is_refused(place: str, 
         Path(f"was-{target}".replace("/", "-")).rename(images / place)
 
 
-def test_a_pipe_in_the_place_of_a_file_does_not_stop_the_program(images: Path, handful: Digits) -> None:
+def test_a_pipe_instead_of_a_file_does_not_block_the_program(images: Path, handful: Digits) -> None:
     (images / "test/img_1.png").unlink()
     os.mkfifo(images / "test/img_1.png")
     refused(lambda: load_digits(images), "test/img_1.png: cannot be read (it is not a regular file)")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib.externals.loky import ProcessPoolExecutor
+from numpy.typing import NDArray
 from PIL import Image
 
 from kaggle_mnist.data import image_folders
@@ -27,11 +30,11 @@ def load(folder: Path) -> Digits:
     return load_images(found)
 
 
-def test_png_files_numbered_as_the_rows_are_the_digits_of_the_csv(folder: Path, handful: Digits) -> None:
+def test_png_files_numbered_like_the_rows_give_the_digits_of_the_csv(folder: Path, handful: Digits) -> None:
     assert same_digits(load(folder), handful)
 
 
-def test_jpg_files_in_kaggles_doubled_folders_are_nearly_those_digits(handful: Digits, tmp_path: Path) -> None:
+def test_jpg_files_in_kaggles_nested_folders_give_nearly_the_same_digits(handful: Digits, tmp_path: Path) -> None:
     write_folders(handful, tmp_path, train="trainingSet/trainingSet", test="testSet/testSet", suffix=".jpg")
     digits = load(tmp_path)
     assert np.array_equal(digits.train_labels, handful.train_labels)
@@ -39,21 +42,22 @@ def test_jpg_files_in_kaggles_doubled_folders_are_nearly_those_digits(handful: D
 
 
 @pytest.fixture
-def own_pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Two processes even for few images; the sizes of the pieces that this one decoded."""
+def own_chunks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Use two processes even for few images; the sizes of the chunks that this process decoded."""
     sizes: list[int] = []
     decode = image_folders._decode
 
-    def counted(paths: list[str]) -> np.ndarray:
+    def counted(paths: list[str]) -> NDArray[np.uint8]:
         sizes.append(len(paths))
         return decode(paths)
 
-    class Pool(image_folders.ProcessPoolExecutor):
-        def submit(self, function: object, paths: list[str]) -> Future:
-            return super().submit(decode, paths)
+    class Pool(ProcessPoolExecutor):  # type: ignore[misc]  # joblib is untyped
+        def submit(self, function: object, paths: list[str]) -> Future[NDArray[np.uint8]]:
+            future: Future[NDArray[np.uint8]] = super().submit(decode, paths)
+            return future
 
-    monkeypatch.setattr(image_folders, "MANY", 1000)
-    monkeypatch.setattr(image_folders, "PIECE", 100)
+    monkeypatch.setattr(image_folders, "PER_WORKER", 1000)
+    monkeypatch.setattr(image_folders, "CHUNK", 100)
     monkeypatch.setattr(image_folders, "cpu_count", lambda: 2)
     monkeypatch.setattr(image_folders, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(image_folders, "_decode", counted)
@@ -61,7 +65,7 @@ def own_pieces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_many_images_are_decoded_by_several_processes_in_order(
-    few: Digits, tmp_path: Path, own_pieces: list[int]
+    few: Digits, tmp_path: Path, own_chunks: list[int]
 ) -> None:
     write_folders(few, tmp_path)
     seen: list[int] = []
@@ -70,19 +74,21 @@ def test_many_images_are_decoded_by_several_processes_in_order(
     digits = load_images(found, progress=lambda stage, done, total, note="": seen.append(done))
     assert same_digits(digits, few)
     assert seen == list(range(0, 1801, 100))
-    assert 0 < len(own_pieces) <= 15  # the helper did three or more
+    assert 0 < len(own_chunks) <= 15  # the worker did three or more
     assert active_children() == []
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("bad", ["train/{first}/img_1.png", "test/img_300.png"])  # a helper finds it, or this process
-def test_a_bad_image_among_many_is_named_and_no_process_is_left(
-    few: Digits, tmp_path: Path, own_pieces: list[int], bad: str
+@pytest.mark.parametrize(
+    "bad", ["train/{first}/img_1.png", "test/img_300.png"]
+)  # found by a worker, or by this process
+def test_a_bad_image_among_many_is_named_and_no_process_remains(
+    few: Digits, tmp_path: Path, own_chunks: list[int], bad: str
 ) -> None:
     write_folders(few, tmp_path)
     file = tmp_path / bad.format(first=few.train_labels[0])
     file.write_bytes(b"not an image")
-    with pytest.raises(BadData, match=rf"{file.name}: is not a JPG or PNG image"):
+    with pytest.raises(BadData, match=rf"{file.name}: not a JPG or PNG image"):
         load(tmp_path)
     assert active_children() == []
 
@@ -93,7 +99,7 @@ def test_17_comes_before_100(folder: Path, handful: Digits) -> None:
     assert not np.array_equal(handful.test_images[1], handful.test_images[11])
 
 
-def test_a_colour_image_is_turned_to_grey(folder: Path, handful: Digits) -> None:
+def test_a_colour_image_is_converted_to_greyscale(folder: Path, handful: Digits) -> None:
     Image.open(folder / "test/img_3.png").convert("RGB").save(folder / "test/img_3.png")
     assert same_digits(load(folder), handful)
 
@@ -110,7 +116,7 @@ def test_a_changed_image_is_decoded_again(folder: Path, handful: Digits) -> None
     assert np.array_equal(load(folder).test_images[0], 255 - handful.test_images[0])
 
 
-def test_a_damaged_cache_entry_is_not_believed(folder: Path, handful: Digits, tmp_path: Path) -> None:
+def test_a_damaged_cache_entry_is_not_used(folder: Path, handful: Digits, tmp_path: Path) -> None:
     load(folder)
     [entry] = (tmp_path / "cache/digits").glob("*.npz")
     content = bytearray(entry.read_bytes())
@@ -133,25 +139,32 @@ def gif(path: Path) -> None:
     Image.open(path).save(path, "GIF")
 
 
-def deep(path: Path) -> None:
+def sixteen_bits(path: Path) -> None:
     Image.fromarray(np.zeros((28, 28), np.uint16)).save(path)
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "another size": (larger, "img_5.png: is 32×32 pixels; every image must be 28×28"),
     "a truncated file": (cut, "img_5.png: cannot be decoded"),
-    "an empty file": (lambda path: path.write_bytes(b""), "img_5.png: is not a JPG or PNG image"),
-    "another format under this name": (gif, "img_5.png: is not a JPG or PNG image"),
-    "sixteen bits": (deep, "img_5.png: has more than 8 bits a pixel"),
-    "a file of another kind": (lambda path: path.with_name("notes.txt").write_text("x"), "notes.txt: is neither"),
-    "two with one number": (lambda path: path.rename(path.with_name("digit_4.png")), "both have the number 4"),
-    "a gap": (lambda path: path.unlink(), "has no image with the number 5, but one with 12"),
+    "an empty file": (lambda path: path.write_bytes(b""), "img_5.png: not a JPG or PNG image"),
+    "another format under this name": (gif, "img_5.png: not a JPG or PNG image"),
+    "sixteen bits": (sixteen_bits, "img_5.png: has more than 8 bits per pixel"),
+    "a file of another kind": (
+        lambda path: path.with_name("notes.txt").write_text("x"),
+        "notes.txt: not a .jpg or .png file",
+    ),
+    "a duplicate number": (lambda path: path.rename(path.with_name("digit_4.png")), "both have the number 4"),
+    "a gap": (lambda path: path.unlink(), "has an image number 12 but no number 5"),
+    "numbers from 0": (
+        lambda path: path.with_name("img_1.png").rename(path.with_name("img_0.png")),
+        "has an image number 0",
+    ),
     "no number": (lambda path: path.rename(path.with_name("five.png")), "five.png: has no number in its name"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_named_with_its_file(folder: Path, fault: str) -> None:
+def test_an_error_names_the_file(folder: Path, fault: str) -> None:
     spoil, message = FAULTS[fault]
     spoil(folder / "test/img_5.png")
     with pytest.raises(BadData) as error:
@@ -163,27 +176,27 @@ def test_a_fault_is_named_with_its_file(folder: Path, fault: str) -> None:
 def test_an_empty_or_a_missing_digit_folder_is_refused(folder: Path) -> None:
     for file in (folder / "train/7").iterdir():
         file.unlink()
-    with pytest.raises(BadData, match=r"train/7: has no images"):
+    with pytest.raises(BadData, match=r"train/7: contains no images"):
         load(folder)
     (folder / "train/7").rmdir()
-    with pytest.raises(BadData, match=r"train/7: has no images"):
+    with pytest.raises(BadData, match=r"train/7: contains no images"):
         load(folder)
 
 
-def test_a_folder_that_is_no_digit_is_refused(folder: Path) -> None:
+def test_an_unexpected_folder_among_the_digits_is_refused(folder: Path) -> None:
     (folder / "train/ten").mkdir()
-    with pytest.raises(BadData, match=r"train/ten: expected only the digit folders"):
+    with pytest.raises(BadData, match=r"train/ten: only the folders 0 to 9 are expected"):
         load(folder)
 
 
-def test_the_litter_of_file_managers_is_passed_over(folder: Path, handful: Digits) -> None:
+def test_files_left_by_file_managers_are_ignored(folder: Path, handful: Digits) -> None:
     for place in (folder / "train", folder / "train/3", folder / "test"):
         (place / ".DS_Store").write_bytes(b"x")
         (place / "Thumbs.db").write_bytes(b"x")
     assert same_digits(load(folder), handful)
 
 
-def test_half_a_set_is_refused(folder: Path) -> None:
+def test_a_single_image_folder_is_refused(folder: Path) -> None:
     (folder / "test").rename(folder / "tests")
-    with pytest.raises(BadData, match=r"train/ is there but .*test/ is not"):
+    with pytest.raises(BadData, match=r"train/ exists but .*test/ does not"):
         in_folder(folder)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import CsvFile, export_csv, in_zip, load_csv
 from kaggle_mnist.utils.errors import BadData, OutputError
 from tests.conftest import same_digits
+
+Change = Callable[[list[str]], list[str]]  # of the values of a row
 
 
 @pytest.fixture
@@ -22,64 +25,68 @@ def load(folder: Path) -> Digits:
     return load_csv(CsvFile(folder / "train.csv"), CsvFile(folder / "test.csv"))
 
 
-def edit(path: Path, row: int, change: object) -> None:
-    """Replace row `row` (the header is 1) by what `change` makes of its values."""
+def edit(path: Path, row: int, change: Change) -> None:
+    """Apply `change` to the values of a row; the header is row 1."""
     lines = path.read_text().splitlines()
-    lines[row - 1] = ",".join(change(lines[row - 1].split(",")))  # type: ignore[operator]
+    lines[row - 1] = ",".join(change(lines[row - 1].split(",")))
     path.write_text("\n".join(lines) + "\n")
 
 
-def test_exported_digits_come_back_as_they_were(folder: Path, handful: Digits) -> None:
+def test_exported_digits_load_unchanged(folder: Path, handful: Digits) -> None:
     assert same_digits(load(folder), handful)
     assert (folder / "train.csv").read_text().startswith("label,pixel0,pixel1,")
     assert (folder / "sample_submission.csv").read_text().startswith("ImageId,Label\n1,0\n2,0\n")
 
 
 def test_export_does_not_overwrite(folder: Path, handful: Digits) -> None:
-    with pytest.raises(OutputError, match=r"train\.csv: is there already"):
+    with pytest.raises(OutputError, match=r"train\.csv: already exists"):
         export_csv(handful, folder)
 
 
-def test_a_zip_is_read_in_place(folder: Path, handful: Digits, tmp_path: Path) -> None:
+def test_a_zip_is_read_without_extracting_it(folder: Path, handful: Digits, tmp_path: Path) -> None:
     path = tmp_path / "digit-recognizer.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in folder.iterdir():
             archive.write(file, file.name)
     found = in_zip(path)
     assert same_digits(load_csv(found["train.csv"], found["test.csv"]), handful)
-    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["cache", "csv", "here"]  # nothing unpacked
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["cache", "csv", "here"]
 
 
-def test_windows_line_ends_a_bom_and_blank_last_lines_do_no_harm(folder: Path, handful: Digits) -> None:
+def test_windows_line_endings_a_bom_and_blank_last_lines_are_accepted(folder: Path, handful: Digits) -> None:
     for name in ("train.csv", "test.csv"):
         text = (folder / name).read_bytes()
         (folder / name).write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") + b"\r\n")
     assert same_digits(load(folder), handful)
 
 
-def test_progress_is_told_in_megabytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_in_megabytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kaggle_csv, "CHUNK", 50)
-    told: list[str] = []
+    reported: list[str] = []
     load_csv(
         CsvFile(folder / "train.csv"),
         CsvFile(folder / "test.csv"),
-        progress=lambda stage, done, total, note="": told.append(f"{stage} {note}"),
+        progress=lambda stage, done, total, note="": reported.append(f"{stage} {note}"),
     )
-    assert told == ["Reading CSV MB"] * 5  # the start, three pieces of train.csv, one of test.csv
+    assert reported == ["Reading CSV MB"] * 5  # the start, three chunks of train.csv, one of test.csv
 
 
-def test_a_second_reading_comes_from_the_cache(folder: Path, handful: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_load_comes_from_the_cache(folder: Path, handful: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     load(folder)
     monkeypatch.setattr(kaggle_csv, "_read", None)
     assert same_digits(load(folder), handful)
 
 
-FAULTS = {
-    "a missing column": (1, lambda v: v[:-1], "train.csv, row 1: lacks the columns 'pixel783' (1 in all)"),
-    "an extra column": (1, lambda v: [*v, "x"], "row 1: has the unknown columns 'x' (1 in all)"),
-    "a renamed column": (1, lambda v: ["digit", *v[1:]], "lacks the columns 'label' (1 in all) and has the unknown"),
-    "columns in another order": (1, lambda v: [*v[1:], v[0]], "column 1 is 'pixel0', not 'label'"),
-    "no header": (1, lambda v: ["5"] * 785, "row 1: begins with '5,5,5"),
+FAULTS: dict[str, tuple[int, Change, str]] = {
+    "a missing column": (1, lambda v: v[:-1], "train.csv, row 1: missing columns 'pixel783' (1 in all)"),
+    "an extra column": (1, lambda v: [*v, "x"], "row 1: unknown columns 'x' (1 in all)"),
+    "a renamed column": (
+        1,
+        lambda v: ["digit", *v[1:]],
+        "missing columns 'label' (1 in all) and unknown columns 'digit'",
+    ),
+    "columns in another order": (1, lambda v: [*v[1:], v[0]], "column 1 is 'pixel0' instead of 'label'"),
+    "no header": (1, lambda v: ["5"] * 785, "row 1: starts with '5,5,5"),
     "an empty pixel": (7, lambda v: [*v[:9], "", *v[10:]], "row 7: pixel8 is empty"),
     "a word": (7, lambda v: [*v[:9], "grey", *v[10:]], "row 7: pixel8 is 'grey'"),
     "a fraction": (7, lambda v: [*v[:9], "0.5", *v[10:]], "row 7: pixel8 is '0.5'"),
@@ -90,12 +97,16 @@ FAULTS = {
     "a label over 9": (7, lambda v: ["10", *v[1:]], "row 7: label is '10'; it must be a whole number from 0 to 9"),
     "a short row": (7, lambda v: v[:-1], "row 7: has 784 values instead of 785"),
     "a long row": (7, lambda v: [*v, "0"], "row 7: has 786 values instead of 785"),
-    "a truncated last line": (121, lambda v: v[:300], "row 121: has 300 values instead of 785; the file looks cut off"),
+    "a truncated last line": (
+        121,
+        lambda v: v[:300],
+        "row 121: has 300 values instead of 785; the file looks truncated",
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_named_with_its_file_and_row(folder: Path, fault: str) -> None:
+def test_an_error_names_the_file_and_row(folder: Path, fault: str) -> None:
     row, change, message = FAULTS[fault]
     edit(folder / "train.csv", row, change)
     with pytest.raises(BadData) as error:
@@ -105,15 +116,15 @@ def test_a_fault_is_named_with_its_file_and_row(folder: Path, fault: str) -> Non
     assert "\n" not in str(error.value)
 
 
-def test_rows_that_all_have_a_value_too_many_are_not_shifted(folder: Path) -> None:
+def test_rows_that_all_have_an_extra_value_are_refused(folder: Path) -> None:
     header, *rows = (folder / "test.csv").read_text().splitlines()
     (folder / "test.csv").write_text("\n".join([header, *(f"0,{row}" for row in rows)]) + "\n")
     with pytest.raises(BadData, match=r"test\.csv, row 2: has 785 values instead of 784"):
         load(folder)
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"\x89PNG\r\n\x1a\n", "begins with")])
-def test_a_file_that_is_no_csv_is_refused(folder: Path, content: bytes, message: str) -> None:
+@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"\x89PNG\r\n\x1a\n", "starts with")])
+def test_a_file_that_is_not_csv_is_refused(folder: Path, content: bytes, message: str) -> None:
     (folder / "test.csv").write_bytes(content)
     with pytest.raises(BadData, match=message):
         load(folder)
@@ -121,7 +132,7 @@ def test_a_file_that_is_no_csv_is_refused(folder: Path, content: bytes, message:
 
 def test_a_header_without_rows_is_refused(folder: Path) -> None:
     (folder / "test.csv").write_text((folder / "test.csv").read_text().splitlines()[0] + "\n")
-    with pytest.raises(BadData, match="the header has no rows below it"):
+    with pytest.raises(BadData, match="row 2: missing; the file has only a header"):
         load(folder)
 
 
@@ -141,10 +152,10 @@ def test_a_damaged_zip_is_refused(folder: Path, tmp_path: Path) -> None:
         in_zip(path)
 
 
-def test_a_zip_member_of_absurd_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_member_that_is_far_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kaggle_csv, "MAX_BYTES", 1000)
     path = tmp_path / "digit-recognizer.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("train.csv", "0" * 2000)
-    with pytest.raises(BadData, match="unpacks to 2,000 bytes"):
+    with pytest.raises(BadData, match=r"train\.csv is too large \(2,000 bytes\)"):
         in_zip(path)

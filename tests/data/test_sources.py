@@ -25,7 +25,7 @@ def zipped(digits: Digits, path: Path, inside: str = "") -> None:
     folder.rmdir()
 
 
-def test_without_anything_in_input_it_is_the_practice_set() -> None:
+def test_without_files_in_input_the_practice_set_is_loaded() -> None:
     assert load_digits().fingerprint == FINGERPRINT
     Path("input").mkdir()
     Path("input/README.md").write_text("put your files here")
@@ -33,16 +33,16 @@ def test_without_anything_in_input_it_is_the_practice_set() -> None:
     assert load_digits("practice").fingerprint == FINGERPRINT
 
 
-def test_something_else_in_input_is_not_answered_with_the_practice_set() -> None:
+def test_unrecognized_files_in_input_are_an_error() -> None:
     Path("input").mkdir()
     Path("input/archive.7z").write_text("x")
-    with pytest.raises(DataNotFound, match=r"input: holds archive\.7z, but no digits; expected .*--input practice"):
+    with pytest.raises(DataNotFound, match=r"input: contains archive\.7z but no digits; expected .*--input practice"):
         load_digits()
     assert load_digits("practice").fingerprint == FINGERPRINT
 
 
-@pytest.mark.parametrize("place", ["input", "input/digit-recognizer", "input/whatever"])
-def test_csv_files_in_input_win_over_the_practice_set(place: str, handful: Digits) -> None:
+@pytest.mark.parametrize("place", ["input", "input/digit-recognizer", "input/subfolder"])
+def test_csv_files_in_input_are_preferred_to_the_practice_set(place: str, handful: Digits) -> None:
     export_csv(handful, Path(place))
     assert same_digits(load_digits(), handful)
 
@@ -68,51 +68,51 @@ def test_in_a_kaggle_notebook_the_mounted_files_are_found(
     assert same_digits(load_digits(), handful)
 
 
-def test_a_zip_beside_its_own_extracted_files_is_one_set(handful: Digits) -> None:
+def test_a_zip_and_its_extracted_files_are_one_data_set(handful: Digits) -> None:
     export_csv(handful, Path("input/digit-recognizer"))
     zipped(handful, Path("input/digit-recognizer.zip"))
     assert same_digits(load_digits(), handful)
-    Path("input/digit-recognizer/test.csv").unlink()  # what is left is still a part of the zip
+    Path("input/digit-recognizer/test.csv").unlink()  # train.csv is still a part of the zip
     assert same_digits(load_digits(), handful)
 
 
-def test_two_different_sets_side_by_side_are_an_error_that_names_both(handful: Digits) -> None:
+def test_two_different_data_sets_are_an_error_that_names_both(handful: Digits) -> None:
     export_csv(replace(handful, test_images=handful.test_images[::-1]), Path("input"))
     zipped(handful, Path("input/digit-recognizer.zip"))
     with pytest.raises(AmbiguousData, match=r"input/test\.csv.*input/digit-recognizer\.zip/train\.csv.*--input"):
         load_digits()
 
 
-def test_images_beside_csv_files_are_an_error_that_names_both(handful: Digits) -> None:
+def test_images_and_csv_files_together_are_an_error_that_names_both(handful: Digits) -> None:
     export_csv(handful, Path("input"))
     write_folders(handful, Path("input/jpg"))
     with pytest.raises(AmbiguousData, match=r"input/train\.csv.*input/jpg/train"):
         load_digits()
 
 
-def test_half_a_set_does_not_fall_back_to_the_practice_set(handful: Digits) -> None:
+def test_half_a_data_set_does_not_fall_back_to_the_practice_set(handful: Digits) -> None:
     export_csv(handful, Path("input"))
     Path("input/test.csv").unlink()
-    with pytest.raises(DataNotFound, match=r"input/train\.csv is there, but not test\.csv"):
+    with pytest.raises(DataNotFound, match=r"input: found input/train\.csv but no test\.csv"):
         load_digits()
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.zip"])
-def test_a_named_path_that_does_not_exist_is_an_error(name: str) -> None:
+def test_a_path_that_does_not_exist_is_an_error(name: str) -> None:
     with pytest.raises(DataNotFound, match="no such file or folder"):
         load_digits(name)
 
 
-def test_a_named_place_without_digits_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataNotFound, match=r"holds no digits; expected train\.csv and test\.csv"):
+def test_a_path_without_digits_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataNotFound, match=r"contains no digits; expected train\.csv and test\.csv"):
         load_digits(tmp_path)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("notes.txt", "x")
-    with pytest.raises(DataNotFound, match=r"holds no train\.csv and test\.csv"):
+    with pytest.raises(DataNotFound, match=r"contains neither train\.csv nor test\.csv"):
         load_digits(tmp_path / "a.zip")
     (tmp_path / "b.zip").write_text("x")
     with pytest.raises(BadData, match="not a readable zip"):
         load_digits(tmp_path / "b.zip")
     (tmp_path / "train.csv").write_text("x")
-    with pytest.raises(DataNotFound, match="is neither a folder nor a zip"):
+    with pytest.raises(DataNotFound, match="not a folder or zip"):
         load_digits(tmp_path / "train.csv")
