@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.utils.errors import OutputError, UserError
-from kaggle_mnist.utils.files import leftovers, refuse_foreign, sha256_of, write_whole
+from kaggle_mnist.utils.errors import BadRun, OutputError
+from kaggle_mnist.utils.files import (
+    check_sum,
+    checked_sums,
+    leftovers,
+    listed_sums,
+    refuse_foreign,
+    sha256_of,
+    write_sums,
+    write_whole,
+)
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="permission bits mean little there")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
 
 
 @contextmanager
@@ -25,14 +34,14 @@ def mode_of(path: str) -> int:
     return stat.S_IMODE(Path(path).stat().st_mode)
 
 
-def test_a_file_is_replaced_whole() -> None:
+def test_a_file_is_replaced_atomically() -> None:
     write_whole(Path("a"), b"old")
     write_whole(Path("a"), b"new")
     assert Path("a").read_bytes() == b"new"
     assert [path.name for path in Path().iterdir()] == ["a"]
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
     write_whole(Path("a"), b"old")
 
     def refuse(self: Path, target: Path) -> None:
@@ -47,7 +56,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(monkeypatch: pytes
 
 @POSIX
 @pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
-def test_a_new_file_has_the_permissions_that_the_umask_leaves(mask: int, mode: int) -> None:
+def test_a_new_file_has_the_permissions_that_the_umask_allows(mask: int, mode: int) -> None:
     with umask(mask):
         write_whole(Path("a"), b"x")
     assert mode_of("a") == mode
@@ -55,7 +64,7 @@ def test_a_new_file_has_the_permissions_that_the_umask_leaves(mask: int, mode: i
 
 @POSIX
 @pytest.mark.parametrize("mode", [0o600, 0o664, 0o400])
-def test_a_file_that_is_replaced_keeps_its_permissions(mode: int) -> None:
+def test_a_replaced_file_keeps_its_permissions(mode: int) -> None:
     Path("a").write_bytes(b"old")
     Path("a").chmod(mode)
     with umask(0o022):
@@ -65,7 +74,7 @@ def test_a_file_that_is_replaced_keeps_its_permissions(mode: int) -> None:
 
 
 @POSIX
-def test_what_replaces_a_private_file_is_private_before_anything_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replacement_of_a_private_file_is_private_while_it_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a").write_bytes(b"old")
     Path("a").chmod(0o600)
     open_file, modes = os.open, []
@@ -80,7 +89,7 @@ def test_what_replaces_a_private_file_is_private_before_anything_is_in_it(monkey
     assert modes[0] == 0o600
 
 
-def test_a_killed_writer_leaves_what_leftovers_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_finds_the_temporary_file_of_a_killed_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(self: Path, *_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -102,14 +111,14 @@ def refusal(path: str, header: bytes = b"") -> str:
     return str(refused.value)
 
 
-def test_a_table_may_be_replaced_only_if_it_begins_with_our_header() -> None:
+def test_a_csv_is_replaced_only_if_it_starts_with_our_header() -> None:
     Path("ours.csv").write_bytes(b"file,digit\na.png,3\n")
     refuse_foreign(Path("ours.csv"), header=b"file,digit\n")
     refuse_foreign(Path("new.csv"), header=b"file,digit\n")
     for content in (b"name,mark\n", b"file,digit,remark\n", b"", b"file,dig"):
         Path("theirs.csv").write_bytes(content)
-        told = "theirs.csv: exists and was not written by kaggle-mnist; name another file"
-        assert refusal("theirs.csv", b"file,digit\n") == told
+        expected = "theirs.csv: exists and was not written by kaggle-mnist; name another file"
+        assert refusal("theirs.csv", b"file,digit\n") == expected
 
 
 def test_a_picture_that_only_mentions_us_is_not_ours() -> None:
@@ -119,7 +128,7 @@ def test_a_picture_that_only_mentions_us_is_not_ours() -> None:
 
 
 @POSIX
-def test_what_is_no_file_or_cannot_be_read_is_not_ours() -> None:
+def test_anything_but_a_readable_file_is_not_ours() -> None:
     Path("folder").mkdir()
     os.mkfifo("pipe")
     Path("dangling").symlink_to("nowhere")
@@ -128,9 +137,9 @@ def test_what_is_no_file_or_cannot_be_read_is_not_ours() -> None:
 
 
 @POSIX
-def test_only_both_ends_of_a_large_file_are_read() -> None:
+def test_only_the_two_ends_of_a_large_file_are_read() -> None:
     with Path("large").open("wb") as file:
-        file.truncate(1 << 40)  # sparse: a terabyte that takes no room
+        file.truncate(1 << 40)  # sparse: a terabyte without disk space
     refusal("large")
     with Path("large").open("r+b") as file:
         file.write(b"%PDF-1.4")
@@ -139,10 +148,45 @@ def test_only_both_ends_of_a_large_file_are_read() -> None:
     refuse_foreign(Path("large"))
 
 
-def test_sha256_is_that_of_the_content() -> None:
+def test_sha256_is_the_published_one_of_abc() -> None:
     Path("a").write_bytes(b"abc")
     assert sha256_of(Path("a")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_message_is_one_line_whatever_names_are_in_it() -> None:
-    assert str(UserError("a\nb\x1b[31m\u202ec")) == "a\\nb\\x1b[31m\\u202ec"
+@pytest.fixture
+def sealed() -> Path:
+    """A folder of two files with their checksums."""
+    Path("run").mkdir()
+    for name in ("a.csv", "b.csv"):
+        Path("run", name).write_bytes(name.encode())
+    write_sums(Path("run"), ["b.csv", "a.csv"])
+    return Path("run")
+
+
+def test_checksums_are_written_as_sha256sum_writes_them(sealed: Path) -> None:
+    lines = (sealed / "SHA256SUMS").read_text().splitlines()
+    assert lines == [f"{sha256_of(sealed / name)}  {name}" for name in ("a.csv", "b.csv")]
+    assert checked_sums(sealed) == ["a.csv", "b.csv"]
+
+
+def test_a_changed_or_missing_file_is_named_with_what_to_do(sealed: Path) -> None:
+    (sealed / "b.csv").write_bytes(b"changed")
+    remedy = "restore it or recreate the run"
+    with pytest.raises(BadRun, match=rf"b\.csv: does not match its checksum; {remedy}"):
+        checked_sums(sealed)
+    (sealed / "b.csv").unlink()
+    with pytest.raises(BadRun, match=rf"b\.csv: is missing; {remedy}"):
+        checked_sums(sealed)
+    assert check_sum(sealed, "a.csv", listed_sums(sealed)) == sealed / "a.csv"
+    with pytest.raises(BadRun, match=r"SHA256SUMS: does not list c\.csv"):
+        check_sum(sealed, "c.csv", listed_sums(sealed))
+
+
+@pytest.mark.parametrize("content", [b"", b"no checksum", b"\xff", b"0  ../a.csv\n", b"x" * (1 << 17)])
+def test_an_invalid_list_of_checksums_is_refused(content: bytes, sealed: Path) -> None:
+    (sealed / "SHA256SUMS").write_bytes(content)
+    with pytest.raises(BadRun, match="SHA256SUMS: is damaged or was edited"):
+        listed_sums(sealed)
+    (sealed / "SHA256SUMS").unlink()
+    with pytest.raises(BadRun, match="SHA256SUMS: is missing"):
+        listed_sums(sealed)

@@ -1,4 +1,4 @@
-"""A library's prints are dropped, other threads' are not, and the streams are put back."""
+"""A library's prints are suppressed, other threads' are not, and the streams are restored."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import pytest
 from kaggle_mnist.utils.silence import silence
 
 
-def test_prints_are_dropped_within_and_appear_after(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_are_suppressed_inside_the_block_only(capsys: pytest.CaptureFixture[str]) -> None:
     streams = sys.stdout, sys.stderr
     with pytest.raises(ValueError, match="theirs"), silence():
-        print("dropped")
-        sys.stderr.writelines(["dropped", "dropped"])
+        print("suppressed")
+        sys.stderr.writelines(["suppressed", "suppressed"])
         with silence():
-            print("dropped")
-        print("dropped")
+            print("suppressed")
+        print("suppressed")
         raise ValueError("theirs")
     assert (sys.stdout, sys.stderr) == streams
     print("shown")
     assert capsys.readouterr() == ("shown\n", "")
 
 
-def test_another_thread_prints_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_threads_still_print(capsys: pytest.CaptureFixture[str]) -> None:
     with silence():
         other = threading.Thread(target=print, args=("shown",))
         other.start()
@@ -32,21 +32,21 @@ def test_another_thread_prints_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "shown\n"
 
 
-def test_calls_that_overlap_put_the_streams_back(capsys: pytest.CaptureFixture[str]) -> None:
-    """The first to begin is the first to end: put back by each alone, the second's would stay."""
+def test_overlapping_calls_restore_the_streams(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first to start is the first to end; if each restored what it found, the second would restore the first's."""
     streams = sys.stdout, sys.stderr
-    began, may_end = threading.Event(), threading.Event()
+    started, may_end = threading.Event(), threading.Event()
 
     def second() -> None:
         with silence():
-            began.set()
+            started.set()
             may_end.wait(10)
-            print("dropped")
+            print("suppressed")
 
     thread = threading.Thread(target=second)
     with silence():
         thread.start()
-        began.wait(10)
+        started.wait(10)
     print("shown")
     may_end.set()
     thread.join()
