@@ -105,7 +105,7 @@ def faulty_inputs(handful: Digits) -> None:
     ("arguments", "message"),
     [
         (["train", "--input", "nowhere"], "nowhere: no such file or folder"),
-        (["train", "--input", "pictures"], "pictures/test/img_3.png: is not a JPG or PNG image"),
+        (["train", "--input", "pictures"], "pictures/test/img_3.png: not a JPG or PNG image"),
         (["train", "--input", "table"], "table/test.csv, row 2: pixel1 is '900'"),
         (["train", "--recipe", "articel"], "did you mean article?"),
         (["train", "--recipe", "few.toml"], "few.toml: epochs: 'many'"),

@@ -219,7 +219,7 @@ def test_without_its_digits_the_page_has_no_pictures_and_says_how_to_get_them(ru
 def test_digits_that_are_named_are_found_or_refused(run: Run, few: Digits, practice: Digits) -> None:
     export_csv(few, Path("named"))
     assert write_report(run, input="named").read_bytes() == write_report(run, few).read_bytes()
-    with pytest.raises(DataNotFound, match="are not the digits of that run"):
+    with pytest.raises(DataNotFound, match="not the digits of that run"):
         write_report(run, input="practice")
     with pytest.raises(DataNotFound, match="are not the digits of run"):
         write_report(run, practice)
