@@ -82,5 +82,5 @@ def test_a_file_that_cannot_be_read_or_is_no_submission_is_an_error(tmp_path: Pa
     with pytest.raises(BadData, match="cannot be read"):
         check_submission(tmp_path)
     (tmp_path / "huge.csv").write_bytes(bytes(17 << 20))
-    with pytest.raises(BadData, match="more than 16 MB"):
+    with pytest.raises(BadData, match="larger than 16 MB"):
         check_submission(tmp_path / "huge.csv")
