@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggle_mnist.data.cache import cached
+from kaggle_mnist.data.csv_faults import MAX_LINE, MAX_START, first_fault, header_fault
 from kaggle_mnist.data.digits import SIDE, Digits
 from kaggle_mnist.utils.errors import BadData, OutputError
 from kaggle_mnist.utils.files import write_whole
@@ -27,9 +26,6 @@ from kaggle_mnist.utils.reading import ZIP_FAULTS, BoundedLines, TranslatedError
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}
 MAX_BYTES = 1 << 29  # of one CSV; Kaggle's train.csv has 77 MB
-MAX_START = 1 << 16  # bytes that contain the header, 7 kB, and the first row
-MAX_LINE = 1 << 14  # bytes; a row has at most 4 kB
-MAX_BLANK = 1 << 16  # blank lines
 BUFFER = 1 << 18  # bytes read at once
 CHUNK = 5000  # rows parsed between two progress reports
 
@@ -220,13 +216,16 @@ def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> N
 
 
 def _read(file: CsvFile, columns: list[str], report: Callable[[CsvFile, int], None]) -> NDArray[np.uint8]:
-    """The values, shape ``(rows, columns)``. pandas parses; `_first_fault` describes what it cannot parse."""
+    """The values, shape ``(rows, columns)``. pandas parses; `first_fault` describes what it cannot parse."""
     with file.open() as stream:
         start = stream.read(MAX_START).removeprefix(b"\xef\xbb\xbf")
-    _check_header(file, start, columns)
+    if not start.strip():
+        raise BadData(f"{file}: is empty; download it again")
+    if fault := header_fault(start, columns):
+        raise BadData(f"{file}, {fault}")
     first_row = next((line for line in start.splitlines()[1:] if line.strip()), b"")
     if first_row.count(b",") != len(columns) - 1:  # pandas would take extra values for an index
-        raise BadData(f"{file}, {_first_fault(file, columns)}")
+        raise _bad_row(file, columns)
     limits = [10 if name == "label" else 256 for name in columns]
     parts: list[NDArray[np.uint8]] = []
     try:
@@ -251,75 +250,9 @@ def _read(file: CsvFile, columns: list[str], report: Callable[[CsvFile, int], No
                 return np.concatenate(parts)
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):
         pass
-    raise BadData(f"{file}, {_first_fault(file, columns)}")
+    raise _bad_row(file, columns)
 
 
-def _check_header(file: CsvFile, start: bytes, columns: list[str]) -> None:
-    expected = f"{columns[0]},…,{columns[-1]}" if columns[0] != "label" else "label,pixel0,…,pixel783"
-    if not start.strip():
-        raise BadData(f"{file}: is empty; download it again")
-    line = start.splitlines()[0].decode("utf-8", errors="replace")
-    found = [name.strip().strip('"') for name in line.split(",")]
-    if found == columns:
-        return
-    missing = [name for name in columns if name not in set(found)]
-    extra = [name for name in found if name not in set(columns)]
-    if len(missing) == len(columns):
-        fault = f"starts with {line[:40]!r} instead of the header"
-    elif missing or extra:
-        fault = " and ".join(
-            f"{what} {', '.join(repr(name[:30]) for name in names[:3])}{' …' if len(names) > 3 else ''}"
-            f" ({len(names)} in all)"
-            for what, names in (("missing columns", missing), ("unknown columns", extra))
-            if names
-        )
-    elif len(found) > len(columns):
-        fault = "has a duplicate column"
-    else:
-        at = next(i for i, (a, b) in enumerate(zip(found, columns, strict=True)) if a != b)
-        fault = f"columns are out of order: column {at + 1} is {found[at]!r} instead of {columns[at]!r}"
-    raise BadData(f"{file}, row 1: {fault}; expected {expected}")
-
-
-def _first_fault(file: CsvFile, columns: list[str]) -> str:
-    """Describe the first row that is not in the format."""
-    usual, blank, number = _usual_row(columns), 0, 1
+def _bad_row(file: CsvFile, columns: list[str]) -> BadData:
     with file.open() as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
-        text.readline(MAX_START)
-        while line := text.readline(MAX_LINE):
-            number += 1
-            if usual.fullmatch(line):
-                continue
-            if not line.strip(" \t\r\n"):  # pandas skips these too
-                blank += 1
-                if blank > MAX_BLANK:
-                    return f"row {number}: more than {MAX_BLANK:,} blank rows; delete them"
-            elif fault := _fault(line, columns):
-                cut = not text.readline(1)
-                return f"row {number}: {fault}{'; the file looks truncated, download it again' if cut else ''}"
-    return "some row: not whole numbers" if number - blank > 1 else "row 2: missing; the file has only a header"
-
-
-def _usual_row(columns: list[str]) -> re.Pattern[str]:
-    """A pattern for the common form of a valid row."""
-    pixel = "(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
-    first = "[0-9]" if columns[0] == "label" else pixel
-    return re.compile(f"{first}(?:,{pixel}){{{len(columns) - 1}}}\n?")
-
-
-def _fault(line: str, columns: list[str]) -> str | None:
-    if len(line) >= MAX_LINE:
-        return f"has more than {MAX_LINE:,} characters"
-    try:
-        row = next(csv.reader([line]))  # one line: a value cannot continue in the next
-    except csv.Error as error:
-        return f"not valid CSV ({error})"
-    if len(row) != len(columns):
-        return f"has {len(row)} values instead of {len(columns)}"
-    for name, text in zip(columns, row, strict=True):
-        limit, value = 9 if name == "label" else 255, text.strip(" \t")
-        if not (value.isascii() and value.isdigit() and len(value) <= 20 and int(value) <= limit):
-            shown = repr(value[:20]) if value else "empty"
-            return f"{name} is {shown}; it must be a whole number from 0 to {limit}"
-    return None
+        return BadData(f"{file}, {first_fault(stream, columns)}")

@@ -1,0 +1,102 @@
+"""What is wrong with a CSV file that is not in Kaggle's format, in words and with its row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import IO
+
+MAX_START = 1 << 16  # bytes that contain the header, 7 kB, and the first row
+MAX_LINE = 1 << 14  # bytes; a row has at most 4 kB
+MAX_BLANK = 1 << 16  # blank lines accepted
+
+
+def header_fault(start: bytes, columns: list[str]) -> str | None:
+    """Describe what is wrong with the header of a file; None if nothing is.
+
+    Parameters
+    ----------
+    start : the first bytes of the file, at least its first line, without a byte order mark; not blank
+    columns : the names expected, in order
+
+    Examples
+    --------
+    >>> header_fault(b"label,pixel0,x", ["label", "pixel0", "pixel1"])
+    "row 1: missing columns 'pixel1' (1 in all) and unknown columns 'x' (1 in all); expected label,pixel0,…,pixel1"
+    """
+    line = start.splitlines()[0].decode("utf-8", errors="replace")
+    found = [name.strip().strip('"') for name in line.split(",")]
+    if found == columns:
+        return None
+    missing = [name for name in columns if name not in set(found)]
+    extra = [name for name in found if name not in set(columns)]
+    if len(missing) == len(columns):
+        fault = f"starts with {line[:40]!r} instead of the header"
+    elif missing or extra:
+        fault = " and ".join(
+            f"{what} {', '.join(repr(name[:30]) for name in names[:3])}{' …' if len(names) > 3 else ''}"
+            f" ({len(names)} in all)"
+            for what, names in (("missing columns", missing), ("unknown columns", extra))
+            if names
+        )
+    elif len(found) > len(columns):
+        fault = "has a duplicate column"
+    else:
+        at = next(i for i, (a, b) in enumerate(zip(found, columns, strict=True)) if a != b)
+        fault = f"columns are out of order: column {at + 1} is {found[at]!r} instead of {columns[at]!r}"
+    return f"row 1: {fault}; expected {','.join(columns[:2])},…,{columns[-1]}"
+
+
+def first_fault(stream: IO[bytes], columns: list[str]) -> str:
+    r"""Describe the first row that is not in the format, in a file with a valid header that pandas cannot parse.
+
+    Parameters
+    ----------
+    stream : the whole file, with its header, row 1
+    columns : the names in the header; `label` is a whole number from 0 to 9, the others are from 0 to 255
+
+    Examples
+    --------
+    >>> first_fault(io.BytesIO(b"label,pixel0\n7,255\n7,256\n7,0\n"), ["label", "pixel0"])
+    "row 3: pixel0 is '256'; it must be a whole number from 0 to 255"
+    """
+    usual, blank, number = _usual_row(columns), 0, 1
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
+    text.readline(MAX_START)
+    while line := text.readline(MAX_LINE):
+        number += 1
+        if usual.fullmatch(line):
+            continue
+        if not line.strip(" \t\r\n"):  # pandas skips these too
+            blank += 1
+            if blank > MAX_BLANK:
+                return f"row {number}: more than {MAX_BLANK:,} blank rows; delete them"
+        elif fault := _fault(line, columns):
+            cut = not text.readline(1)
+            return f"row {number}: {fault}{'; the file looks truncated, download it again' if cut else ''}"
+    return "some row: not whole numbers" if number - blank > 1 else "row 2: missing; the file has only a header"
+
+
+def _usual_row(columns: list[str]) -> re.Pattern[str]:
+    """A pattern for the common form of a valid row."""
+    pixel = "(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
+    first = "[0-9]" if columns[0] == "label" else pixel
+    return re.compile(f"{first}(?:,{pixel}){{{len(columns) - 1}}}\n?")
+
+
+def _fault(line: str, columns: list[str]) -> str | None:
+    if len(line) >= MAX_LINE:
+        return f"has more than {MAX_LINE:,} characters"
+    try:
+        row = next(csv.reader([line]))  # one line: a value cannot continue in the next
+    except csv.Error as error:
+        return f"not valid CSV ({error})"
+    if len(row) != len(columns):
+        return f"has {len(row)} values instead of {len(columns)}"
+    for name, text in zip(columns, row, strict=True):
+        limit, value = 9 if name == "label" else 255, text.strip(" \t")
+        if not (value.isascii() and value.isdigit() and len(value) <= 20 and int(value) <= limit):
+            shown = repr(value[:20]) if value else "empty"
+            return f"{name} is {shown}; it must be a whole number from 0 to {limit}"
+    return None

@@ -1,0 +1,74 @@
+"""Descriptions of invalid CSV files; `test_kaggle_csv.py` tests the messages that a user sees."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from kaggle_mnist.data.csv_faults import MAX_BLANK, first_fault, header_fault
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import COLUMNS
+
+TRAIN, TEST = COLUMNS["train.csv"], COLUMNS["test.csv"]
+
+
+def rows_of(digits: Digits) -> list[str]:
+    """The rows of `train.csv` without the header."""
+    table = np.column_stack([digits.train_labels, digits.train_images.reshape(-1, 784)])
+    return [",".join(map(str, row)) for row in table]
+
+
+def described(rows: list[str], *, end: str = "\n") -> str:
+    """What is wrong with the first bad row of a file with these rows."""
+    return first_fault(io.BytesIO(end.join([",".join(TRAIN), *rows, ""]).encode()), TRAIN)
+
+
+def test_a_valid_header_has_no_fault_with_or_without_quotes() -> None:
+    for columns in (TRAIN, TEST):
+        for quote in ("", '"'):
+            assert header_fault(",".join(f"{quote}{name}{quote}" for name in columns).encode(), columns) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "fault"),
+    [
+        (TRAIN[:-1], "missing columns 'pixel783' (1 in all)"),
+        (TRAIN[:1], "missing columns 'pixel0', 'pixel1', 'pixel2' … (784 in all)"),
+        ([*TRAIN, "x", "y"], "unknown columns 'x', 'y' (2 in all)"),
+        (["digit", *TEST], "missing columns 'label' (1 in all) and unknown columns 'digit' (1 in all)"),
+        ([*TRAIN, "label"], "has a duplicate column"),
+        ([*TEST, "label"], "columns are out of order: column 1 is 'pixel0' instead of 'label'"),
+        (["5"] * 785, f"starts with {','.join(['5'] * 20) + ','!r} instead of the header"),
+    ],
+)
+def test_each_fault_of_a_header_is_described(header: list[str], fault: str) -> None:
+    expected = f"row 1: {fault}; expected label,pixel0,…,pixel783"
+    assert header_fault(",".join(header).encode() + b"\n0,0\n", TRAIN) == expected
+
+
+def test_the_first_of_several_bad_rows_is_described(handful: Digits) -> None:
+    rows = rows_of(handful)
+    rows[5], rows[90] = "X" + rows[5][1:], "too short"
+    assert described(rows) == "row 7: label is 'X'; it must be a whole number from 0 to 9"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_lines_count_as_rows_but_are_not_faults(handful: Digits, end: str) -> None:
+    rows = rows_of(handful)
+    rows[7] = rows[7].replace(",0", ",256", 1)
+    assert described(["", *rows], end=end).startswith(
+        "row 10: pixel0 is '256'; it must be a whole number from 0 to 255"
+    )
+
+
+def test_a_file_that_ends_within_a_row_looks_truncated(handful: Digits) -> None:
+    rows = rows_of(handful)
+    assert described([*rows[:-1], rows[-1][:600]]).endswith("; the file looks truncated, download it again")
+    assert not described([rows[0][:600], *rows[1:]]).endswith("download it again")
+
+
+def test_a_file_without_rows_or_with_endless_blank_lines_is_described() -> None:
+    assert described([]) == "row 2: missing; the file has only a header"
+    assert described([""] * (MAX_BLANK + 10)) == f"row {MAX_BLANK + 2}: more than 65,536 blank rows; delete them"
