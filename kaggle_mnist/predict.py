@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
 from kaggle_mnist.data.digits import CLASSES, SIDE
-from kaggle_mnist.data.photos import SUFFIXES, UNREAD, prepare_photo
+from kaggle_mnist.data.photos import prepare_photo
+from kaggle_mnist.data.pictures import SUFFIXES, UNREAD
 from kaggle_mnist.models.registry import load_network
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.training.inference import ensemble_outputs

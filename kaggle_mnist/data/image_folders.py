@@ -237,5 +237,7 @@ def _decode_one(path: str) -> bytes:
         raise
     except UnidentifiedImageError as error:
         raise BadData(f"{path}: not a JPG or PNG image despite its name; convert it") from error
+    except Image.DecompressionBombError as error:
+        raise BadData(f"{path}: has too many pixels; every image must be {SIDE}×{SIDE}") from error
     except Exception as error:  # Pillow raises many types for damaged files
         raise BadData(f"{path}: cannot be decoded, it may be truncated ({error}); copy it again") from error

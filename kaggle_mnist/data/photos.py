@@ -8,28 +8,17 @@ converted in steps: to greyscale, subtract the paper, remove the surroundings an
 from __future__ import annotations
 
 import math
-import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from scipy import ndimage
 
 from kaggle_mnist.data.digits import SIDE
+from kaggle_mnist.data.pictures import Grey, read_grey
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.reading import LimitedReads, jpeg_scans, read_bounded, shown_size
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
-PHOTOS = ("JPEG", "MPO")  # Pillow calls a JPG with several pictures MPO
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-UNREAD = (".heic", ".heif", ".avif")  # photos that Pillow cannot read: reported in a folder, not ignored
-MAX_BYTES = 100 << 20  # of a file
-MAX_READS = 200_000  # of a file; a PNG of 100 MB takes 40,000
-MAX_SCANS = 200  # of a JPG; a progressive one has about 10
-MAX_PIXELS = 64_000_000  # a phone's largest photos have 50 million; checked before decompression
-SMALLEST = 8  # pixels per side
-WORKING = 640  # pixels on the longer side for finding the digit: one that fills a tenth of the picture has 64
 BOX = 20  # pixels, the longer side of an MNIST digit
 CENTRE = 14.0  # of mass of an MNIST digit, ± half a pixel
 FAINTEST = 0.06  # contrast of ink and paper, from 0 to 1; less is a blank page
@@ -40,7 +29,6 @@ SPECK = 0.08  # area relative to the largest piece of ink; smaller pieces are sp
 # Stroke widths in pixels of the 20: 1 in 100 of MNIST's is below 1.9; a pen's on a large sheet often is.
 THINNEST, THICKENED = 1.6, 2.2
 
-Grey = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
@@ -49,7 +37,7 @@ def prepare_photo(file: Path) -> NDArray[np.uint8]:
 
     Parameters
     ----------
-    file : in one of the formats in `FORMATS`, at most `MAX_BYTES` and `MAX_PIXELS`, dark on light or light on dark
+    file : as for `pictures.read_grey`; the digit may be dark on light or light on dark
 
     Returns
     -------
@@ -74,7 +62,7 @@ def prepare_photo(file: Path) -> NDArray[np.uint8]:
     ((28, 28), 255)
     """
     try:
-        return prepare_grey(_read_grey(file))
+        return prepare_grey(read_grey(file))
     except NoInk as error:
         raise BadData(f"{file}: {error}") from error
 
@@ -113,76 +101,6 @@ def prepare_grey(grey: Grey) -> NDArray[np.uint8]:
 
 class NoInk(ValueError):
     """The page is blank, or its ink is too faint."""
-
-
-def _read_grey(file: Path) -> Grey:
-    """The picture, upright, 0 black to 1 white, its longer side at most `WORKING`. Raises BadData."""
-    if not file.is_file():
-        raise BadData(f"{file}: not a file")
-    try:
-        if (size := file.stat().st_size) > MAX_BYTES:
-            raise BadData(f"{file}: too large ({shown_size(size)}); the limit is {shown_size(MAX_BYTES)}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about invalid metadata
-            content = read_bounded(file, MAX_BYTES)
-            with Image.open(LimitedReads(content, MAX_READS), formats=FORMATS) as image:
-                _refuse_unusable(file, image)
-                if image.format in PHOTOS:
-                    if jpeg_scans(content, MAX_SCANS) == MAX_SCANS:
-                        raise BadData(f"{file}: has {MAX_SCANS} scans or more; save it as a new JPG")
-                    image.draft(None, (2 * WORKING, 2 * WORKING))  # decodes a large one at 1/2, 1/4 or 1/8 of its size
-                return _grey(file, ImageOps.exif_transpose(image))
-    except BadData:
-        raise
-    except UnidentifiedImageError as error:
-        raise BadData(
-            f"{file}: not a supported image format; use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        ) from error
-    except Exception as error:  # Pillow raises many types for damaged files
-        raise BadData(f"{file}: cannot be decoded, it may be truncated ({error}); save it again") from error
-
-
-def _refuse_unusable(file: Path, image: Image.Image) -> None:
-    """Check the header, before anything is decompressed. Raises BadData."""
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise BadData(f"{file}: is {width}×{height} pixels; the limit is {MAX_PIXELS:,} in all")
-    if min(width, height) < SMALLEST:
-        raise BadData(f"{file}: is {width}×{height} pixels; it must be at least {SMALLEST}×{SMALLEST}")
-    # A phone's JPG may contain a thumbnail or a second view as well.
-    if image.format not in PHOTOS and getattr(image, "is_animated", False):
-        raise BadData(f"{file}: contains several pictures; save the one with the digit as a separate file")
-
-
-def _grey(file: Path, image: Image.Image) -> Grey:
-    if image.mode.startswith(("I", "F")):  # 16 bits and more: stretch the range of values
-        values = np.asarray(image, np.float32)
-        low, high = float(values.min()), float(values.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise BadData(f"{file}: contains NaN or infinite pixels; save it as an 8-bit image")
-        return _reduced(Image.fromarray((values - low) / max(high - low, 1e-9)))
-    if "transparency" in image.info or image.mode in ("LA", "PA", "La", "RGBA", "RGBa"):
-        pixels = np.asarray(_reduced_image(image.convert("RGBA")).convert("LA"), np.float32) / 255
-        light, alpha = pixels[..., 0], pixels[..., 1]
-        # Transparent pixels are paper: white for dark ink, black for light ink.
-        paper = 1 if (light * alpha).sum() <= 0.5 * alpha.sum() else 0
-        grey = light * alpha + paper * (1 - alpha)
-    else:
-        grey = _reduced(image if image.mode == "L" else image.convert("RGB").convert("L")) / 255
-    return grey.astype(np.float32)
-
-
-def _reduced(image: Image.Image) -> Grey:
-    return np.asarray(_reduced_image(image), np.float32)
-
-
-def _reduced_image(image: Image.Image) -> Image.Image:
-    """The picture with its longer side at most `WORKING`; every pixel is the mean of those that it replaces."""
-    scale = WORKING / max(image.size)
-    if scale >= 1:
-        return image
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BOX)
 
 
 def _as_mnist(grey: Grey) -> NDArray[np.uint8] | None:

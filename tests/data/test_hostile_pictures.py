@@ -41,8 +41,8 @@ def huge(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["png", "jpg"])
 def test_a_picture_that_would_decompress_to_gigabytes_is_refused_by_its_header(kind: str, images: Path) -> None:
     (images / "test/img_1.png").write_bytes(huge(kind))
-    refused(lambda: load_digits(images), "test/img_1.png")
-    refused(lambda: prepare_photo(images / "test/img_1.png"), "test/img_1.png")
+    refused(lambda: load_digits(images), "test/img_1.png", "pixels; every image must be 28×28")
+    refused(lambda: prepare_photo(images / "test/img_1.png"), "test/img_1.png", "pixels; the limit is 64,000,000")
 
 
 def test_a_picture_whose_text_chunk_decompresses_to_100_mb_is_refused(images: Path) -> None:
