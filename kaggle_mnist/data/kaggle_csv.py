@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggle_mnist.data.cache import cached
-from kaggle_mnist.data.csv_faults import MAX_LINE, MAX_START, first_fault, header_fault
+from kaggle_mnist.data.csv_errors import MAX_LINE, MAX_START, first_error, header_error
 from kaggle_mnist.data.digits import SIDE, Digits
 from kaggle_mnist.utils.errors import BadData, OutputError
 from kaggle_mnist.utils.files import write_whole
@@ -125,6 +125,17 @@ def in_zip(path: Path) -> dict[str, CsvFile]:
     """Find `train.csv` and `test.csv` in a zip, at its top level or one folder down; an entry for each that exists.
 
     Raises BadData if the file is not a readable zip, or one of them would be larger than `MAX_BYTES`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from zipfile import ZipFile
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "digit-recognizer.zip")
+    ...     with ZipFile(path, "w") as archive:
+    ...         archive.writestr("digit-recognizer/test.csv", "pixel0")
+    ...     in_zip(path)["test.csv"].member
+    'digit-recognizer/test.csv'
     """
     try:
         with open_zip(path) as archive:
@@ -195,6 +206,15 @@ def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> N
     """Write `train.csv`, `test.csv` and `sample_submission.csv` in Kaggle's format.
 
     Raises OutputError if one of them already exists, or `folder` cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> images = np.zeros((10, 28, 28), np.uint8)
+    >>> with TemporaryDirectory() as folder:
+    ...     export_csv(Digits("practice set", "here", images, np.arange(10), images[:2]), Path(folder))
+    ...     Path(folder, "sample_submission.csv").read_text().split()
+    ['ImageId,Label', '1,0', '2,0']
     """
     labeled = np.column_stack([digits.train_labels, digits.train_images.reshape(-1, SIDE * SIDE)])
     tables = {
@@ -216,13 +236,13 @@ def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> N
 
 
 def _read(file: CsvFile, columns: list[str], report: Callable[[CsvFile, int], None]) -> NDArray[np.uint8]:
-    """The values, shape ``(rows, columns)``. pandas parses; `first_fault` describes what it cannot parse."""
+    """The values, shape ``(rows, columns)``. pandas parses; `first_error` describes what it cannot parse."""
     with file.open() as stream:
         start = stream.read(MAX_START).removeprefix(b"\xef\xbb\xbf")
     if not start.strip():
         raise BadData(f"{file}: is empty; download it again")
-    if fault := header_fault(start, columns):
-        raise BadData(f"{file}, {fault}")
+    if problem := header_error(start, columns):
+        raise BadData(f"{file}, {problem}")
     first_row = next((line for line in start.splitlines()[1:] if line.strip()), b"")
     if first_row.count(b",") != len(columns) - 1:  # pandas would take extra values for an index
         raise _bad_row(file, columns)
@@ -255,4 +275,4 @@ def _read(file: CsvFile, columns: list[str], report: Callable[[CsvFile, int], No
 
 def _bad_row(file: CsvFile, columns: list[str]) -> BadData:
     with file.open() as stream:
-        return BadData(f"{file}, {first_fault(stream, columns)}")
+        return BadData(f"{file}, {first_error(stream, columns)}")

@@ -129,6 +129,14 @@ def sha256_of(path: Path) -> str:
     """Compute a file's SHA-256 as 64 hexadecimal digits.
 
     Raises OSError if it is missing, unreadable, or not a regular file.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.txt").write_bytes(b"abc")
+    ...     sha256_of(Path(folder, "a.txt"))
+    'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -184,6 +192,15 @@ def check_sum(folder: Path, name: str, sums: Mapping[str, str]) -> Path:
     """Verify one file of `folder` against the checksums from `listed_sums`, and return its path.
 
     Raises BadRun if the file is missing, not listed, unreadable, or does not match its checksum.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder, "a.txt"), b"digits")
+    ...     write_sums(Path(folder), ["a.txt"])
+    ...     check_sum(Path(folder), "a.txt", listed_sums(Path(folder))).name
+    'a.txt'
     """
     file = folder / name
     try:

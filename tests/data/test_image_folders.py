@@ -143,7 +143,7 @@ def sixteen_bits(path: Path) -> None:
     Image.fromarray(np.zeros((28, 28), np.uint16)).save(path)
 
 
-FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+ERRORS: dict[str, tuple[Callable[[Path], object], str]] = {
     "another size": (larger, "img_5.png: is 32×32 pixels; every image must be 28×28"),
     "a truncated file": (cut, "img_5.png: cannot be decoded"),
     "an empty file": (lambda path: path.write_bytes(b""), "img_5.png: not a JPG or PNG image"),
@@ -163,9 +163,9 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_an_error_names_the_file(folder: Path, fault: str) -> None:
-    spoil, message = FAULTS[fault]
+@pytest.mark.parametrize("case", ERRORS)
+def test_an_error_names_the_file(folder: Path, case: str) -> None:
+    spoil, message = ERRORS[case]
     spoil(folder / "test/img_5.png")
     with pytest.raises(BadData) as error:
         load(folder)

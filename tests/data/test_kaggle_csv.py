@@ -77,7 +77,7 @@ def test_a_second_load_comes_from_the_cache(folder: Path, handful: Digits, monke
     assert same_digits(load(folder), handful)
 
 
-FAULTS: dict[str, tuple[int, Change, str]] = {
+ERRORS: dict[str, tuple[int, Change, str]] = {
     "a missing column": (1, lambda v: v[:-1], "train.csv, row 1: missing columns 'pixel783' (1 in all)"),
     "an extra column": (1, lambda v: [*v, "x"], "row 1: unknown columns 'x' (1 in all)"),
     "a renamed column": (
@@ -105,9 +105,9 @@ FAULTS: dict[str, tuple[int, Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_an_error_names_the_file_and_row(folder: Path, fault: str) -> None:
-    row, change, message = FAULTS[fault]
+@pytest.mark.parametrize("case", ERRORS)
+def test_an_error_names_the_file_and_row(folder: Path, case: str) -> None:
+    row, change, message = ERRORS[case]
     edit(folder / "train.csv", row, change)
     with pytest.raises(BadData) as error:
         load(folder)

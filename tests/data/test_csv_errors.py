@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from kaggle_mnist.data.csv_faults import MAX_BLANK, first_fault, header_fault
+from kaggle_mnist.data.csv_errors import MAX_BLANK, first_error, header_error
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import COLUMNS
 
@@ -22,17 +22,17 @@ def rows_of(digits: Digits) -> list[str]:
 
 def described(rows: list[str], *, end: str = "\n") -> str:
     """What is wrong with the first bad row of a file with these rows."""
-    return first_fault(io.BytesIO(end.join([",".join(TRAIN), *rows, ""]).encode()), TRAIN)
+    return first_error(io.BytesIO(end.join([",".join(TRAIN), *rows, ""]).encode()), TRAIN)
 
 
-def test_a_valid_header_has_no_fault_with_or_without_quotes() -> None:
+def test_a_valid_header_has_no_error_with_or_without_quotes() -> None:
     for columns in (TRAIN, TEST):
         for quote in ("", '"'):
-            assert header_fault(",".join(f"{quote}{name}{quote}" for name in columns).encode(), columns) is None
+            assert header_error(",".join(f"{quote}{name}{quote}" for name in columns).encode(), columns) is None
 
 
 @pytest.mark.parametrize(
-    ("header", "fault"),
+    ("header", "error"),
     [
         (TRAIN[:-1], "missing columns 'pixel783' (1 in all)"),
         (TRAIN[:1], "missing columns 'pixel0', 'pixel1', 'pixel2' … (784 in all)"),
@@ -43,9 +43,9 @@ def test_a_valid_header_has_no_fault_with_or_without_quotes() -> None:
         (["5"] * 785, f"starts with {','.join(['5'] * 20) + ','!r} instead of the header"),
     ],
 )
-def test_each_fault_of_a_header_is_described(header: list[str], fault: str) -> None:
-    expected = f"row 1: {fault}; expected label,pixel0,…,pixel783"
-    assert header_fault(",".join(header).encode() + b"\n0,0\n", TRAIN) == expected
+def test_each_error_in_a_header_is_described(header: list[str], error: str) -> None:
+    expected = f"row 1: {error}; expected label,pixel0,…,pixel783"
+    assert header_error(",".join(header).encode() + b"\n0,0\n", TRAIN) == expected
 
 
 def test_the_first_of_several_bad_rows_is_described(handful: Digits) -> None:
@@ -55,7 +55,7 @@ def test_the_first_of_several_bad_rows_is_described(handful: Digits) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_blank_lines_count_as_rows_but_are_not_faults(handful: Digits, end: str) -> None:
+def test_blank_lines_count_as_rows_but_are_not_errors(handful: Digits, end: str) -> None:
     rows = rows_of(handful)
     rows[7] = rows[7].replace(",0", ",256", 1)
     assert described(["", *rows], end=end).startswith(

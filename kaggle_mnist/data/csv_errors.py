@@ -12,7 +12,7 @@ MAX_LINE = 1 << 14  # bytes; a row has at most 4 kB
 MAX_BLANK = 1 << 16  # blank lines accepted
 
 
-def header_fault(start: bytes, columns: list[str]) -> str | None:
+def header_error(start: bytes, columns: list[str]) -> str | None:
     """Describe what is wrong with the header of a file; None if nothing is.
 
     Parameters
@@ -22,7 +22,7 @@ def header_fault(start: bytes, columns: list[str]) -> str | None:
 
     Examples
     --------
-    >>> header_fault(b"label,pixel0,x", ["label", "pixel0", "pixel1"])
+    >>> header_error(b"label,pixel0,x", ["label", "pixel0", "pixel1"])
     "row 1: missing columns 'pixel1' (1 in all) and unknown columns 'x' (1 in all); expected label,pixel0,…,pixel1"
     """
     line = start.splitlines()[0].decode("utf-8", errors="replace")
@@ -32,23 +32,23 @@ def header_fault(start: bytes, columns: list[str]) -> str | None:
     missing = [name for name in columns if name not in set(found)]
     extra = [name for name in found if name not in set(columns)]
     if len(missing) == len(columns):
-        fault = f"starts with {line[:40]!r} instead of the header"
+        error = f"starts with {line[:40]!r} instead of the header"
     elif missing or extra:
-        fault = " and ".join(
+        error = " and ".join(
             f"{what} {', '.join(repr(name[:30]) for name in names[:3])}{' …' if len(names) > 3 else ''}"
             f" ({len(names)} in all)"
             for what, names in (("missing columns", missing), ("unknown columns", extra))
             if names
         )
     elif len(found) > len(columns):
-        fault = "has a duplicate column"
+        error = "has a duplicate column"
     else:
         at = next(i for i, (a, b) in enumerate(zip(found, columns, strict=True)) if a != b)
-        fault = f"columns are out of order: column {at + 1} is {found[at]!r} instead of {columns[at]!r}"
-    return f"row 1: {fault}; expected {','.join(columns[:2])},…,{columns[-1]}"
+        error = f"columns are out of order: column {at + 1} is {found[at]!r} instead of {columns[at]!r}"
+    return f"row 1: {error}; expected {','.join(columns[:2])},…,{columns[-1]}"
 
 
-def first_fault(stream: IO[bytes], columns: list[str]) -> str:
+def first_error(stream: IO[bytes], columns: list[str]) -> str:
     r"""Describe the first row that is not in the format, in a file with a valid header that pandas cannot parse.
 
     Parameters
@@ -58,7 +58,7 @@ def first_fault(stream: IO[bytes], columns: list[str]) -> str:
 
     Examples
     --------
-    >>> first_fault(io.BytesIO(b"label,pixel0\n7,255\n7,256\n7,0\n"), ["label", "pixel0"])
+    >>> first_error(io.BytesIO(b"label,pixel0\n7,255\n7,256\n7,0\n"), ["label", "pixel0"])
     "row 3: pixel0 is '256'; it must be a whole number from 0 to 255"
     """
     usual, blank, number = _usual_row(columns), 0, 1
@@ -72,9 +72,9 @@ def first_fault(stream: IO[bytes], columns: list[str]) -> str:
             blank += 1
             if blank > MAX_BLANK:
                 return f"row {number}: more than {MAX_BLANK:,} blank rows; delete them"
-        elif fault := _fault(line, columns):
+        elif error := _row_error(line, columns):
             cut = not text.readline(1)
-            return f"row {number}: {fault}{'; the file looks truncated, download it again' if cut else ''}"
+            return f"row {number}: {error}{'; the file looks truncated, download it again' if cut else ''}"
     return "some row: not whole numbers" if number - blank > 1 else "row 2: missing; the file has only a header"
 
 
@@ -85,7 +85,7 @@ def _usual_row(columns: list[str]) -> re.Pattern[str]:
     return re.compile(f"{first}(?:,{pixel}){{{len(columns) - 1}}}\n?")
 
 
-def _fault(line: str, columns: list[str]) -> str | None:
+def _row_error(line: str, columns: list[str]) -> str | None:
     if len(line) >= MAX_LINE:
         return f"has more than {MAX_LINE:,} characters"
     try:
