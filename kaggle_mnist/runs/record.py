@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.utils.errors import BadRun, one_line
@@ -30,6 +39,12 @@ def _is_moment(text: str) -> str:
     return text
 
 
+def _unless_built(recipe: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """A `Recipe` as it is: one read from an older run may break rules that are newer than the run."""
+    return recipe if isinstance(recipe, Recipe) else validate(recipe)
+
+
+RecordedRecipe = Annotated[Recipe, WrapValidator(_unless_built)]
 Moment = Annotated[str, AfterValidator(_is_moment)]  # ISO 8601
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]  # of a recipe
 Folder = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,255}$"), AfterValidator(_no_way_up)]  # a run's: never a path
@@ -84,7 +99,7 @@ class Record(Strict):
     format: Annotated[int, Field(ge=1, le=FORMAT)] = FORMAT
     created: Moment
     name: Name
-    recipe: Recipe | None
+    recipe: RecordedRecipe | None
     parents: tuple[Parent, ...] = ()
     weights: str | None = Field(None, description="how a blend's weights came about: equal or fit")
     folds: Annotated[int, Field(ge=2, le=100_000)]

@@ -12,8 +12,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
-from kaggle_mnist.recipes.recipe import Recipe
-from kaggle_mnist.runs.record import FORMAT, Count, Data, Moment, Readable, Strict
+from kaggle_mnist.runs.record import FORMAT, Count, Data, Moment, Readable, RecordedRecipe, Strict
 from kaggle_mnist.runs.run import CHECKPOINT, LATEST, as_argument, find_folder
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS, check_sum, listed_sums
@@ -29,7 +28,7 @@ class Plan(Strict):
 
     format: int = FORMAT
     created: Moment
-    recipe: Recipe
+    recipe: RecordedRecipe
     folds: int = Field(ge=2, le=100_000)
     repeats: int = Field(ge=1, le=100_000)
     seed: int = Field(ge=0, lt=2**31)
