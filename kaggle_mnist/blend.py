@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.data import practice
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.folder import ensure_writable, run_files, write_run
 from kaggle_mnist.runs.record import Parent, Record, Scores
-from kaggle_mnist.runs.run import Outputs, Run, find_run
+from kaggle_mnist.runs.run import Outputs, Run
 from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import BadOption, BadRun
 from kaggle_mnist.utils.files import SUMS, sha256_of
@@ -28,7 +29,7 @@ def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", sc
 
     Parameters
     ----------
-    names : the runs, as `runs.find_run` takes them
+    names : the runs, as `runs.finding.find_run` takes them
     output : the folder of the runs, which gets the new one
     weights : ``"equal"``, or ``"fit"``: those that minimize the log loss of the OOF outputs
     score : open the practice set's withheld labels for the blend

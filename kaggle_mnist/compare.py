@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.forecast import Forecast, Gains, predict_score
-from kaggle_mnist.runs.run import Run, Standing, find_run, list_runs, other_runs, read_run
+from kaggle_mnist.runs.finding import find_run, list_runs, other_runs
+from kaggle_mnist.runs.run import Run, ScoredRun, read_run
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_whole
 from kaggle_mnist.utils.progress import Progress, quiet
@@ -131,7 +132,7 @@ def compare_runs(names: Sequence[str], output: Path, *, progress: Progress = qui
 class _Judged:
     """What is kept of a run: the outputs of a thousand would take gigabytes."""
 
-    standing: Standing
+    standing: ScoredRun
     folds: list[float]
     correct: NDArray[np.bool_]  # (n,)
 
@@ -139,7 +140,7 @@ class _Judged:
     def of(cls, run: Run) -> _Judged:
         """Raises BadRun where a file cannot be read."""
         outputs, folds = run.outputs(), run.table("folds").accuracy.astype(float).tolist()
-        return cls(Standing.of(run), folds, outputs.oof.argmax(1) == outputs.y_true)
+        return cls(ScoredRun.of(run), folds, outputs.oof.argmax(1) == outputs.y_true)
 
     @property
     def run(self) -> Run:

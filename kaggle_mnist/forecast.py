@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import mean
 
-from kaggle_mnist.runs.run import Run, Standing
+from kaggle_mnist.runs.run import Run, ScoredRun
 
 PUBLIC_SHARE = 0.25  # of the test images; Kaggle's page of the competition says so
 NORMAL_95 = 1.96
@@ -28,12 +28,12 @@ class Forecast:
 class Gains:
     """By how much the scores of runs lie above their OOF accuracy, and since when that is known."""
 
-    def __init__(self, standings: Iterable[Standing]):
+    def __init__(self, standings: Iterable[ScoredRun]):
         self._found: dict[tuple[str, int, int], list[tuple[datetime, float]]] = {}  # by digits and judges
         for standing in standings:
             if (score := standing.score) is not None:
                 gain = score - standing.run.record.scores.oof_accuracy
-                self._found.setdefault(_kind(standing.run), []).append((standing.scored, gain))
+                self._found.setdefault(_kind(standing.run), []).append((standing.scored_at, gain))
         for gains in self._found.values():
             gains.sort()
 

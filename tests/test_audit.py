@@ -22,7 +22,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.suspects import read_suspects
 from kaggle_mnist.recipes.recipe import Recipe
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.training.cross_validation import cross_validate
 from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.utils.errors import BadFolds, DataNotFound, MissingPackage, OutputError

@@ -14,7 +14,8 @@ from kaggle_mnist.blend import averaged, blend_runs, fit_weights, nested_fit
 from kaggle_mnist.cli import app
 from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.runs.run import Outputs, find_run, list_runs
+from kaggle_mnist.runs.finding import find_run, list_runs
+from kaggle_mnist.runs.run import Outputs
 from kaggle_mnist.runs.submission import check_submission
 from kaggle_mnist.training.metrics import loss, shares_of
 from kaggle_mnist.utils.errors import BadOption, BadRun

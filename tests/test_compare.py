@@ -29,7 +29,7 @@ from kaggle_mnist.compare import (
     plot_folds,
 )
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from tests.conftest import TINY, reseal
 from tests.opened import opened_files

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from kaggle_mnist.forecast import Forecast, Gains, predict_score
+from kaggle_mnist.runs.finding import find_run, list_runs
 from kaggle_mnist.runs.record import Record
-from kaggle_mnist.runs.run import Run, Standing, find_run, list_runs
+from kaggle_mnist.runs.run import Run, ScoredRun
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def run(submissions: Path) -> Run:
 
 
 def forecast(run: Run, *others: Run) -> Forecast:
-    return predict_score(run, Gains(map(Standing.of, others)))
+    return predict_score(run, Gains(map(ScoredRun.of, others)))
 
 
 def altered(run: Run, created: str, withheld: float | None, oof: float) -> Run:

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "digit-recognizer.ipynb"
 TINY_TOML = 'hidden = [32]\nepochs = 2\nbatch_size = 100\nname = "tiny"\n'

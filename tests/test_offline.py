@@ -11,7 +11,7 @@ from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.runs.run import list_runs
+from kaggle_mnist.runs.finding import list_runs
 from tests.conftest import TINY
 
 WITHOUT_NETWORK = """

@@ -16,7 +16,7 @@ from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.predict import predict, prediction_csv, run_outputs, write_prediction
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
 from tests.conftest import reseal
 

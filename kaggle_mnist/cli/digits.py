@@ -26,7 +26,7 @@ def audit(
     from kaggle_mnist.audit import audit_run
     from kaggle_mnist.cli import console
     from kaggle_mnist.cli.screens import digits as screens
-    from kaggle_mnist.runs.run import find_run
+    from kaggle_mnist.runs.finding import find_run
 
     found = find_run(run, output)
     with console.Watcher() as progress:
@@ -59,7 +59,7 @@ def predict(
     from kaggle_mnist.cli.screens import digits as screens
     from kaggle_mnist.predict import predict as predict_images
     from kaggle_mnist.predict import refuse_foreign_outputs, write_prediction
-    from kaggle_mnist.runs.run import find_run
+    from kaggle_mnist.runs.finding import find_run
     from kaggle_mnist.utils.progress import quiet
 
     to_pipe = csv is None and any(image.is_dir() for image in images)  # standard output is the CSV and nothing else

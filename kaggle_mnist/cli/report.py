@@ -12,7 +12,7 @@ def report(run: RunArgument = None, input: Input = None, output: Output = Path("
     """Write a run's report.html."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.report.page import write_report
-    from kaggle_mnist.runs.run import find_run
+    from kaggle_mnist.runs.finding import find_run
 
     with console.Watcher() as progress:
         path = write_report(find_run(run, output), input=input, progress=progress)

@@ -71,10 +71,10 @@ def runs(
     """List runs with their state and size, or remove some."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.cli.screens import runs as screens
-    from kaggle_mnist.runs import listing as shelf
+    from kaggle_mnist.runs.listing import all_runs, remove_runs
 
     if remove:
-        for path in shelf.remove_runs(remove, output):
+        for path in remove_runs(remove, output):
             console.say("Removed", f"{path}")
     else:
-        screens.show_shelf(shelf.all_runs(output), output)
+        screens.show_shelf(all_runs(output), output)

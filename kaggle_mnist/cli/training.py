@@ -142,7 +142,7 @@ def check(
 
     expected = COMPETITION_IDS
     if run is not None:
-        from kaggle_mnist.runs.run import find_run
+        from kaggle_mnist.runs.finding import find_run
 
         found = find_run(run, output)
         expected = found.record.data.test_images

@@ -11,8 +11,9 @@ from pathlib import Path
 from kaggle_mnist.data import kaggle_csv
 from kaggle_mnist.forecast import Gains, predict_score
 from kaggle_mnist.kaggle.competition import COMPLETE, DIGIT_RECOGNIZER, PENDING, Competition
+from kaggle_mnist.runs.finding import find_run, other_runs
 from kaggle_mnist.runs.record import Prediction, Submitted
-from kaggle_mnist.runs.run import LEADERBOARD, Run, Standing, find_run, other_runs
+from kaggle_mnist.runs.run import LEADERBOARD, Run, ScoredRun
 from kaggle_mnist.runs.submission import COMPETITION_IDS, check_submission
 from kaggle_mnist.utils.errors import BadRun, KaggleRefused, OutputError
 from kaggle_mnist.utils.files import sha256_of, write_whole
@@ -93,7 +94,7 @@ def upload(
     if again or submitted is None or not _awaited(submitted, competition, sha256):
         others = other_runs(output, [found])
         if not again:
-            _refuse_a_second_time([Standing(found, submitted), *others], competition, sha256)
+            _refuse_a_second_time([ScoredRun(found, submitted), *others], competition, sha256)
         forecast = predict_score(found, Gains(others))
         kaggle = Competition(competition)
         left = kaggle.submissions_left()
@@ -146,7 +147,7 @@ def _same(submitted: Submitted, competition: str, sha256: str) -> bool:
     return submitted.competition == competition and submitted.sha256 == sha256
 
 
-def _refuse_a_second_time(standings: list[Standing], competition: str, sha256: str) -> None:
+def _refuse_a_second_time(standings: list[ScoredRun], competition: str, sha256: str) -> None:
     for standing in standings:
         run, earlier = standing.run, standing.submitted
         if earlier is not None and _same(earlier, competition, sha256):

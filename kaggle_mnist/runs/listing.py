@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from kaggle_mnist.runs.run import CHECKPOINT, list_runs, read_run
+from kaggle_mnist.runs.finding import list_runs
+from kaggle_mnist.runs.run import CHECKPOINT, read_run
 from kaggle_mnist.runs.unfinished import LOCK, PLAN, STATE, epoch_of, is_running, lock_run, read_plan
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS

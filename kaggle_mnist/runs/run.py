@@ -6,8 +6,7 @@ import errno
 import hashlib
 import io
 import shlex
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +25,6 @@ from kaggle_mnist.utils.files import SUMS, check_sum, checked_sums, listed_sums
 from kaggle_mnist.utils.reading import read_bounded, require_regular
 
 LEADERBOARD = "leaderboard.json"  # written after the run; not among the checksums
-LATEST = "latest"
 COLUMNS = {  # that a run's tables have at least
     "folds": ("repeat", "fold", "images", "accuracy", "loss"),
     "history": ("epoch", "repeat", "fold", "learning_rate", "train_loss", "watched_loss", "watched_accuracy"),
@@ -168,15 +166,15 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ScoredRun:
     """A run with what Kaggle has answered so far, read once; None where it was not uploaded."""
 
     run: Run
     submitted: Submitted | None
 
     @classmethod
-    def of(cls, run: Run) -> Standing:
-        """The standing of `run`. Raises BadRun where `leaderboard.json` cannot be read."""
+    def of(cls, run: Run) -> ScoredRun:
+        """`run` with its score. Raises BadRun where `leaderboard.json` cannot be read."""
         return cls(run, run.submitted())
 
     @property
@@ -187,51 +185,11 @@ class Standing:
         return self.run.withheld_accuracy
 
     @property
-    def scored(self) -> datetime:
+    def scored_at(self) -> datetime:
         """When the score was known."""
         if self.submitted is not None and self.submitted.public_score is not None:
             return self.submitted.at
         return self.run.created
-
-
-def list_runs(output: Path) -> list[Path]:
-    """The folders of the finished runs below `output`, the oldest first, whatever they are called."""
-    found = [sums.parent for sums in output.glob(f"[!.]*/{SUMS}")]
-    return sorted(found, key=lambda path: (_begun(path), path.name))
-
-
-def _begun(path: Path) -> float:
-    """When a run was begun, in seconds since 1970; 0 where its record cannot be read, as whoever reads the run says."""
-    try:
-        return datetime.fromisoformat(parse_record(read_bounded(path / "run.json", MAX_RECORD)).created).timestamp()
-    except (OSError, ValueError, BadRun):
-        return 0.0
-
-
-def other_runs(output: Path, known: Iterable[Run]) -> list[Standing]:
-    """The finished runs below `output` besides those known; nobody asked for them, so a damaged one is passed over.
-
-    Nothing of them is read but `run.json` and `leaderboard.json`.
-    """
-    found, places = [], {run.path.resolve() for run in known}
-    for path in list_runs(output):
-        if path.resolve() not in places:
-            with suppress(BadRun):
-                found.append(Standing.of(read_run(path)))
-    return found
-
-
-def find_run(run: str | None, output: Path) -> Run:
-    """A finished run by its path, by its folder's name below `output`, or the newest (`latest` or None).
-
-    Raises BadRun where there is none, it did not finish, or its `run.json` is not as it was written.
-    """
-    if run is None or run == LATEST:
-        finished = list_runs(output)
-        if not finished:
-            raise BadRun(f"{output}: holds no finished run; `kaggle-mnist train` makes one")
-        return read_run(finished[-1])
-    return read_run(find_folder(run, output))
 
 
 def as_argument(path: Path) -> str:
@@ -239,15 +197,6 @@ def as_argument(path: Path) -> str:
     usual = path.parent.absolute() == Path("submissions").absolute()
     place = "" if usual else f" --output {shlex.quote(str(path.parent))}"
     return f"{shlex.quote(path.name)}{place}"
-
-
-def find_folder(run: str, output: Path) -> Path:
-    """A folder by its path or by its name below `output`. Raises BadRun where there is none."""
-    with suppress(OSError):  # of names that no folder can have
-        for path in (Path(run), output / run):
-            if path.is_dir():
-                return path
-    raise BadRun(f"{run}: no such run, here or in {output}")
 
 
 def read_run(path: Path) -> Run:

@@ -12,8 +12,9 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
+from kaggle_mnist.runs.finding import LATEST, find_folder
 from kaggle_mnist.runs.record import FORMAT, Count, Data, Moment, Readable, RecordedRecipe, Strict
-from kaggle_mnist.runs.run import CHECKPOINT, LATEST, as_argument, find_folder
+from kaggle_mnist.runs.run import CHECKPOINT, as_argument
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS, check_sum, listed_sums
 from kaggle_mnist.utils.reading import read_bounded
@@ -142,10 +143,10 @@ def unfinished_runs(output: Path) -> list[Path]:
     """The folders below `output` that hold a plan to go on with and no finished run, the one begun first, first."""
     folders = [path.parent.parent for path in output.glob(f"[!.]*/{CHECKPOINT}/{SUMS}")]
     found = [path for path in folders if not (path / SUMS).exists() and not path.is_symlink()]
-    return sorted(found, key=lambda path: (_begun(path), path.name))
+    return sorted(found, key=lambda path: (_start_time(path), path.name))
 
 
-def _begun(path: Path) -> float:
+def _start_time(path: Path) -> float:
     """When a run was begun, in seconds since 1970; 0 where its plan cannot be read, as whoever resumes it will say."""
     try:
         return datetime.fromisoformat(read_plan(path).created).timestamp()

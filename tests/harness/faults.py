@@ -42,12 +42,11 @@ from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.practice import load_practice
 from kaggle_mnist.report import charts
 from kaggle_mnist.report import page as report
-from kaggle_mnist.runs import listing as shelf
-from kaggle_mnist.runs import unfinished
-from kaggle_mnist.runs.run import find_run, list_runs
+from kaggle_mnist.runs import listing, unfinished
+from kaggle_mnist.runs.finding import find_run, list_runs
 from kaggle_mnist.utils import errors
 
-assert matplotlib.backends.backend_svg and charts and report and shelf  # imported before the fork, as all a run needs
+assert matplotlib.backends.backend_svg and charts and report and listing  # imported before the fork, as all a run needs
 
 SAME = ("submission.csv", "outputs.npz", "members.safetensors", "history.csv")
 RECIPE = ["--folds", "3", "--epochs", "8", "--set", "hidden=[64]", "--set", "batch_size=50", "--set", "views=1"]

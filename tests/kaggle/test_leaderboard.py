@@ -25,7 +25,7 @@ from kaggle_mnist.kaggle import client as kaggle_client
 from kaggle_mnist.kaggle import leaderboard
 from kaggle_mnist.kaggle.leaderboard import download, upload
 from kaggle_mnist.pipeline import train
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.utils.errors import BadData, BadOption, BadRun, KaggleRefused, MissingPackage, OutputError
 from tests.conftest import TINY, reseal
 from tests.kaggle.server import KEY, SIGNATURE, TOKEN, USER, Fault, Kaggle, Server

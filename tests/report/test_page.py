@@ -23,7 +23,8 @@ from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.report import gallery as galleries
 from kaggle_mnist.report import page as report
 from kaggle_mnist.report.page import write_report
-from kaggle_mnist.runs.run import SUMS, Outputs, Run, find_run, list_runs, read_run
+from kaggle_mnist.runs.finding import find_run, list_runs
+from kaggle_mnist.runs.run import SUMS, Outputs, Run, read_run
 from kaggle_mnist.utils.errors import BadRun, DataNotFound, OutputError
 from tests.conftest import TINY
 

@@ -17,7 +17,8 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint
-from kaggle_mnist.runs.run import Run, find_run
+from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import epoch_of, read_plan, unfinished_like, unfinished_runs
 from kaggle_mnist.training.cross_validation import EpochEnd
 from kaggle_mnist.training.trainer import RepeatTrainer

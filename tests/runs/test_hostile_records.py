@@ -22,8 +22,9 @@ from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import parse_setting
 from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs.arrays import read_npz
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.record import parse_record
-from kaggle_mnist.runs.run import Run, find_run
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.submission import check_submission
 from tests.conftest import TINY, reseal
 from tests.data.test_hostile_files import ODD_NUMBERS, bounded, refused

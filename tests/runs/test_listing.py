@@ -10,8 +10,8 @@ from kaggle_mnist import pipeline
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.runs import checkpoint, unfinished
+from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.listing import all_runs, remove_runs
-from kaggle_mnist.runs.run import list_runs
 from kaggle_mnist.utils.errors import BadRun, Interrupted
 from tests.conftest import TINY
 from tests.runs.test_checkpoint import stop_after

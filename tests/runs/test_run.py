@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from kaggle_mnist.cli import app
 from kaggle_mnist.runs import folder as run_writing
 from kaggle_mnist.runs.arrays import npz_bytes
+from kaggle_mnist.runs.finding import find_run, list_runs, other_runs
 from kaggle_mnist.runs.folder import ensure_writable, write_run
-from kaggle_mnist.runs.run import Run, find_run, list_runs, other_runs, read_run
+from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS
 from tests.conftest import reseal
