@@ -1,1 +1,1 @@
-"""Runs on disk: the record, the run folder, checkpoints, the list of runs, and submission.csv."""
+"""Runs on disk: the record, the run folder, checkpoints, finding and listing runs, and submission.csv."""

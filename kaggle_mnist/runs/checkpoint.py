@@ -1,12 +1,12 @@
-"""An unfinished run: the plan that it follows, and the state that it goes on from after an interruption.
+"""Checkpoints: the plan of an unfinished run, and the state from which an interrupted run resumes.
 
     submissions/<date>-<time>-<recipe>/checkpoint/
-        plan.json               what was asked for, and on which digits
+        plan.json               recipe, folds, seed, digits and the other settings
         epoch-00012.safetensors members, optimizer and history after 12 epochs
-        SHA256SUMS              replaced last: what it does not list is not used, what it lists is checked
-        lock                    held by the process that is at work on the run
+        SHA256SUMS              replaced last: files that it lists are verified, others are ignored
+        lock                    locked by the process that works on the run
 
-Random numbers come from generators keyed by seed and epoch, so nothing else is needed to go on to the same bytes.
+Random generators are keyed by seed and epoch, so this is all that a byte-identical result needs.
 """
 
 from __future__ import annotations
@@ -41,26 +41,43 @@ from kaggle_mnist.runs.unfinished import (
 from kaggle_mnist.utils.errors import BadRun, Interrupted, OutputError
 from kaggle_mnist.utils.files import SUMS, check_sum, leftovers, listed_sums, write_sums, write_whole
 
-PRICE = 60  # a checkpoint is written when training has gone on for this many times what the last one took: 1.7 %
-GUESSED_RATE = 300e6  # bytes a second, until one has been written
+PRICE = 60  # train this many times as long as the last checkpoint took before writing the next: 1.7 %
+GUESSED_RATE = 300e6  # bytes a second, assumed for the first checkpoint
 
 
 class Checkpoint:
-    """The folder of a run that is not finished; whoever holds it is the only process at work on that run."""
+    """The checkpoint of an unfinished run; only one process at a time has one open.
+
+    Attributes
+    ----------
+    run, folder : the run folder, and the checkpoint folder in it
+    plan : the settings of the run
+    epoch : of the last state written; 0 before the first
+    resumed_from : the epoch of the state that this process loaded; 0 if none
+    seconds : that this process spent on writing checkpoints
+    seconds_before : of training, by earlier processes
+    """
 
     def __init__(self, run: Path, plan: Plan):
         self.run, self.folder, self.plan = run, run / CHECKPOINT, plan
-        self.epoch = 0  # of the last state written
-        self.resumed_from = 0  # the epoch of the state that this process continued from
-        self.seconds = 0.0  # spent on writing, by this process
-        self.seconds_before = 0.0  # of training, by the processes before
+        self.epoch = self.resumed_from = 0
+        self.seconds = self.seconds_before = 0.0
         self._opened = self._last_ended = time.monotonic()
         self._last_took = 0.0
 
     def save(self, epoch: int, tensors: dict[str, Tensor], history: list[dict[str, Any]]) -> None:
-        """Write the state after an epoch, if enough has been done since the last for it to cost under 2 %.
+        """Write the state after an epoch, unless that would take more than 2 % of the time since the last one.
 
-        Raises OutputError; the state written before stays.
+        Parameters
+        ----------
+        epoch : epochs done
+        tensors : parameters and optimizer state by name
+        history : the rows of `history.csv` so far
+
+        Raises
+        ------
+        OutputError
+            The state cannot be written; the previous one is kept.
         """
         started = time.monotonic()
         guess = self._last_took or sum(tensor.nbytes for tensor in tensors.values()) / GUESSED_RATE
@@ -72,9 +89,10 @@ class Checkpoint:
             write_whole(self.folder / name, save_tensors(tensors, notes))
             write_sums(self.folder, [PLAN, name])
         except OSError as error:
+            resumes = f"`{resume_command(self.run)}` resumes after epoch {self.epoch}"
             raise OutputError(
                 f"{self.folder}: the checkpoint cannot be written ({error.strerror});"
-                f" once it can, `{resume_command(self.run)}` goes on after epoch {self.epoch}"
+                f" once that is fixed, {resumes if self.epoch else 'train again'}"
             ) from error
         if self.epoch:
             with suppress(OSError):
@@ -85,7 +103,7 @@ class Checkpoint:
         self.seconds += self._last_took
 
     def load(self) -> tuple[int, dict[str, Tensor], list[dict[str, Any]]] | None:
-        """Epoch, tensors and history as `save` wrote them last; None before the first. Raises BadRun if damaged."""
+        """Epoch, tensors and history as last saved, or None before the first save. Raises BadRun if damaged."""
         if not self.epoch:
             return None
         file = check_sum(self.folder, state_name(self.epoch), listed_sums(self.folder))
@@ -101,32 +119,42 @@ class Checkpoint:
         return self.epoch, tensors, history
 
     def tidy(self) -> None:
-        """Delete states, whole or half, that a killed process left and that no checksum vouches for."""
+        """Delete complete and partial states that a killed process left and that have no checksum."""
         kept = listed_sums(self.folder)
         states = [path for path in self.folder.iterdir() if STATE.fullmatch(path.name) and path.name not in kept]
-        half = [*leftovers(self.folder, [PLAN, SUMS]), *self.folder.glob(".epoch-*.safetensors.*")]
-        for path in (*states, *half):
+        partial = [*leftovers(self.folder, [PLAN, SUMS]), *self.folder.glob(".epoch-*.safetensors.*")]
+        for path in (*states, *partial):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def close(self, *, new: bool = False) -> None:
-        """Delete the checkpoint of a run that is finished, and a new run of which there is nothing to go on from."""
+        """Delete the checkpoint of a finished run, and the folder of a new run that has no state to resume from."""
         if (self.run / SUMS).exists():
             shutil.rmtree(self.folder, ignore_errors=True)
         elif new and not self.epoch:
             shutil.rmtree(self.run, ignore_errors=True)
 
     def interrupted(self, *, kept: bool) -> Interrupted:
-        """What Ctrl-C says."""
-        after = f"goes on after epoch {self.epoch} of {self.plan.recipe.epochs}"
+        """The error for Ctrl-C; `kept` says whether the run can be resumed."""
+        after = f"resumes after epoch {self.epoch} of {self.plan.recipe.epochs}"
         return Interrupted(f"interrupted; {f'`{resume_command(self.run)}` {after}' if kept else 'nothing was kept'}")
 
 
 @contextmanager
 def begin(output: Path, plan: Plan) -> Iterator[Checkpoint]:
-    """Make the folder of a new run, and hold it; a run that ends without a state to go on from leaves nothing.
+    """Create and lock the folder of a new run; it is deleted if the run ends with nothing to resume from.
 
-    Raises OutputError, and Interrupted in place of KeyboardInterrupt.
+    Parameters
+    ----------
+    output : the folder of the runs
+    plan : the settings of the run
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    Interrupted
+        In place of KeyboardInterrupt.
     """
     created = datetime.fromisoformat(plan.created)
     checkpoint = Checkpoint(new_folder(output, f"{created:%Y%m%d-%H%M%S}-{plan.recipe.name}"), plan)
@@ -137,13 +165,13 @@ def begin(output: Path, plan: Plan) -> Iterator[Checkpoint]:
     except KeyboardInterrupt:
         raise checkpoint.interrupted(kept=checkpoint.epoch > 0) from None
     finally:
-        checkpoint.close(new=True)  # before anybody else can hold it
+        checkpoint.close(new=True)  # before another process can lock it
         lock.release()
-        checkpoint.close(new=True)  # where a held lock cannot be deleted
+        checkpoint.close(new=True)  # again: on Windows a locked file cannot be deleted
 
 
 def _write_plan(checkpoint: Checkpoint, lock: FileLock) -> None:
-    """First the lock, then what makes the folder a run that others may find. Raises OutputError."""
+    """Lock the folder, then write what makes it visible as an unfinished run. Raises OutputError."""
     try:
         checkpoint.folder.mkdir()
         lock.acquire(timeout=0)
@@ -155,9 +183,18 @@ def _write_plan(checkpoint: Checkpoint, lock: FileLock) -> None:
 
 @contextmanager
 def reopen(run: Path) -> Iterator[Checkpoint]:
-    """Hold the folder of an unfinished run, to go on with it.
+    """Lock the folder of an unfinished run, to resume it.
 
-    Raises BadRun where another process is at work on it, it was finished meanwhile, or the plan is damaged.
+    Parameters
+    ----------
+    run : the run folder
+
+    Raises
+    ------
+    BadRun
+        Another process is working on the run, it is finished, or the plan is damaged.
+    Interrupted
+        In place of KeyboardInterrupt.
     """
     with lock_run(run):
         checkpoint = Checkpoint(run, read_plan(run))

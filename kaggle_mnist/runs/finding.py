@@ -1,4 +1,4 @@
-"""Finding finished runs: all of a folder's, or one by its path, its name or as the latest."""
+"""Finding finished runs: all those in a folder, or one by its path or name, or the latest."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ LATEST = "latest"
 
 
 def list_runs(output: Path) -> list[Path]:
-    """The folders of the finished runs below `output`, the oldest first, whatever they are called."""
+    """The folders of the finished runs in `output`, oldest first, whatever their names.
+
+    Examples
+    --------
+    >>> list_runs(Path("an-empty-folder"))
+    []
+    """
     found = [sums.parent for sums in output.glob(f"[!.]*/{SUMS}")]
     return sorted(found, key=lambda path: (_start_time(path), path.name))
 
 
 def _start_time(path: Path) -> float:
-    """When a run was begun, in seconds since 1970; 0 where its record cannot be read, as whoever reads the run says."""
+    """When a run started, in seconds since 1970; 0 if its record cannot be read, which `read_run` reports."""
     try:
         return datetime.fromisoformat(parse_record(read_bounded(path / "run.json", MAX_RECORD)).created).timestamp()
     except (OSError, ValueError, BadRun):
@@ -31,34 +37,49 @@ def _start_time(path: Path) -> float:
 
 
 def other_runs(output: Path, known: Iterable[Run]) -> list[ScoredRun]:
-    """The finished runs below `output` besides those known; nobody asked for them, so a damaged one is passed over.
+    """The finished runs in `output` except those in `known`, reading only `run.json` and `leaderboard.json`.
 
-    Nothing of them is read but `run.json` and `leaderboard.json`.
+    Damaged runs are skipped without an error, since the user did not ask for them.
     """
-    found, places = [], {run.path.resolve() for run in known}
+    found, known_paths = [], {run.path.resolve() for run in known}
     for path in list_runs(output):
-        if path.resolve() not in places:
+        if path.resolve() not in known_paths:
             with suppress(BadRun):
                 found.append(ScoredRun.of(read_run(path)))
     return found
 
 
 def find_run(run: str | None, output: Path) -> Run:
-    """A finished run by its path, by its folder's name below `output`, or the newest (`latest` or None).
+    """Find a finished run.
 
-    Raises BadRun where there is none, it did not finish, or its `run.json` is not as it was written.
+    Parameters
+    ----------
+    run : a path, a folder name in `output`, or ``"latest"`` or None for the newest
+    output : the folder of the runs
+
+    Raises
+    ------
+    BadRun
+        There is no such run, it did not finish, or its `run.json` was changed.
+
+    Examples
+    --------
+    >>> find_run("latest", Path("an-empty-folder"))
+    Traceback (most recent call last):
+        ...
+    kaggle_mnist.utils.errors.BadRun: an-empty-folder: no finished run here; `kaggle-mnist train` makes one
     """
     if run is None or run == LATEST:
         finished = list_runs(output)
         if not finished:
-            raise BadRun(f"{output}: holds no finished run; `kaggle-mnist train` makes one")
+            raise BadRun(f"{output}: no finished run here; `kaggle-mnist train` makes one")
         return read_run(finished[-1])
     return read_run(find_folder(run, output))
 
 
 def find_folder(run: str, output: Path) -> Path:
-    """A folder by its path or by its name below `output`. Raises BadRun where there is none."""
-    with suppress(OSError):  # of names that no folder can have
+    """A folder by its path or by its name in `output`. Raises BadRun if there is none."""
+    with suppress(OSError):  # names that no folder can have
         for path in (Path(run), output / run):
             if path.is_dir():
                 return path

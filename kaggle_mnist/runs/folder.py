@@ -1,4 +1,4 @@
-"""The run folder as it is written: its files, and their checksums last of all."""
+"""Writing a run folder: its files, and last their checksums."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from kaggle_mnist.utils.files import SUMS, leftovers, write_sums, write_whole
 
 
 def run_files(record: Record, outputs: Outputs, tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
-    """The files of a run folder by name; each of `tables` becomes a CSV file."""
+    """The content of a run folder's files by name, without the members.
+
+    Parameters
+    ----------
+    record : written as `run.json`
+    outputs : written as `outputs.npz`; the test outputs make `submission.csv`
+    tables : each is written as a CSV file of its name
+    """
     arrays: dict[str, NDArray[Any]] = {
         "oof_outputs": outputs.oof,
         "test_outputs": outputs.test,
@@ -38,9 +45,20 @@ def run_files(record: Record, outputs: Outputs, tables: Mapping[str, pd.DataFram
 
 
 def ensure_writable(output: Path) -> None:
-    """Make the folder for runs, and find out before training whether files can be written there.
+    """Create the folder for runs if needed, and check before training that files can be written there.
 
-    Raises OutputError.
+    Raises
+    ------
+    OutputError
+        The folder cannot be created or written to.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     ensure_writable(Path(folder) / "submissions")
+    ...     (Path(folder) / "submissions").is_dir()
+    True
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -48,14 +66,32 @@ def ensure_writable(output: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(
-            f"{output}: cannot write there ({error.strerror}); name another place with --output"
+            f"{output}: cannot write there ({error.strerror}); choose another folder with --output"
         ) from error
 
 
 def write_run(output: Path, name: str, files: Mapping[str, bytes], *, now: datetime | None = None) -> Path:
-    """Write `files` as a new run folder below `output`, with their checksums, and give its path.
+    """Write a new run folder with its checksums, and return its path.
 
-    Raises OutputError, leaving nothing behind.
+    Parameters
+    ----------
+    output : the folder of the runs; it must exist
+    name : the last part of the run folder's name; the first is the date and time
+    files : the files' content by name
+    now : the date and time, if not the present
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written; nothing is left behind.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     run = write_run(Path(folder), "mlp", {"run.json": b"{}"}, now=datetime(2026, 11, 24, 20))
+    ...     run.name, sorted(file.name for file in run.iterdir())
+    ('20261124-200000-mlp', ['SHA256SUMS', 'run.json'])
     """
     path = new_folder(output, f"{now or datetime.now():%Y%m%d-%H%M%S}-{name}")
     try:
@@ -67,9 +103,19 @@ def write_run(output: Path, name: str, files: Mapping[str, bytes], *, now: datet
 
 
 def new_folder(output: Path, name: str) -> Path:
-    """A new folder `name` below `output`, or `name-2`, `name-3`, … where another run has taken the name.
+    """Create the folder `name` below `output`, or `name-2`, `name-3`, … if that name is taken.
 
-    Raises OutputError.
+    Raises
+    ------
+    OutputError
+        The folder cannot be created.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     [new_folder(Path(folder), "20261124-200000-mlp").name for _ in range(2)]
+    ['20261124-200000-mlp', '20261124-200000-mlp-2']
     """
     for number in range(1, 1000):
         path = output / (name if number == 1 else f"{name}-{number}")
@@ -80,13 +126,16 @@ def new_folder(output: Path, name: str) -> Path:
             continue
         except OSError as error:
             raise OutputError(f"{output}: cannot write there ({error.strerror})") from error
-    raise OutputError(f"{output / name}: a thousand runs have this name already")
+    raise OutputError(f"{output / name}: 999 runs already have this name; choose another folder with --output")
 
 
 def finish_run(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` into the folder of a run and, last of all, their checksums: those say that it is finished.
+    """Write `files` into a run's folder and last their checksums, which mark the run as finished.
 
-    Raises OutputError; the folder is no finished run then.
+    Raises
+    ------
+    OutputError
+        A file cannot be written; the run is not finished then.
     """
     try:
         for part in leftovers(folder, [*files, SUMS]):
@@ -99,5 +148,11 @@ def finish_run(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
-    """A CSV file of `table`, without its index."""
+    """`table` as a CSV file, without its index.
+
+    Examples
+    --------
+    >>> csv_bytes(pd.DataFrame({"digit": [0, 1], "recall": [0.5, 1.0]}))
+    b'digit,recall\\n0,0.5\\n1,1.0\\n'
+    """
     return table.to_csv(index=False, lineterminator="\n").encode()

@@ -1,4 +1,4 @@
-"""All runs below a folder, finished or not: their state and size, and how they are removed."""
+"""All runs in a folder, finished or not: their state and size, and how to remove them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,30 @@ from kaggle_mnist.utils.files import SUMS
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run's folder. `state` is ``"finished"``, ``"running"``, ``"stopped after epoch 12 of 30"`` or what is wrong."""
+    """A run's folder with its state.
+
+    Attributes
+    ----------
+    path : the run folder
+    state : ``"finished"``, ``"running"``, ``"stopped after epoch 12 of 30"`` or ``"damaged: …"`` with the reason
+    size : of all its files, in bytes
+    cv_accuracy : 0 to 1; None unless finished
+    """
 
     path: Path
     state: str
-    size: int  # bytes
+    size: int
     cv_accuracy: float | None
 
 
 def all_runs(output: Path) -> list[RunStatus]:
-    """Every run below `output`, the oldest first."""
+    """Every run in `output`, sorted by name, finished ones verified.
+
+    Examples
+    --------
+    >>> all_runs(Path("an-empty-folder"))
+    []
+    """
     folders = [path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}")]
     folders = [path for path in folders if not (path / SUMS).exists() and _is_run(path)]
     found = [_finished(path) for path in list_runs(output)] + [_unfinished(path) for path in folders]
@@ -34,9 +48,26 @@ def all_runs(output: Path) -> list[RunStatus]:
 
 
 def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
-    """Delete runs, each named by its folder's name below `output` or by path; none where one of them is refused.
+    """Delete runs and return their folders; if one is refused, none is deleted.
 
-    Raises BadRun for a folder that is no run, and for a run that a process is at work on.
+    Parameters
+    ----------
+    names : of the run folders in `output`, or their paths
+    output : the folder of the runs
+
+    Raises
+    ------
+    BadRun
+        A folder is not a run, or a process is working on one of the runs.
+    OutputError
+        A file cannot be deleted.
+
+    Examples
+    --------
+    >>> remove_runs(["precious"], Path("an-empty-folder"))
+    Traceback (most recent call last):
+        ...
+    kaggle_mnist.utils.errors.BadRun: precious: no such run, here or in an-empty-folder
     """
     chosen = list({path.resolve(): path for path in (_find(name, output) for name in names)}.values())
     with ExitStack() as locks:
@@ -45,7 +76,7 @@ def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
                 locks.enter_context(lock_run(path))
         for path in chosen:
             try:
-                (path / SUMS).unlink(missing_ok=True)  # first: what is half removed must not look whole
+                (path / SUMS).unlink(missing_ok=True)  # first, so that a partly deleted run does not look finished
                 shutil.rmtree(path)
             except OSError as error:
                 raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
@@ -61,7 +92,7 @@ def _find(name: str, output: Path) -> Path:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether a folder is a run's, finished or not, whole or damaged, and not something else that has checksums."""
+    """Whether a folder is a run, finished or not, intact or damaged, and not something else with checksums."""
     try:
         if path.is_symlink() or not path.is_dir():
             return False

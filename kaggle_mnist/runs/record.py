@@ -1,4 +1,4 @@
-"""What `run.json` holds: how a run was made, on which digits, and how good it is."""
+"""The content of `run.json`: how a run was made, on which digits, and how good it is."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from pydantic import (
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.utils.errors import BadRun, one_line
 
-FORMAT = 2  # of run.json and the files beside it; one more whenever an older kaggle-mnist could not read them
+FORMAT = 2  # of run.json and the other files; raised whenever older versions cannot read the new ones
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-MOST_IMAGES = 10_000_000  # nobody's digits are more; who reads a record may make room for them
-Count = Annotated[int, Field(ge=0, le=MOST_IMAGES)]
-Images = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+MAX_IMAGES = 10_000_000  # readers of a record may allocate memory for them
+Count = Annotated[int, Field(ge=0, le=MAX_IMAGES)]
+Images = Annotated[int, Field(ge=1, le=MAX_IMAGES)]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
 
 
-def _no_way_up(name: str) -> str:
+def _is_folder_name(name: str) -> str:
     if name in (".", ".."):
-        raise ValueError("must be a folder's name")
+        raise ValueError("must be a folder name")
     return name
 
 
 def _is_moment(text: str) -> str:
     if datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError("must be a date and time with its time zone")
+        raise ValueError("must be a date and time with a time zone")
     return text
 
 
@@ -47,16 +47,18 @@ def _unless_built(recipe: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 RecordedRecipe = Annotated[Recipe, WrapValidator(_unless_built)]
 Moment = Annotated[str, AfterValidator(_is_moment)]  # ISO 8601
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]  # of a recipe
-Folder = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,255}$"), AfterValidator(_no_way_up)]  # a run's: never a path
-Readable = Annotated[str, AfterValidator(one_line)]  # a path may hold what is no text; a record holds none of that
+Folder = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,255}$"), AfterValidator(_is_folder_name)]  # of a run
+Readable = Annotated[str, AfterValidator(one_line)]  # a path; what is not printable text is escaped
 
 
 class Strict(BaseModel):
+    """A frozen model without unknown fields, NaN or infinity."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Data(Strict):
-    """The digits: where they came from, and what they are known again by."""
+    """The digits: their source, and the fingerprints that identify them."""
 
     source: str
     path: Readable
@@ -68,9 +70,10 @@ class Data(Strict):
 
 
 class Scores(Strict):
-    """Accuracies from 0 to 1. `cv_*` are means over the members; `oof_*` of the outputs averaged over the repeats.
+    """Accuracies (0 to 1) and losses.
 
-    `cv_loss` and `oof_loss` are what the recipe trains, `oof_log_loss` is the log loss whatever the recipe.
+    `cv_*` are means over the members; `oof_*` are computed from the outputs averaged over the repeats. `cv_loss` and
+    `oof_loss` use the recipe's loss function, `oof_log_loss` is always the log loss.
     """
 
     cv_accuracy: Accuracy
@@ -83,7 +86,7 @@ class Scores(Strict):
 
 
 class Parent(Strict):
-    """A run that a blend was made of: its folder's name, the checksum of its SHA256SUMS, and its weight."""
+    """A run that is part of a blend: its folder name, the checksum of its SHA256SUMS, and its weight."""
 
     run: Folder
     sha256: Sha256
@@ -91,7 +94,7 @@ class Parent(Strict):
 
 
 class Record(Strict):
-    """The content of `run.json`, which never changes once it is written.
+    """The content of `run.json`, which is never changed after it is written.
 
     A trained run has a recipe; a blend has parents instead.
     """
@@ -101,16 +104,16 @@ class Record(Strict):
     name: Name
     recipe: RecordedRecipe | None
     parents: tuple[Parent, ...] = ()
-    weights: str | None = Field(None, description="how a blend's weights came about: equal or fit")
+    weights: str | None = Field(None, description="how a blend's weights were chosen: equal or fit")
     folds: Annotated[int, Field(ge=2, le=100_000)]
     repeats: Annotated[int, Field(ge=1, le=100_000)]
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None
-    dropped: tuple[Count, ...] = Field((), description="labeled images, from 0, that no member learnt from")
-    resumed: bool = Field(False, description="whether the run was stopped and gone on with")
+    dropped: tuple[Count, ...] = Field((), description="labeled images, counted from 0, that no member was trained on")
+    resumed: bool = Field(False, description="whether the run was interrupted and resumed")
     data: Data
     scores: Scores
     environment: dict[str, str | int]
-    begun: dict[str, str | int] | None = Field(None, description="the environment of the start, if it was another")
+    begun: dict[str, str | int] | None = Field(None, description="the environment of the start, if different")
     seconds: dict[str, float]
 
     @model_validator(mode="after")
@@ -118,14 +121,14 @@ class Record(Strict):
         if (self.recipe is None) != bool(self.parents):
             raise ValueError("must have either a recipe or parents")
         if missing := ({"train", "all"} if self.recipe else {"all"}) - self.seconds.keys():
-            raise ValueError(f"seconds: lack {min(missing)}")
+            raise ValueError(f"seconds: {min(missing)} is missing")
         if max(self.dropped, default=0) >= self.data.train_images:
-            raise ValueError("dropped: has images that are not there")
+            raise ValueError("dropped: image number out of range")
         return self
 
 
 class Prediction(Strict):
-    """A score that was expected, and the 95 % interval around it."""
+    """The expected score, with its 95 % interval."""
 
     expected: Accuracy
     low: Accuracy
@@ -133,7 +136,7 @@ class Prediction(Strict):
 
 
 class Submitted(Strict):
-    """The content of `leaderboard.json`: what was sent to Kaggle, and what it answered."""
+    """The content of `leaderboard.json`: what was submitted to Kaggle, and its answer."""
 
     competition: str
     submitted: Moment
@@ -146,17 +149,30 @@ class Submitted(Strict):
 
     @property
     def at(self) -> datetime:
-        """When it was sent."""
+        """When it was submitted."""
         return datetime.fromisoformat(self.submitted)
 
 
 def parse_record(content: str | bytes) -> Record:
-    """The record in a `run.json`. Raises BadRun with what is wrong, the newer version's first."""
+    """Parse the content of a `run.json`.
+
+    Raises
+    ------
+    BadRun
+        The content is not a valid record, or a newer version wrote it.
+
+    Examples
+    --------
+    >>> parse_record('{"format": 1}')
+    Traceback (most recent call last):
+        ...
+    kaggle_mnist.utils.errors.BadRun: created: Field required
+    """
     try:
         return Record.model_validate_json(content, context={"recorded": True})
     except ValidationError as error:
         if (found := _format_of(content)) > FORMAT:
-            newer = f"was made by a newer kaggle-mnist (format {found}, this one reads {FORMAT}); update it"
+            newer = f"was made by a newer kaggle-mnist (format {found}; this version reads up to {FORMAT}); update it"
             raise BadRun(newer) from error
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))

@@ -1,4 +1,4 @@
-"""Finished runs: found again, and each of their files read only if it is as it was written."""
+"""Finished runs: each file is read only if it still has the checksum it was written with."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from kaggle_mnist.utils.files import SUMS, check_sum, checked_sums, listed_sums
 from kaggle_mnist.utils.reading import read_bounded, require_regular
 
 LEADERBOARD = "leaderboard.json"  # written after the run; not among the checksums
-COLUMNS = {  # that a run's tables have at least
+COLUMNS = {  # required in a run's tables
     "folds": ("repeat", "fold", "images", "accuracy", "loss"),
     "history": ("epoch", "repeat", "fold", "learning_rate", "train_loss", "watched_loss", "watched_accuracy"),
     "confusion": ("true", *map(str, range(CLASSES))),
     "digits": ("digit", "images", "precision", "recall"),
 }
-MAX_RECORD, MAX_LEADERBOARD, MAX_TABLE = 4 << 20, 1 << 16, 64 << 20  # bytes; a run's have 2 kB, 400 B and 20 kB
-CHECKPOINT = "checkpoint"  # the folder inside a run's that holds what `resume` goes on from
+MAX_RECORD, MAX_LEADERBOARD, MAX_TABLE = 4 << 20, 1 << 16, 64 << 20  # bytes; usual are 2 kB, 400 B and 20 kB
+CHECKPOINT = "checkpoint"  # the folder inside a run folder from which `resume` continues
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The arrays of `outputs.npz`; outputs are sigmoid outputs, float32, from 0 to 1.
+    """The arrays of `outputs.npz`. Outputs are sigmoid outputs, float32, from 0 to 1.
 
     Attributes
     ----------
-    oof : ``(n, 10)``, of the labeled images out of fold, averaged over the repeats
-    test : ``(m, 10)``, of the unlabeled images, averaged over the members
+    oof : ``(n, 10)``, out-of-fold outputs for the labeled images, averaged over the repeats
+    test : ``(m, 10)``, outputs for the unlabeled images, averaged over the members
     y_true : int64 ``(n,)``, the labels
     test_ids : int64 ``(m,)``, the ImageIds
     fold_of : int64 ``(repeats, n)``, the fold in which each image was held out
@@ -59,7 +59,12 @@ class Outputs:
 class Run:
     """A finished run: its folder, and the content of its `run.json`.
 
-    Its other files are compared with their checksums when they are read, so that none is read that nobody needs.
+    The other files are read, and compared with their checksums, only when they are needed.
+
+    Attributes
+    ----------
+    path : the run folder
+    record : the content of `run.json`
     """
 
     path: Path
@@ -67,39 +72,53 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name, which is what RUN takes on the command line."""
+        """The folder's name, which the command line accepts as RUN."""
         return self.path.name
 
     @property
     def created(self) -> datetime:
-        """When it was begun, with its time zone."""
+        """When the run started, with time zone."""
         return datetime.fromisoformat(self.record.created)
 
     @property
     def submission(self) -> Path:
-        """The CSV for Kaggle; whoever reads it verifies it first, by `verified`."""
+        """The CSV for Kaggle; use `verified` before reading it."""
         return self.path / "submission.csv"
 
     @property
     def cv_accuracy(self) -> float:
-        """Mean over the members of each one's accuracy on the images it held out."""
+        """Mean of the members' accuracies, each on the images it held out."""
         return self.record.scores.cv_accuracy
 
     @property
     def withheld_accuracy(self) -> float | None:
-        """Accuracy on the practice set's withheld labels; None on other digits, and where they stayed closed."""
+        """Accuracy on the practice set's withheld labels; None on other digits, or if they were not used."""
         return self.record.scores.withheld_accuracy
 
     def verify(self) -> None:
-        """Compare every file with its checksum. Raises BadRun, naming the first that is missing or was changed."""
+        """Compare every file with its checksum. Raises BadRun for the first that is missing or was changed."""
         checked_sums(self.path)
 
     def verified(self, name: str) -> Path:
-        """The path of one of the run's files, once it has its checksum. Raises BadRun."""
+        """The path of one of the run's files, after comparing its checksum. Raises BadRun."""
         return check_sum(self.path, name, listed_sums(self.path))
 
     def table(self, name: str) -> pd.DataFrame:
-        """`folds`, `history`, `confusion` or `digits`: one of the run's CSV files. Raises BadRun."""
+        """Read one of the run's CSV files.
+
+        Parameters
+        ----------
+        name : ``"folds"``, ``"history"``, ``"confusion"`` or ``"digits"``
+
+        Returns
+        -------
+        A table with at least the columns in `COLUMNS`, which hold finite numbers.
+
+        Raises
+        ------
+        BadRun
+            The file is missing, was changed, or has no such table.
+        """
         file, columns = self.path / f"{name}.csv", list(COLUMNS[name])
         content = _read_verified(file, MAX_TABLE)
         try:
@@ -107,13 +126,13 @@ class Run:
         except (OSError, ValueError) as error:
             raise BadRun(f"{file}: cannot be read ({error})") from error
         if table.empty or not set(columns) <= set(table) or not all(map(is_numeric_dtype, table[columns].dtypes)):
-            raise BadRun(f"{file}: lacks rows, or numbers in one of the columns {', '.join(columns)}")
+            raise BadRun(f"{file}: must have rows, with numbers in the columns {', '.join(columns)}")
         if not np.isfinite(table[columns].to_numpy(float)).all():
-            raise BadRun(f"{file}: has gaps, or numbers that are not finite; it was changed since")
+            raise BadRun(f"{file}: has empty cells or numbers that are not finite; the file was edited after the run")
         return table
 
     def outputs(self) -> Outputs:
-        """The run's outputs. Raises BadRun where they cannot be those of the digits that `run.json` tells of."""
+        """Read `outputs.npz`. Raises BadRun if the arrays do not fit the digits that `run.json` describes."""
         file, data = self.path / "outputs.npz", self.record.data
         n, m = data.train_images, data.test_images
         expected: dict[str, tuple[tuple[int, ...], str, int]] = {
@@ -129,22 +148,29 @@ class Run:
         )
 
     def submitted(self) -> Submitted | None:
-        """What Kaggle answered, if the run was uploaded. Raises BadRun where `leaderboard.json` cannot be read."""
+        """Kaggle's answer, or None if the run was not uploaded. Raises BadRun if `leaderboard.json` cannot be read."""
         file = self.path / LEADERBOARD
         try:
             return Submitted.model_validate_json(read_bounded(file, MAX_LEADERBOARD))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise BadRun(f"{file}: cannot be read; move it away to go on as if nothing had been uploaded") from error
+            raise BadRun(f"{file}: cannot be read; move it away to treat the run as not uploaded") from error
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """The members' parameters by name, each with a leading members axis.
+        """Read the members' parameters.
 
-        Raises BadRun where they cannot be read, or are not those of the recipe; a blend has none.
+        Returns
+        -------
+        Arrays by parameter name, float32, with members on the first axis: ``(folds * repeats, …)``.
+
+        Raises
+        ------
+        BadRun
+            They cannot be read or do not fit the recipe, or the run is a blend, which has none.
         """
         if self.record.recipe is None:
-            raise BadRun(f"{self.path}: is a blend; its members are those of its parents")
+            raise BadRun(f"{self.path}: a blend has no members; use one of its parents")
         from safetensors import SafetensorError, safe_open
 
         file, recipe = self.verified("members.safetensors"), self.record.recipe
@@ -153,62 +179,88 @@ class Run:
         shapes = {name: ((members, *shape), "F32") for name, shape in of_one.items()}
         try:
             require_regular(file, file.stat())
-            with safe_open(file, "numpy") as stored:  # its header first: no file asks for more memory than expected
+            with safe_open(file, "numpy") as stored:  # the header first: no file can take more memory than expected
                 found = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118  no dict
                 if {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in found.items()} != shapes:
-                    raise BadRun(f"{file}: does not hold the members that run.json tells of")
+                    raise BadRun(f"{file}: does not match the members that run.json describes")
                 weights = {name: stored.get_tensor(name) for name in shapes}
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise BadRun(f"{file}: cannot be read ({error})") from error
         if not all(np.isfinite(array).all() for array in weights.values()):
-            raise BadRun(f"{file}: has weights that are no finite numbers")
+            raise BadRun(f"{file}: has weights that are not finite")
         return weights
 
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """A run with what Kaggle has answered so far, read once; None where it was not uploaded."""
+    """A run with its score on the test images, read once.
+
+    Attributes
+    ----------
+    run : a finished run
+    submitted : Kaggle's answer so far; None if the run was not uploaded
+    """
 
     run: Run
     submitted: Submitted | None
 
     @classmethod
     def of(cls, run: Run) -> ScoredRun:
-        """`run` with its score. Raises BadRun where `leaderboard.json` cannot be read."""
+        """`run` with its score. Raises BadRun if `leaderboard.json` cannot be read."""
         return cls(run, run.submitted())
 
     @property
     def score(self) -> float | None:
-        """The accuracy that was found on the test images: the leaderboard's, else that on the withheld labels."""
+        """Accuracy on the test images: the public leaderboard's, else that on the withheld labels, else None."""
         if self.submitted is not None and self.submitted.public_score is not None:
             return self.submitted.public_score
         return self.run.withheld_accuracy
 
     @property
     def scored_at(self) -> datetime:
-        """When the score was known."""
+        """When the score became known."""
         if self.submitted is not None and self.submitted.public_score is not None:
             return self.submitted.at
         return self.run.created
 
 
 def as_argument(path: Path) -> str:
-    """A run's folder as RUN on the command line, with the `--output` that finds it."""
-    usual = path.parent.absolute() == Path("submissions").absolute()
-    place = "" if usual else f" --output {shlex.quote(str(path.parent))}"
-    return f"{shlex.quote(path.name)}{place}"
+    """A run's folder as RUN on the command line, followed by `--output` if that is needed to find it.
+
+    Examples
+    --------
+    >>> as_argument(Path("submissions/20261124-200000-mlp"))
+    '20261124-200000-mlp'
+    >>> as_argument(Path("my runs/20261124-200000-mlp"))
+    "20261124-200000-mlp --output 'my runs'"
+    """
+    default = path.parent.absolute() == Path("submissions").absolute()
+    option = "" if default else f" --output {shlex.quote(str(path.parent))}"
+    return f"{shlex.quote(path.name)}{option}"
 
 
 def read_run(path: Path) -> Run:
-    """The run in a folder, once `run.json` has the checksum that it was written with. Raises BadRun.
+    """Read the run in a folder, after comparing the checksum of its `run.json`.
 
-    The other files are not opened: `Run` verifies what it reads, and `Run.verify` all of them.
+    No other file is opened: `Run` verifies each file that it reads, and `Run.verify` all of them.
+
+    Raises
+    ------
+    BadRun
+        The run is not finished, or its `run.json` is missing, was changed or cannot be read.
+
+    Examples
+    --------
+    >>> read_run(Path("nowhere"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    kaggle_mnist.utils.errors.BadRun: nowhere/SHA256SUMS: ...
     """
     if (path / CHECKPOINT).is_dir() and not (path / SUMS).exists():
-        raise BadRun(f"{path}: is not finished; `kaggle-mnist resume {as_argument(path)}` goes on with it")
+        raise BadRun(f"{path}: is not finished; resume it with `kaggle-mnist resume {as_argument(path)}`")
     sums, file = listed_sums(path), path / "run.json"
     if missing := {"run.json", "submission.csv", "outputs.npz"} - set(sums):
-        raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run cannot be trusted any more")
+        raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run can no longer be trusted")
     content = _read_verified(file, MAX_RECORD, sums)
     try:
         return Run(path, parse_record(content))
@@ -217,15 +269,15 @@ def read_run(path: Path) -> Run:
 
 
 def _read_verified(file: Path, most: int, sums: Mapping[str, str] | None = None) -> bytes:
-    """The content of a run's file of at most `most` bytes, once those very bytes have its checksum. Raises BadRun."""
+    """The content of a run's file, at most `most` bytes, verified by its checksum. Raises BadRun."""
     sums = sums or listed_sums(file.parent)
     try:
         content = read_bounded(file, most)
     except OSError as error:
-        if error.errno != errno.EFBIG:  # who knows how long its checksum would take
+        if error.errno != errno.EFBIG:  # a checksum of a file this large may take very long
             check_sum(file.parent, file.name, sums)
         raise BadRun(f"{file}: cannot be read ({error})") from error
     if sums.get(file.name) != hashlib.sha256(content).hexdigest():
         check_sum(file.parent, file.name, sums)
-        raise BadRun(f"{file}: changed while it was read; try again")
+        raise BadRun(f"{file}: changed while being read; try again")
     return content

@@ -1,4 +1,4 @@
-"""The CSV that Kaggle takes: made, and checked as Kaggle would."""
+"""The CSV that Kaggle accepts: writing it, and checking it as Kaggle would."""
 
 from __future__ import annotations
 
@@ -17,28 +17,62 @@ from kaggle_mnist.utils.reading import read_bounded
 HEADER = ["ImageId", "Label"]
 COMPETITION_IDS = 28_000
 MAX_BYTES = 16 << 20  # a submission has 0.2 MB
-MOST_ERRORS = 100_000  # that are told of a file; the competition's has 28,000 rows
-SHOWN_RANGES = 20
+MAX_ERRORS = 100_000  # reported for a file; the competition's has 28,000 rows
+MAX_RANGES = 20  # of missing ImageIds listed
 
 
 def submission_csv(outputs: NDArray[np.float32], ids: NDArray[np.int64]) -> bytes:
-    """`ImageId,Label` with the digit of the largest output, for outputs ``(n, 10)`` and ids ``(n,)``."""
+    """The content of `submission.csv`, with the digit of each image's largest output.
+
+    Parameters
+    ----------
+    outputs : ``(n, 10)``
+    ids : ``(n,)``, the ImageIds
+
+    Examples
+    --------
+    >>> submission_csv(np.eye(10, dtype=np.float32)[[7, 2]], np.array([1, 2]))
+    b'ImageId,Label\\n1,7\\n2,2\\n'
+    """
     rows = (f"{image_id},{label}\n" for image_id, label in zip(ids, outputs.argmax(1), strict=True))
     return ("ImageId,Label\n" + "".join(rows)).encode()
 
 
 @dataclass
 class Verdict:
-    """Why Kaggle would refuse a file, row by row, and what it would put up with."""
+    """The result of checking a submission.
+
+    Attributes
+    ----------
+    errors : why Kaggle would reject the file, each with its row
+    warnings : what Kaggle accepts although it is unusual
+    """
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 def check_submission(path: Path, expected: int = COMPETITION_IDS) -> Verdict:
-    """Whether a file is a submission for the ImageIds 1 to `expected`. Rows count from 1, the header.
+    """Check a submission as Kaggle would. Rows are counted from 1, the header.
 
-    Raises BadData where it cannot be read at all.
+    Parameters
+    ----------
+    path : the CSV file, or a pipe
+    expected : the file must have the ImageIds 1 to this number
+
+    Raises
+    ------
+    BadData
+        The file cannot be read as CSV.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "submission.csv"
+    ...     _ = file.write_text("ImageId,Label\\n1,3\\n2,x\\n")
+    ...     check_submission(file, 2).errors
+    ["row 3: Label is 'x'; it must be a digit from 0 to 9"]
     """
     try:
         content = read_bounded(path, MAX_BYTES, pipe=True)
@@ -46,9 +80,9 @@ def check_submission(path: Path, expected: int = COMPETITION_IDS) -> Verdict:
         raise BadData(f"{path}: cannot be read as a submission ({error.strerror})") from error
     verdict = Verdict()
     if content.startswith(b"\xef\xbb\xbf"):
-        verdict.warnings.append("begins with a byte order mark (BOM)")
+        verdict.warnings.append("starts with a byte order mark (BOM)")
     if b"\r\n" in content:
-        verdict.warnings.append("has Windows line ends (CRLF)")
+        verdict.warnings.append("has Windows line endings (CRLF)")
     rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
     try:
         header = next(rows, [])
@@ -63,8 +97,8 @@ def check_submission(path: Path, expected: int = COMPETITION_IDS) -> Verdict:
 def _check_rows(rows: Iterable[list[str]], expected: int, verdict: Verdict) -> None:
     row_of: dict[int, int] = {}
     for number, row in enumerate(rows, start=2):
-        if len(verdict.errors) >= MOST_ERRORS:
-            verdict.errors.append(f"row {number}: was not looked at, nor those below it")
+        if len(verdict.errors) >= MAX_ERRORS:
+            verdict.errors.append(f"row {number}: not checked, nor any row below; there are too many errors")
             return
         if len(row) != 2:
             verdict.errors.append(f"row {number}: has {len(row)} values; it must have 2")
@@ -73,9 +107,9 @@ def _check_rows(rows: Iterable[list[str]], expected: int, verdict: Verdict) -> N
         if not (len(label) == 1 and label in "0123456789"):
             verdict.errors.append(f"row {number}: Label is {label[:20]!r}; it must be a digit from 0 to 9")
         if not (image_id.isascii() and image_id.isdigit() and len(image_id) < 10 and 1 <= int(image_id) <= expected):
-            verdict.errors.append(f"row {number}: ImageId is {image_id[:20]!r}; it must be one of 1 to {expected}")
+            verdict.errors.append(f"row {number}: ImageId is {image_id[:20]!r}; it must be from 1 to {expected}")
         elif int(image_id) in row_of:
-            verdict.errors.append(f"row {number}: ImageId {image_id} is in row {row_of[int(image_id)]} already")
+            verdict.errors.append(f"row {number}: ImageId {image_id} is already in row {row_of[int(image_id)]}")
         else:
             row_of[int(image_id)] = number
     missing = [image_id for image_id in range(1, expected + 1) if image_id not in row_of]
@@ -90,4 +124,4 @@ def _ranges(numbers: list[int]) -> str:
     starts = [n for i, n in enumerate(numbers) if i == 0 or numbers[i - 1] != n - 1]
     ends = [n for i, n in enumerate(numbers) if i == len(numbers) - 1 or numbers[i + 1] != n + 1]
     shown = [f"{a}" if a == b else f"{a}–{b}" for a, b in zip(starts, ends, strict=True)]
-    return ", ".join(shown if len(shown) <= SHOWN_RANGES else [*shown[:SHOWN_RANGES], "…"])
+    return ", ".join(shown if len(shown) <= MAX_RANGES else [*shown[:MAX_RANGES], "…"])

@@ -1,4 +1,4 @@
-"""Runs that are not finished: their plans, found below a folder, and whether a process is at work on one."""
+"""Unfinished runs: their plans, how they are found, and whether a process is working on one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from kaggle_mnist.utils.files import SUMS, check_sum, listed_sums
 from kaggle_mnist.utils.reading import read_bounded
 
 PLAN, LOCK = "plan.json", "lock"
-MAX_PLAN = 4 << 20  # bytes; without images to leave out it has 2 kB
+MAX_PLAN = 4 << 20  # bytes; 2 kB unless images are dropped
 STATE = re.compile(r"epoch-([0-9]{5,9})\.safetensors")
 
 
 class Plan(Strict):
-    """What was asked for: with the digits, everything that decides the bytes of a run."""
+    """The settings of a run: together with the digits, all that the bytes of the result depend on."""
 
     format: int = FORMAT
     created: Moment
@@ -37,33 +37,38 @@ class Plan(Strict):
     threads: int = Field(ge=1, le=4096)
     score: bool
     dropped: tuple[Count, ...]
-    input: Readable | None = Field(description="where the digits were found: what --input takes")
+    input: Readable | None = Field(description="where the digits are, as for --input")
     data: Data
     environment: dict[str, str | int]
 
     def same_result(self, other: Plan) -> bool:
-        """Whether both ask for the same members: recipe, folds, repeats, seed, digits and dropped images agree."""
-        asked = [
+        """Whether recipe, folds, repeats, seed, digits and dropped images are equal."""
+        first, second = (
             (plan.recipe, plan.folds, plan.repeats, plan.seed, plan.data.fingerprint, plan.dropped)
             for plan in (self, other)
-        ]
-        return asked[0] == asked[1]
+        )
+        return first == second
 
 
 @contextmanager
 def lock_run(run: Path) -> Iterator[None]:
-    """Be the only process at work on a run that is not finished.
+    """Lock an unfinished run, so that no other process works on it.
 
-    Raises BadRun where another one is, or where the run was finished meanwhile.
+    Raises
+    ------
+    BadRun
+        Another process has the lock, or the run is finished or has no checkpoint.
+    OutputError
+        The lock file cannot be written.
     """
     folder = run / CHECKPOINT
     if not folder.is_dir() or folder.is_symlink():
-        raise BadRun(f"{run}: holds no checkpoint to resume from; `kaggle-mnist train` begins a new run")
+        raise BadRun(f"{run}: no checkpoint to resume from; `kaggle-mnist train` starts a new run")
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise BadRun(f"{run}: another process is at work on this run; let it finish, or stop it first") from error
+        raise BadRun(f"{run}: another process is working on this run; let it finish, or stop it first") from error
     except OSError as error:
         raise OutputError(f"{folder}: cannot write there ({error.strerror})") from error
     try:
@@ -75,7 +80,13 @@ def lock_run(run: Path) -> Iterator[None]:
 
 
 def is_running(run: Path) -> bool:
-    """Whether a process is at work on the run."""
+    """Whether a process is working on the run.
+
+    Examples
+    --------
+    >>> is_running(Path("nowhere"))
+    False
+    """
     file = run / CHECKPOINT / LOCK
     if not file.is_file() or file.is_symlink():
         return False
@@ -84,53 +95,74 @@ def is_running(run: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # a lock that we may not open
+    except OSError:  # no permission to open the lock
         return False
 
 
 def read_plan(run: Path) -> Plan:
-    """The plan of an unfinished run. Raises BadRun where it is missing, damaged, or a newer version's."""
+    """The plan of an unfinished run. Raises BadRun if it is missing, damaged or from a newer version."""
     folder = run / CHECKPOINT
     file = check_sum(folder, PLAN, listed_sums(folder))
     try:
         return Plan.model_validate_json(read_bounded(file, MAX_PLAN), context={"recorded": True})
     except (OSError, ValidationError) as error:
-        raise BadRun(f"{file}: cannot be read; it may be a newer kaggle-mnist's") from error
+        raise BadRun(f"{file}: cannot be read; a newer kaggle-mnist may have written it") from error
 
 
 def epoch_of(run: Path) -> int:
-    """After how many epochs the last state was written; 0 before the first. Raises BadRun where the list is damaged."""
+    """The epoch of the last state written; 0 before the first. Raises BadRun if the checksums are damaged."""
     names = [name for name in listed_sums(run / CHECKPOINT) if name != PLAN]
     found = [int(match[1]) for name in names if (match := STATE.fullmatch(name))]
     if len(names) > 1 or len(found) < len(names):
-        raise BadRun(f"{run / CHECKPOINT / SUMS}: is not as the run wrote it; the run cannot be trusted any more")
+        raise BadRun(f"{run / CHECKPOINT / SUMS}: is not as the run wrote it; the run can no longer be trusted")
     return max(found, default=0)
 
 
 def state_name(epoch: int) -> str:
-    """The file that holds the state after that epoch."""
+    """The name of the file with the state after an epoch.
+
+    Examples
+    --------
+    >>> state_name(12)
+    'epoch-00012.safetensors'
+    """
     return f"epoch-{epoch:05}.safetensors"
 
 
 def find_unfinished(run: str | None, output: Path) -> Path:
-    """The folder of an unfinished run by its path, by its name below `output`, or the newest (`latest` or None).
+    """Find the folder of an unfinished run.
 
-    Raises BadRun where there is none, or it is finished.
+    Parameters
+    ----------
+    run : a path, a folder name in `output`, or ``"latest"`` or None for the newest
+    output : the folder of the runs
+
+    Raises
+    ------
+    BadRun
+        There is no such run, it is finished, or it has no checkpoint.
+
+    Examples
+    --------
+    >>> find_unfinished(None, Path("an-empty-folder"))
+    Traceback (most recent call last):
+        ...
+    kaggle_mnist.utils.errors.BadRun: an-empty-folder: no unfinished run here; `kaggle-mnist train` starts a new one
     """
     if run is None or run == LATEST:
         if found := unfinished_runs(output):
             return found[-1]
-        raise BadRun(f"{output}: holds no unfinished run; `kaggle-mnist train` begins a new one")
+        raise BadRun(f"{output}: no unfinished run here; `kaggle-mnist train` starts a new one")
     path = find_folder(run, output)
     if (path / SUMS).exists():
         raise BadRun(f"{path}: is finished; there is nothing to resume")
     if not (path / CHECKPOINT).is_dir():
-        raise BadRun(f"{path}: holds no checkpoint to resume from; `kaggle-mnist train` begins a new run")
+        raise BadRun(f"{path}: no checkpoint to resume from; `kaggle-mnist train` starts a new run")
     return path
 
 
 def unfinished_like(output: Path, plan: Plan) -> list[Path]:
-    """The interrupted runs below `output` with the same recipe, folds, repeats, seed, digits and dropped images."""
+    """The interrupted runs in `output` whose plans give the same result as `plan`, oldest first."""
     found = []
     for path in unfinished_runs(output):
         with suppress(BadRun):
@@ -140,14 +172,20 @@ def unfinished_like(output: Path, plan: Plan) -> list[Path]:
 
 
 def unfinished_runs(output: Path) -> list[Path]:
-    """The folders below `output` that hold a plan to go on with and no finished run, the one begun first, first."""
+    """The folders in `output` of runs with a plan that are not finished, oldest first.
+
+    Examples
+    --------
+    >>> unfinished_runs(Path("an-empty-folder"))
+    []
+    """
     folders = [path.parent.parent for path in output.glob(f"[!.]*/{CHECKPOINT}/{SUMS}")]
     found = [path for path in folders if not (path / SUMS).exists() and not path.is_symlink()]
     return sorted(found, key=lambda path: (_start_time(path), path.name))
 
 
 def _start_time(path: Path) -> float:
-    """When a run was begun, in seconds since 1970; 0 where its plan cannot be read, as whoever resumes it will say."""
+    """When a run started, in seconds since 1970; 0 if its plan cannot be read, which resuming it reports."""
     try:
         return datetime.fromisoformat(read_plan(path).created).timestamp()
     except BadRun:
@@ -155,5 +193,11 @@ def _start_time(path: Path) -> float:
 
 
 def resume_command(run: Path) -> str:
-    """The command that goes on with a run."""
+    """The command that resumes a run.
+
+    Examples
+    --------
+    >>> resume_command(Path("submissions/20261124-200000-mlp"))
+    'kaggle-mnist resume 20261124-200000-mlp'
+    """
     return f"kaggle-mnist resume {as_argument(run)}"

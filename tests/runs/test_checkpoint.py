@@ -60,7 +60,7 @@ def stop_at(stage: str, done: int) -> Callable[..., None]:
 
 def interrupted(digits: Digits, recipe: Recipe = TINY, *, after: int = 2, **options: Any) -> Path:
     """The folder of a run that was stopped after that many epochs."""
-    with pytest.raises(Interrupted, match=rf"`kaggle-mnist resume \S+` goes on after epoch {after} of 4"):
+    with pytest.raises(Interrupted, match=rf"`kaggle-mnist resume \S+` resumes after epoch {after} of 4"):
         pipeline.train(recipe, input=digits, folds=2, on_epoch=stop_after(after), **options)
     [path] = unfinished_runs(Path("submissions"))
     return path
@@ -116,7 +116,7 @@ def test_checkpoints_are_written_only_as_often_as_they_pay(few: Digits, monkeypa
 
 def test_an_unfinished_run_is_no_run_and_says_how_to_go_on(few: Digits) -> None:
     path = interrupted(few)
-    with pytest.raises(BadRun, match=rf"is not finished; `kaggle-mnist resume {path.name}` goes on with it"):
+    with pytest.raises(BadRun, match=rf"is not finished; resume it with `kaggle-mnist resume {path.name}`"):
         find_run(path.name, Path("submissions"))
     plan = read_plan(path)
     assert unfinished_like(Path("submissions"), plan) == [path]
@@ -190,9 +190,9 @@ def test_a_run_that_was_finished_meanwhile_is_not_touched(few: Digits) -> None:
 
 
 def test_the_command_that_goes_on_names_the_folder_of_the_runs(few: Digits) -> None:
-    with pytest.raises(Interrupted, match=r"`kaggle-mnist resume \S+ --output 'my runs'` goes on after epoch 2"):
+    with pytest.raises(Interrupted, match=r"`kaggle-mnist resume \S+ --output 'my runs'` resumes after epoch 2"):
         pipeline.train(TINY, input=few, folds=2, output="my runs", on_epoch=stop_after(2))
-    with pytest.raises(Interrupted, match=r"resume \S+ --output other/submissions` goes on"):
+    with pytest.raises(Interrupted, match=r"resume \S+ --output other/submissions` resumes"):
         pipeline.train(TINY, input=few, folds=2, output="other/submissions", on_epoch=stop_after(2))
 
 
@@ -231,7 +231,7 @@ def test_a_state_of_other_members_or_another_name_is_refused(few: Digits) -> Non
 
 def test_a_run_that_a_process_is_at_work_on_is_left_to_it(few: Digits) -> None:
     path = interrupted(few)
-    with FileLock(path / "checkpoint" / "lock"), pytest.raises(BadRun, match="another process is at work on this run"):
+    with FileLock(path / "checkpoint" / "lock"), pytest.raises(BadRun, match="another process is working on this run"):
         pipeline.resume(path.name)
 
 
@@ -265,13 +265,29 @@ def test_a_full_disk_stops_the_run_and_keeps_the_state_before(few: Digits, monke
         original(path, content)
 
     monkeypatch.setattr(checkpoint, "write_whole", full)
-    with pytest.raises(OutputError, match=r"No space left on device.*goes on after epoch 2"):
+    with pytest.raises(OutputError, match=r"No space left on device.*`kaggle-mnist resume \S+` resumes after epoch 2"):
         pipeline.train(TINY, input=few, folds=2)
     assert epoch_of(unfinished_runs(Path("submissions"))[0]) == 2
 
 
+def test_a_disk_that_is_full_from_the_start_leaves_nothing_and_advises_to_train_again(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = checkpoint.write_whole
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".safetensors":
+            raise OSError(28, "No space left on device")
+        original(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_whole", full)
+    with pytest.raises(OutputError, match=r"\(No space left on device\); once that is fixed, train again$"):
+        pipeline.train(TINY, input=few, folds=2)
+    assert list(Path("submissions").iterdir()) == []
+
+
 def test_there_must_be_something_to_resume(few: Digits) -> None:
-    with pytest.raises(BadRun, match="holds no unfinished run"):
+    with pytest.raises(BadRun, match="no unfinished run here"):
         pipeline.resume()
     run = pipeline.train(TINY, input=few, folds=2)
     with pytest.raises(BadRun, match="is finished; there is nothing to resume"):
@@ -279,7 +295,7 @@ def test_there_must_be_something_to_resume(few: Digits) -> None:
     with pytest.raises(BadRun, match="nowhere: no such run"):
         pipeline.resume("nowhere")
     (Path("submissions") / "folder").mkdir()
-    with pytest.raises(BadRun, match="holds no checkpoint"):
+    with pytest.raises(BadRun, match="no checkpoint to resume from"):
         pipeline.resume("folder")
 
 
@@ -288,5 +304,5 @@ def test_a_plan_of_a_newer_version_is_refused(few: Digits) -> None:
     plan = json.loads((path / "checkpoint" / "plan.json").read_text())
     (path / "checkpoint" / "plan.json").write_text(json.dumps({**plan, "surprise": 1}))
     checkpoint.write_sums(path / "checkpoint", ["plan.json"])
-    with pytest.raises(BadRun, match="a newer kaggle-mnist's"):
+    with pytest.raises(BadRun, match="a newer kaggle-mnist may have written it"):
         pipeline.resume()

@@ -172,7 +172,7 @@ def test_an_array_with_an_odd_header_is_refused(header: str) -> None:
 
 
 def test_more_outputs_than_a_run_has_are_not_read() -> None:
-    """A deflate bomb may hold what run.json tells of, if that is a lie as well."""
+    """A deflate bomb may hold what run.json describes, if that is false as well."""
     refused(lambda: read_npz(Path("none.npz"), {"a": ((10_000_000, 100), "int64", 1)}), "more than 1024 MB")
 
 

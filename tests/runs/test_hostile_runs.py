@@ -41,7 +41,7 @@ def test_weights_that_are_no_numbers_or_of_another_type_are_refused(run: Run) ->
     file = run.path / "members.safetensors"
     weights = load(file.read_bytes())
     odd, wide = np.full_like(weights["biases.1"], np.nan), weights["biases.1"].astype(np.float64)
-    for change, words in ((odd, "no finite numbers"), (wide, "does not hold the members")):
+    for change, words in ((odd, "not finite"), (wide, "does not match the members")):
         file.write_bytes(save({**weights, "biases.1": change}))
         reseal(run.path)
         refused(run.weights, "members.safetensors", words)
@@ -57,7 +57,7 @@ def test_weights_of_gigabytes_are_refused_by_their_header(run: Run) -> None:  # 
         "runs.run import Run; from tests.harness.recorded import RECORD; read = lambda p: Run(p, RECORD).weights() #",
         f"{run.path}",
     )
-    assert "does not hold the members" in message
+    assert "does not match the members" in message
     assert grown < 200 << 20
 
 

@@ -44,7 +44,7 @@ def test_every_run_is_listed_with_its_state_and_size(stopped: Path, submissions:
 def test_a_run_that_is_running_is_listed_so_and_not_removed(stopped: Path, submissions: Path) -> None:
     with FileLock(stopped / "checkpoint" / "lock"):
         assert {run.path: run.state for run in all_runs(submissions)}[stopped] == "running"
-        with pytest.raises(BadRun, match="another process is at work on this run"):
+        with pytest.raises(BadRun, match="another process is working on this run"):
             remove_runs([list_runs(submissions)[0].name, stopped.name], submissions)
     assert len(all_runs(submissions)) == 4
 

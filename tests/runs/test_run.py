@@ -70,7 +70,7 @@ def test_the_latest_is_the_one_made_last_whatever_its_folder_is_called(submissio
 
 def test_a_run_that_does_not_exist_or_did_not_finish_is_refused() -> None:
     output = Path("out")
-    with pytest.raises(BadRun, match="holds no finished run; `kaggle-mnist train` makes one"):
+    with pytest.raises(BadRun, match="no finished run here; `kaggle-mnist train` makes one"):
         find_run(None, output)
     path = written(output)
     with pytest.raises(BadRun, match="no such run"):
@@ -194,10 +194,10 @@ def test_outputs_that_were_edited_and_given_new_checksums_are_refused(submission
         "fold_of": outputs.fold_of,
     }
     for changed, message in (
-        ({"oof_outputs": outputs.oof[:-1]}, r"oof_outputs is not the \(1500, 10\) of float32"),
-        ({"test_outputs": outputs.test.astype(np.float64)}, r"test_outputs is not the \(300, 10\) of float32"),
+        ({"oof_outputs": outputs.oof[:-1]}, r"oof_outputs must have shape \(1500, 10\) and type float32"),
+        ({"test_outputs": outputs.test.astype(np.float64)}, r"test_outputs must have shape \(300, 10\) and type"),
         ({"oof_outputs": np.where(outputs.oof > 0.9, np.float32("nan"), outputs.oof)}, "has values outside 0 to 1"),
-        ({"y_true": np.array([object()] * 1500)}, "y_true is not"),
+        ({"y_true": np.array([object()] * 1500)}, "y_true must have shape"),
     ):
         np.savez(path / "outputs.npz", **{**arrays, **changed})
         reseal(path)

@@ -53,8 +53,8 @@ def test_a_bom_crlf_and_another_order_are_only_warned_of(content: bytes, warning
         (GOOD.replace(b"2,0", b"2,1.0"), "row 3: Label is '1.0'"),
         (GOOD.replace(b"2,0", "2,٣".encode()), "row 3: Label is '٣'"),
         (GOOD.replace(b"2,0", b"2,0,1"), "row 3: has 3 values; it must have 2"),
-        (GOOD.replace(b"2,0", b"1,0"), "row 3: ImageId 1 is in row 2 already"),
-        (GOOD.replace(b"2,0", b"4,0"), "row 3: ImageId is '4'; it must be one of 1 to 3"),
+        (GOOD.replace(b"2,0", b"1,0"), "row 3: ImageId 1 is already in row 2"),
+        (GOOD.replace(b"2,0", b"4,0"), "row 3: ImageId is '4'; it must be from 1 to 3"),
         (GOOD.replace(b"2,0\n", b""), "ImageIds without a row: 2 (1 in all)"),
         (GOOD.replace(b"2,0\n", b"\n2,0\n"), "row 3: has 0 values; it must have 2"),
         (GOOD + b"4,1\n", "row 5: ImageId is '4'"),
@@ -69,8 +69,8 @@ def test_every_reason_is_told() -> None:
     errors, _ = verdict(b"ImageId,Label\n1,x\n1,2\n9,3\n6,-\n", expected=7)
     assert errors == [
         "row 2: Label is 'x'; it must be a digit from 0 to 9",
-        "row 3: ImageId 1 is in row 2 already",
-        "row 4: ImageId is '9'; it must be one of 1 to 7",
+        "row 3: ImageId 1 is already in row 2",
+        "row 4: ImageId is '9'; it must be from 1 to 7",
         "row 5: Label is '-'; it must be a digit from 0 to 9",
         "ImageIds without a row: 2–5, 7 (5 in all)",
     ]
