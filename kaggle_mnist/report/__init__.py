@@ -1,1 +1,1 @@
-"""The report of a run: one self-contained HTML page."""
+"""The report of a run: one self-contained HTML page, with its charts and its gallery of digits."""

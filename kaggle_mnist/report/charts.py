@@ -1,4 +1,4 @@
-"""The report's charts: matplotlib's SVG as text, in colours that follow the page from light to dark."""
+"""The report's charts: SVG by matplotlib, in colours that follow the page's light or dark scheme."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-# Colours that nothing else has, each replaced in the SVG by what the page's style sheet makes of it.
+# Placeholder colours, each replaced in the SVG by a variable of the page's style sheet.
 INK, MUTED, LINE, ACCENT, WRONG = "#010203", "#010204", "#010205", "#010206", "#010207"
 SERIES = ("#020301", "#020302", "#020303", "#020304", "#020305", "#020306")
 STYLE_OF = {
@@ -26,8 +26,8 @@ STYLE_OF = {
     WRONG: "var(--wrong)",
     **{colour: f"var(--series-{i})" for i, colour in enumerate(SERIES)},
 }
-LEGEND: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.4, "columnspacing": 0.8}  # in letters' heights
-WIDTH, HEIGHT = 5.0, 3.1  # inches; a phone shows 72 units an inch at about their own size
+LEGEND: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.4, "columnspacing": 0.8}  # in units of the font size
+WIDTH, HEIGHT = 5.0, 3.1  # inches of 72 units; a phone shows a unit as about one CSS pixel
 RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -52,20 +52,50 @@ RC: dict[Any, Any] = {
 
 
 def accuracy_curves(history: pd.DataFrame) -> str:
-    """Each member's accuracy on the held-out images it is watched by, after each epoch."""
+    """Chart each member's held-out accuracy after each epoch.
+
+    Parameters
+    ----------
+    history : a run's `history.csv`, with the columns epoch, repeat, fold and watched_accuracy (0 to 1)
+
+    Returns
+    -------
+    An ``<svg>`` element.
+
+    Examples
+    --------
+    >>> history = pd.DataFrame({"epoch": [1, 2], "repeat": 0, "fold": 0, "watched_accuracy": [0.9, 0.95]})
+    >>> accuracy_curves(history)[:18]
+    '<svg class="chart"'
+    """
     with _chart("accuracy") as (figure, axes):
         _plot_members(axes, history, "watched_accuracy")
-        settled = history[history.epoch > history.epoch.max() * 0.2].watched_accuracy  # the first leap says little
+        settled = history[history.epoch > history.epoch.max() * 0.2].watched_accuracy  # without the steep start
         low, high = settled.min(), history.watched_accuracy.max()
         if high > low:
             axes.set_ylim(low - (high - low) * 0.15, high + (high - low) * 0.1)
         axes.set_ylabel("held-out accuracy")
         axes.yaxis.set_major_formatter("{x:.3f}")
-        return _svg(figure, "accuracy", "Held-out accuracy after each epoch, a line for each member")
+        return _svg(figure, "accuracy", "Held-out accuracy after each epoch, one line per member")
 
 
 def loss_curves(history: pd.DataFrame) -> str:
-    """Each member's loss after each epoch: held out, and in training (dashed)."""
+    """Chart each member's loss after each epoch: held out, and in training (dashed).
+
+    Parameters
+    ----------
+    history : a run's `history.csv`, with the columns epoch, repeat, fold, train_loss and watched_loss
+
+    Returns
+    -------
+    An ``<svg>`` element.
+
+    Examples
+    --------
+    >>> losses = {"train_loss": [0.5, 0.2], "watched_loss": [0.4, 0.3]}
+    >>> loss_curves(pd.DataFrame({"epoch": [1, 2], "repeat": 0, "fold": 0, **losses}))[:18]
+    '<svg class="chart"'
+    """
     with _chart("loss") as (figure, axes):
         _plot_members(axes, history, "watched_loss")
         _plot_members(axes, history, "train_loss", dashed=True)
@@ -75,11 +105,25 @@ def loss_curves(history: pd.DataFrame) -> str:
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
             axes.yaxis.set_minor_formatter("{x:g}")
-        return _svg(figure, "loss", "Loss after each epoch: held out, and in training as a dashed line")
+        return _svg(figure, "loss", "Loss after each epoch: held out, and in training (dashed)")
 
 
 def digit_chart(digits: pd.DataFrame) -> str:
-    """Precision and recall of each digit, as two dots on a line."""
+    """Chart the precision and recall of each digit.
+
+    Parameters
+    ----------
+    digits : ten rows, with the columns digit, precision and recall (0 to 1), as `metrics.digit_scores` returns them
+
+    Returns
+    -------
+    An ``<svg>`` element.
+
+    Examples
+    --------
+    >>> digit_chart(pd.DataFrame({"digit": range(10), "precision": 0.9, "recall": 0.8}))[:18]
+    '<svg class="chart"'
+    """
     with _chart("digits") as (figure, axes):
         axes.hlines(digits.digit, digits.precision, digits.recall, color=LINE, linewidth=3)
         axes.scatter(digits.precision, digits.digit, s=34, color=ACCENT, label="precision", zorder=3)
@@ -89,11 +133,25 @@ def digit_chart(digits: pd.DataFrame) -> str:
         axes.invert_yaxis()
         axes.set_ylabel("digit")
         _legend(axes, 2)
-        return _svg(figure, "digits", "Precision and recall of each digit; the table beside it has the numbers")
+        return _svg(figure, "digits", "Precision and recall of each digit; the numbers are in the table")
 
 
 def reliability_chart(bins: pd.DataFrame) -> str:
-    """Accuracy by confidence, against the diagonal where both are the same; a dot's area grows with its images."""
+    """Chart accuracy against confidence (a reliability diagram); a dot's area grows with its number of images.
+
+    Parameters
+    ----------
+    bins : with the columns confidence and accuracy (0 to 1) and images, as `metrics.reliability` returns them
+
+    Returns
+    -------
+    An ``<svg>`` element.
+
+    Examples
+    --------
+    >>> reliability_chart(pd.DataFrame({"confidence": [0.55, 0.95], "accuracy": [0.6, 0.9], "images": [10, 90]}))[:18]
+    '<svg class="chart"'
+    """
     with _chart("reliability") as (figure, axes):
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
         axes.vlines(bins.confidence, bins.confidence, bins.accuracy, color=WRONG, linewidth=1.5, alpha=0.7)
@@ -104,11 +162,11 @@ def reliability_chart(bins: pd.DataFrame) -> str:
         axes.set_ylim(0, 1.06)
         axes.set_xlabel("confidence: the largest output")
         axes.set_ylabel("accuracy")
-        return _svg(figure, "reliability", "Accuracy in each bin of confidence; the table below has the numbers")
+        return _svg(figure, "reliability", "Accuracy in each bin of confidence; the numbers are in the table")
 
 
 def _plot_members(axes: Axes, history: pd.DataFrame, column: str, *, dashed: bool = False) -> None:
-    """A coloured line for each member; where they are too many to tell apart, thin ones, and their mean."""
+    """One coloured line per member, or thin grey lines and their mean if there are more members than colours."""
     members = list(history.groupby(["repeat", "fold"]))
     few, repeated = len(members) <= len(SERIES), history["repeat"].nunique() > 1
     style: dict[str, Any] = {"linestyle": (0, (3, 2)) if dashed else "-"}
@@ -143,7 +201,7 @@ def _chart(salt: str) -> Iterator[tuple[Figure, Axes]]:
 
 
 def _svg(figure: Figure, name: str, description: str) -> str:
-    """The figure as an `<svg>` element: no date, no size of its own, only the ids that something refers to."""
+    """The figure as an `<svg>` element without date and size, and with only those ids that are referred to."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = buffer.getvalue()

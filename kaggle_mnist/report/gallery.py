@@ -1,4 +1,4 @@
-"""Which digits the report pictures: those behind each cell of the confusion matrix, and the least certain test ones."""
+"""Which digits the report shows: those in each cell of the confusion matrix, and the least certain test digits."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
 from kaggle_mnist.runs.run import Outputs
 
 COLUMNS = 50  # digits in a row of the sprite
-GREYS = 16  # four bits a pixel: half the bytes, and the eye sees no less
-MISTAKES = 3000  # pictured at most, so that a poor run's page stays small
-RIGHT = 20  # pictured of each digit's right answers
+GREYS = 16  # four bits per pixel: half the bytes, no visible loss
+MAX_MISTAKES = 3000  # shown at most, so that a poor run's page stays small
+CORRECT = 20  # correct predictions shown for each digit
 CONFIDENT, UNCERTAIN = 24, 24  # mistakes, and test digits, shown with their outputs
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The pictured digits, in the order of the sprite.
+    """The digits shown, in the order of the sprite.
 
     Attributes
     ----------
-    images : int64 ``(p,)``, labeled images counted from 0, then test images likewise
-    labels : int64 ``(p,)``, -1 for test images
-    outputs : float32 ``(p, 10)``, out of fold for labeled images
-    cells : for ``true * 10 + predicted`` the first of its pictures, and the one after its last
-    mistakes : the pictures of the most confident mistakes, the most confident first
-    uncertain : the pictures of the least certain test images, the least certain first
+    images : int64 ``(p,)``, numbers of labeled images, then of test images, each counted from 0
+    labels : int64 ``(p,)``, 0 to 9; -1 for test images
+    outputs : float32 ``(p, 10)``, 0 to 1; out of fold for labeled images
+    cells : half-open ranges of indices into `images`, one for each ``true * 10 + predicted``
+    mistakes : indices of the most confident mistakes, most confident first
+    uncertain : indices of the least certain test images, least certain first
     """
 
     images: NDArray[np.int64]
@@ -43,16 +43,32 @@ class Gallery:
     uncertain: list[int]
 
 
-def choose(outputs: Outputs) -> Gallery:
-    """All mistakes (of a poor run, each cell's most confident), a sample of the right answers, and uncertain tests."""
+def choose_digits(outputs: Outputs) -> Gallery:
+    """Choose all mistakes, a sample of the correct predictions, and the least certain test digits.
+
+    Of more than `MAX_MISTAKES` mistakes, only the most confident of each cell are chosen.
+
+    Parameters
+    ----------
+    outputs : of a run
+
+    Examples
+    --------
+    >>> oof = np.eye(10, dtype=np.float32)  # ten images; the last is read as 9
+    >>> y_true = np.array([*range(9), 4])
+    >>> ids, fold_of = np.array([1, 2]), np.zeros((1, 10), np.int64)
+    >>> gallery = choose_digits(Outputs(oof, oof[:2], y_true, ids, fold_of))
+    >>> gallery.images[gallery.mistakes], gallery.labels[gallery.mistakes]
+    (array([9]), array([4]))
+    """
     predicted, confidence = outputs.oof.argmax(1), outputs.oof.max(1)
-    by_confidence = np.argsort(-confidence, kind="stable")  # (n,), the most confident first
+    by_confidence = np.argsort(-confidence, kind="stable")  # (n,), most confident first
     cell_of = (outputs.y_true * CLASSES + predicted)[by_confidence]
     in_cell = [by_confidence[cell_of == cell] for cell in range(CLASSES**2)]
-    right = range(0, CLASSES**2, CLASSES + 1)  # the diagonal's cells
-    limit = _limit([len(rows) for cell, rows in enumerate(in_cell) if cell not in right], MISTAKES)
+    diagonal = range(0, CLASSES**2, CLASSES + 1)
+    limit = _limit([len(rows) for cell, rows in enumerate(in_cell) if cell not in diagonal], MAX_MISTAKES)
     for cell, rows in enumerate(in_cell):
-        in_cell[cell] = _spread(rows, RIGHT) if cell in right else rows[:limit]
+        in_cell[cell] = _evenly_spaced(rows, CORRECT) if cell in diagonal else rows[:limit]
     ends = np.cumsum([0, *map(len, in_cell)]).tolist()
 
     labeled = np.concatenate(in_cell)
@@ -70,13 +86,23 @@ def choose(outputs: Outputs) -> Gallery:
     )
 
 
-def sprite(gallery: Gallery, digits: Digits) -> str:
-    """The pictured digits, `COLUMNS` in a row, dark on white, as the data URI of a PNG."""
+def make_sprite(gallery: Gallery, digits: Digits) -> str:
+    """Draw the gallery's digits into one PNG, `COLUMNS` in a row, dark on white.
+
+    Parameters
+    ----------
+    gallery : the digits to draw
+    digits : the data set that the run was trained on
+
+    Returns
+    -------
+    A data URI.
+    """
     tests = gallery.labels < 0
     pixels = np.concatenate([digits.train_images[gallery.images[~tests]], digits.test_images[gallery.images[tests]]])
     rows = -(-len(pixels) // COLUMNS)
     greys = np.zeros((rows * COLUMNS, SIDE, SIDE), np.uint8)
-    greys[: len(pixels)] = (pixels.astype(np.uint16) * (GREYS - 1) + 127) // 255  # the nearest
+    greys[: len(pixels)] = (pixels.astype(np.uint16) * (GREYS - 1) + 127) // 255  # rounded
     sheet = greys.reshape(rows, COLUMNS, SIDE, SIDE).swapaxes(1, 2)  # (rows, 28, COLUMNS, 28)
     picture = Image.frombytes("P", (COLUMNS * SIDE, rows * SIDE), sheet.tobytes())
     picture.putpalette([255 - grey * 255 // (GREYS - 1) for grey in range(GREYS) for _ in range(3)])
@@ -85,13 +111,13 @@ def sprite(gallery: Gallery, digits: Digits) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """`count` of the rows, at even distances, the first and the last among them; all where they are no more."""
+def _evenly_spaced(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """`count` of the rows at even distances, including the first and the last; all if there are fewer."""
     return rows if len(rows) <= count else rows[np.linspace(0, len(rows) - 1, count).astype(int)]
 
 
 def _limit(counts: list[int], total: int) -> int:
-    """The largest number that each count may be cut to so that their sum is at most `total`."""
+    """The largest limit for each count such that the limited counts sum to at most `total`."""
     limit = max(counts)
     while sum(min(count, limit) for count in counts) > total:
         limit -= 1

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that needs nothing else, made from the run's files and its digits."""
+"""The report of a run: one self-contained HTML page, made from the run's files and its digits."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from kaggle_mnist.data.sources import load_same_digits
 from kaggle_mnist.models.registry import network_class
 from kaggle_mnist.recipes.recipe import Recipe, format_value
 from kaggle_mnist.report import charts
-from kaggle_mnist.report import gallery as galleries
-from kaggle_mnist.report.gallery import Gallery
+from kaggle_mnist.report.gallery import COLUMNS, Gallery, choose_digits, make_sprite
 from kaggle_mnist.runs.run import Outputs, Run, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS
 from kaggle_mnist.training import metrics
 from kaggle_mnist.training.inference import SHIFTS
 from kaggle_mnist.training.trainer import WATCHED
-from kaggle_mnist.utils.errors import AmbiguousData, BadData, BadRun, DataNotFound, OutputError
+from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, OutputError
 from kaggle_mnist.utils.files import SUMS, sha256_of, write_whole
 from kaggle_mnist.utils.progress import Progress, quiet
 
 PAGE = "report.html"
-MAX_BYTES = 5_000_000  # of the page: what a phone opens without a thought
-MEMBER = 0  # the member whose weights the drawing box has: the first, so that none was chosen for its score
+MAX_BYTES = 5_000_000  # of the page, so that a phone opens it quickly
+MEMBER = 0  # reads what the user draws; always the first, so that it was not chosen by its score
 STEPS = 4
 
 
@@ -39,27 +38,34 @@ def write_report(
     input: str | Path | None = None,
     progress: Progress = quiet,
 ) -> Path:
-    """Write `report.html` into the run's folder and give its path. The same run and digits give the same bytes.
+    """Write `report.html` into the run's folder and return its path.
+
+    The same run and digits give the same bytes.
 
     Parameters
     ----------
     run : a finished run, trained or blended
-    digits : the digits that it was made of; where left out, they are looked for
-    input : where to look for them, as in `load_digits`; where left out and none are found, the page has no pictures
+    digits : the run's digits; by default they are searched for
+    input : where to search for them, as in `load_digits`; by default, the page has no images if they are not found
     progress : called after each part of the page
 
     Raises
     ------
     DataNotFound
-        The digits given or named are not those of the run.
+        The digits in `digits` or `input` are not those of the run.
     BadRun
         A file of the run cannot be read.
     OutputError
         The page cannot be written.
+
+    Examples
+    --------
+    >>> from kaggle_mnist.runs.finding import find_run
+    >>> write_report(find_run("latest", Path("submissions")))  # doctest: +SKIP
     """
     progress("Report", 0, STEPS)
     if digits is not None and digits.fingerprint != run.record.data.fingerprint:
-        raise DataNotFound(f"{digits.path}: are not the digits of run {run.name}")
+        raise DataNotFound(f"{digits.path}: not the digits of run {run.name}")
     missing = ""
     if digits is None:
         try:
@@ -69,26 +75,26 @@ def write_report(
                 raise
             missing = str(error)
     outputs = run.outputs()
-    gallery = galleries.choose(outputs)
+    gallery = choose_digits(outputs)
     progress("Report", 1, STEPS)
     parts = {
-        **_answer(run),
+        **_facts(run),
         **_charts(run, outputs),
         "heat": _heat(outputs),
         "gallery": gallery,
-        "sprite": galleries.sprite(gallery, digits) if digits else "",
+        "sprite": make_sprite(gallery, digits) if digits else "",
         "missing": missing,
         "sums": sha256_of(run.path / SUMS),
     }
     progress("Report", 2, STEPS)
-    network, absence = _network(run)
-    page = _render(run, gallery, parts, network, absence)
+    network, reason = _network(run)
+    page = _render(gallery, parts, network, reason)
     if network and len(page) > MAX_BYTES:
-        absence = (
-            f"The weights of this network ({_form(run)}) would make this page {len(page) / 1e6:.1f} MB large,"
-            f" over the {MAX_BYTES / 1e6:.0f} MB that it keeps to; so there is no box to draw in."
+        reason = (
+            f"Drawing is not available: with the weights of this network ({_summary(run)}), this page would have"
+            f" {len(page) / 1e6:.1f} MB, more than the limit of {MAX_BYTES / 1e6:.0f} MB."
         )
-        page = _render(run, gallery, parts, None, absence)
+        page = _render(gallery, parts, None, reason)
     progress("Report", 3, STEPS)
     path = run.path / PAGE
     try:
@@ -99,7 +105,8 @@ def write_report(
     return path
 
 
-def _answer(run: Run) -> dict[str, Any]:
+def _facts(run: Run) -> dict[str, Any]:
+    """What the page says about the run except charts and images."""
     record, argument = run.record, as_argument(run.path)
     return {
         "run": run,
@@ -110,8 +117,8 @@ def _answer(run: Run) -> dict[str, Any]:
         "leaderboard": run.submitted(),
         "competition_ids": COMPETITION_IDS,
         "upload": f"kaggle-mnist upload {argument}",
-        "again": f"kaggle-mnist report {argument} --input PATH",
-        "form": _form(run),
+        "report_command": f"kaggle-mnist report {argument} --input PATH",
+        "summary": _summary(run),
         "fields": record.recipe.in_use() if record.recipe else {},
         "descriptions": {name: field.description or "" for name, field in Recipe.model_fields.items()},
         "watched": WATCHED,
@@ -124,9 +131,6 @@ def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
     curves = []
     if run.record.recipe:
         history = run.table("history")
-        needed = {"epoch", "repeat", "fold", "train_loss", "watched_loss", "watched_accuracy"}
-        if not needed <= set(history) or history.empty:
-            raise BadRun(f"{run.path / 'history.csv'}: lacks rows, or one of {', '.join(sorted(needed))}")
         curves = [charts.accuracy_curves(history), charts.loss_curves(history)]
     return {
         "curves": [Markup(curve) for curve in curves],
@@ -141,7 +145,7 @@ def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
 
 
 def _heat(outputs: Outputs) -> list[list[tuple[int, float]]]:
-    """For each true and predicted digit the images, and how strong the cell's colour is, from 0 to 1."""
+    """For each true and predicted digit the number of images, and the strength of the cell's colour, 0 to 1."""
     counts = metrics.confusion(outputs.oof, outputs.y_true).to_numpy()
     mistakes = np.where(np.eye(CLASSES) > 0, 0, counts)
     heat = np.log1p(mistakes) / max(np.log1p(mistakes).max(), 1)
@@ -149,20 +153,20 @@ def _heat(outputs: Outputs) -> list[list[tuple[int, float]]]:
 
 
 def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
-    """One member for the page to compute: its form, and its weights in float16; or why there is none."""
+    """The member that reads drawings: its layers, with weights in float16; or None and the reason."""
     recipe = run.record.recipe
     if recipe is None:
-        return None, "A blend has no weights of its own, so there is no box to draw in; its parents' reports have one."
+        return None, "Drawing is not available: a blend has no weights. Draw in its parents' reports."
     layers = network_class(recipe.network).page_layers(**recipe.network_settings)
     if layers is None:
-        return None, "This page cannot compute this kind of network, so there is no box to draw in."
+        return None, "Drawing is not available: this page cannot compute this kind of network."
     weights = run.weights()
     arrays = [weights[name][MEMBER] for layer in layers for name in (layer.weight, layer.bias)]
     shapes = [weights[layer.weight][MEMBER].shape for layer in layers]
     with np.errstate(over="ignore"):
         halves = np.concatenate([array.ravel() for array in arrays]).astype("<f2")
     if not np.isfinite(halves).all():
-        return None, "This network has weights beyond float16's range, so there is no box to draw in."
+        return None, "Drawing is not available: this network has weights outside the range of float16."
     row = run.table("folds").iloc[MEMBER]
     network = {
         "layers": [
@@ -178,14 +182,14 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
     return network, ""
 
 
-def _form(run: Run) -> str:
-    """The network's form in a few characters, or what a blend is made of."""
+def _summary(run: Run) -> str:
+    """The network in a few characters, or the number of runs in a blend."""
     if (recipe := run.record.recipe) is None:
         return f"blend of {len(run.record.parents)} runs"
     return network_class(recipe.network).summary(**recipe.network_settings)
 
 
-def _render(run: Run, gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | None, absence: str) -> bytes:
+def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | None, reason: str) -> bytes:
     loader = PackageLoader("kaggle_mnist.report", "templates")
     environment = Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
@@ -197,10 +201,10 @@ def _render(run: Run, gallery: Gallery, parts: dict[str, Any], network: dict[str
             for image, label, outputs in zip(gallery.images, gallery.labels, gallery.outputs, strict=True)
         ],
         "cells": gallery.cells,
-        "columns": galleries.COLUMNS,
+        "columns": COLUMNS,
         "network": {name: value for name, value in network.items() if name != "weights"} if network else None,
     }
     page = environment.get_template("report.html.j2").render(
-        **parts, **files, data=data, network=network, absence=absence, columns=galleries.COLUMNS
+        **parts, **files, data=data, network=network, reason=reason, columns=COLUMNS
     )
-    return page.encode("utf-8", "replace")  # a folder's name, or Kaggle's message, may hold what is no text
+    return page.encode("utf-8", "replace")  # a folder name or Kaggle's message may have invalid Unicode

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const SIDE = 28, BOX = 20, FINE = 10; // pixels of an image, of the box the ink is scaled to, and samples a pixel
+  const SIDE = 28, BOX = 20, FINE = 10; // pixels of an image, of the box that the ink is scaled to, and samples per pixel
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
 
@@ -27,7 +27,7 @@
     }));
   }
 
-  /* ---- the pictured digits ---- */
+  /* ---- the gallery ---- */
 
   const outputsOf = (picture) => data.pictures[picture][2].map((output) => output / 10000);
 
@@ -95,7 +95,7 @@
     const truth = Math.floor(cell / 10), read = cell % 10;
     const [start, end] = data.cells[cell];
     const all = end - start === images;
-    const which = truth === read ? "from the most to the least certain" : "the most confident first";
+    const which = truth === read ? "from most to least certain" : "most confident first";
     panel.querySelector("h3").textContent = `${truth} read as ${read}: ${images.toLocaleString("en")}`;
     panel.querySelector(".note").textContent = `${all ? "All" : `${end - start} of them`}, ${which}.`;
     const pictures = Array.from({ length: end - start }, (_, i) => digitButton(start + i));
@@ -128,13 +128,13 @@
   /* ---- the network ---- */
 
   if (!data.network) return;
-  const { layers: form, pixels: [low, high], loss, shifts } = data.network;
+  const { layers: layout, pixels: [low, high], loss, shifts } = data.network;
   let layers = null;
 
   function half(bits) {
     const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
     if (exponent === 0) return sign * fraction * 2 ** -24;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15); // the page holds no infinity
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15); // the weights are finite
   }
 
   function decodeLayers() {
@@ -145,7 +145,7 @@
       at += 2;
       return half(bits);
     });
-    return form.map(({ inputs, outputs, relu }) => ({ weights: take(inputs * outputs), biases: take(outputs), relu }));
+    return layout.map(({ inputs, outputs, relu }) => ({ weights: take(inputs * outputs), biases: take(outputs), relu }));
   }
 
   function logitsOf(x) {
@@ -168,7 +168,7 @@
     return powers.map((power) => power / sum);
   }
 
-  function outputsFor(image) { // 784 integers from 0 to 255; the mean over the recipe's shifted views
+  function outputsFor(image) { // of 784 integers from 0 to 255; averages the recipe's shifted views
     const mean = new Array(10).fill(0);
     for (const [down, right] of shifts) {
       const x = new Float64Array(SIDE * SIDE).fill(low);
@@ -182,14 +182,14 @@
     return mean;
   }
 
-  /* ---- the box to draw in ---- */
+  /* ---- drawing ---- */
 
   const pad = byId("pad"), ink = pad.getContext("2d"), seen = byId("seen").getContext("2d");
   const sampled = document.createElement("canvas");
   sampled.width = sampled.height = BOX * FINE;
   const samples = sampled.getContext("2d", { willReadFrequently: true });
-  const PEN = 0.08, THINNEST = 0.01, SMALLEST = 0.1; // shares of the pad: a dot stays a dot
-  let strokes = []; // of points from 0 to 1
+  const PEN = 0.08, THINNEST = 0.01, SMALLEST = 0.1; // fractions of the pad; a dot is not enlarged to fill the box
+  let strokes = []; // each a list of points, from 0 to 1
   let waiting = false;
 
   function trace(context, width) {
@@ -203,7 +203,7 @@
     }
   }
 
-  function drawnBox() { // the ink in 20 x 20, aspect kept, from 0 to 1; the pen as thick as in MNIST, whatever the size
+  function drawnBox() { // the ink scaled to 20 x 20, aspect ratio kept, from 0 to 1; the pen as thick as in MNIST at any size
     const xs = strokes.flat().map(([x]) => x), ys = strokes.flat().map(([, y]) => y);
     const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
     const size = Math.max(right - left, bottom - top);
@@ -225,7 +225,7 @@
     return box;
   }
 
-  function pixels() { // 784 integers from 0 to 255, the box's mass centred at row 14, column 14
+  function pixels() { // 784 integers from 0 to 255, the centre of mass at row 14, column 14
     const image = new Array(SIDE * SIDE).fill(0);
     if (!strokes.length) return image;
     const box = drawnBox();
@@ -265,7 +265,7 @@
     return [(event.clientX - at.left) / at.width, (event.clientY - at.top) / at.height];
   }
 
-  let drawing = null; // the pointer that draws: a second finger does not
+  let drawing = null; // the pointer that draws; a second finger is ignored
   pad.addEventListener("pointerdown", (event) => {
     if (drawing !== null || event.button !== 0) return;
     event.preventDefault();
