@@ -100,3 +100,12 @@ def reseal(run: Path) -> None:
     """Give a run that was changed the checksums of what it holds now."""
     files = [line.split("  ", 1)[1] for line in (run / "SHA256SUMS").read_text().splitlines()]
     (run / "SHA256SUMS").write_text("".join(f"{sha256_of(run / file)}  {file}\n" for file in files))
+
+
+@pytest.fixture(scope="session")
+def run_content(evening: Path) -> dict[str, bytes]:
+    """The files that every run folder has, by name, of a trained run."""
+    from kaggle_mnist.runs.finding import list_runs
+
+    first = list_runs(evening)[0]
+    return {name: (first / name).read_bytes() for name in ("run.json", "submission.csv", "outputs.npz")}

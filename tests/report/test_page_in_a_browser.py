@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from kaggle_mnist import pipeline
@@ -67,14 +68,14 @@ def run(runs: dict[str, Run]) -> Run:
 
 @pytest.fixture
 def visit(browser: Any, run: Run) -> Iterator[Any]:
-    """Opens a run's page in a browser like that; at the end nothing was complained of, and nothing asked for."""
-    contexts, complaints, requests, pages = [], [], [], []
+    """Open a run's page; in the end there must be no console messages, errors or requests but for the page."""
+    contexts, messages, requests, pages = [], [], [], []
 
     def open_page(shown: Run = run, **options: Any) -> Any:
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         pages.append((shown.path / "report.html").absolute().as_uri())
         page.goto(pages[-1])
@@ -83,7 +84,7 @@ def visit(browser: Any, run: Run) -> Iterator[Any]:
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert messages == []
     assert [url for url in requests if not url.startswith("data:")] == pages
 
 
@@ -99,7 +100,7 @@ def draw(page: Any, points: tuple[tuple[float, float], ...] = SEVEN) -> None:
     page.mouse.up()
 
 
-def image_of(page: Any) -> np.ndarray:
+def image_of(page: Any) -> NDArray[np.uint8]:
     """The 28 × 28 pixels that the page's network sees."""
     pixels = page.evaluate("window.kaggleMnist.pixels()")
     assert all(isinstance(pixel, int) and 0 <= pixel <= 255 for pixel in pixels)
@@ -127,7 +128,7 @@ def test_a_drawn_stroke_gives_the_outputs_that_python_computes(visit: Any, runs:
 
 
 @pytest.mark.parametrize("size", [0.2, 0.9])
-def test_a_drawn_digit_is_scaled_and_centred_as_mnists_are(visit: Any, size: float) -> None:
+def test_a_drawn_digit_is_scaled_and_centred_as_in_mnist(visit: Any, size: float) -> None:
     page = visit()
     draw(page, tuple((0.02 + x * size, 0.03 + y * size) for x, y in SEVEN))  # in a corner
     image = image_of(page).astype(float)
@@ -140,7 +141,7 @@ def test_a_drawn_digit_is_scaled_and_centred_as_mnists_are(visit: Any, size: flo
     assert 0.08 < (image > 0).mean() < 0.25  # MNIST's: 0.19
 
 
-def test_clear_takes_the_drawing_away(visit: Any) -> None:
+def test_clear_deletes_the_drawing(visit: Any) -> None:
     page = visit()
     draw(page)
     page.get_by_role("button", name="Clear").click()
@@ -163,7 +164,7 @@ def test_a_finger_draws_and_does_not_scroll(visit: Any) -> None:
     assert np.nonzero(image.any(0))[0].size <= 4
 
 
-def test_a_cell_opens_the_digits_behind_it_by_mouse_and_by_key(visit: Any, run: Run) -> None:
+def test_a_cell_shows_its_digits_by_mouse_and_by_key(visit: Any, run: Run) -> None:
     confusion = run.table("confusion").set_index("true").to_numpy()
     mistakes = np.where(np.eye(10) > 0, 0, confusion)
     true, read = np.unravel_index(mistakes.argmax(), mistakes.shape)
@@ -185,7 +186,7 @@ def test_a_cell_opens_the_digits_behind_it_by_mouse_and_by_key(visit: Any, run: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_pictured_digit_is_the_one_it_is_named_for_with_its_outputs(
+def test_a_digit_in_the_gallery_is_the_one_in_its_label_with_its_outputs(
     visit: Any, run: Run, few: Digits, scheme: str
 ) -> None:
     page = visit(color_scheme=scheme)
@@ -196,13 +197,13 @@ def test_a_pictured_digit_is_the_one_it_is_named_for_with_its_outputs(
         shown = np.asarray(picture.convert("L").resize((28, 28), Image.Resampling.BOX)).astype(float)
     ink = 255 - shown if scheme == "light" else shown
     likeness = [np.corrcoef(ink.ravel(), candidate.ravel())[0, 1] for candidate in few.train_images]
-    assert np.argmax(likeness) == image  # not to the pixel: the button may lie between the screen's pixels
+    assert np.argmax(likeness) == image  # most similar, not equal: the button may be between the screen's pixels
     button.hover()
     outputs = [float(text) for text in page.locator("#card .row span").all_text_contents()]
     np.testing.assert_allclose(outputs, run.outputs().oof[image], atol=1e-4)
 
 
-def test_a_phone_shows_the_answer_on_its_first_screen_and_scrolls_one_way(visit: Any, run: Run) -> None:
+def test_a_phone_shows_the_score_on_its_first_screen_and_scrolls_one_way(visit: Any, run: Run) -> None:
     page = visit(**PHONE)
     for width in (390, 320):
         page.set_viewport_size({"width": width, "height": 844})
@@ -214,7 +215,7 @@ def test_a_phone_shows_the_answer_on_its_first_screen_and_scrolls_one_way(visit:
     assert page.locator(".score").text_content() == f"{run.cv_accuracy:.4f}"
 
 
-def test_light_and_dark_follow_the_reader(visit: Any) -> None:
+def test_the_colours_follow_the_readers_scheme(visit: Any) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     assert visit(color_scheme="light").evaluate(background) != visit(color_scheme="dark").evaluate(background)
     page = visit(color_scheme="dark")

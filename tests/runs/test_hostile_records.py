@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import threading
@@ -21,9 +20,7 @@ from kaggle_mnist.pipeline import train
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import parse_setting
 from kaggle_mnist.report.page import write_report
-from kaggle_mnist.runs.arrays import read_npz
 from kaggle_mnist.runs.finding import find_run
-from kaggle_mnist.runs.record import parse_record
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.submission import check_submission
 from tests.conftest import TINY, reseal
@@ -32,10 +29,7 @@ from tests.harness import recorded
 from tests.harness.archives import Member, npy_bytes, zip_bytes
 
 SUBMISSION = b"ImageId,Label\n1,3\n2,0\n3,9\n"
-
-
 ODD_VALUES = ["1e400", "nan", "٣", "0x" + "f" * 5000, "1" * 5000, "[" * 5000, "\x1b[31m", "1" * 20_000]
-NO_JSON = ["[" * 100_000, '{"format":' * 5000, "1e400", '"\\ud800"', "\ufeff{}", "{}{}", "\0", ""]
 
 
 class Payload:
@@ -105,40 +99,6 @@ def test_a_recipe_that_is_endless_or_a_pipe_is_refused() -> None:
 # Runs
 
 
-def with_record(change: Callable[[dict[str, object]], object]) -> str:
-    tree = json.loads(recorded.RECORD.model_dump_json())
-    change(tree)
-    return json.dumps(tree)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda r: r["data"].update(test_images=10**18), "data.test_images"),  # `check --run` would list them
-        (lambda r: r["data"].update(train_images=0), "data.train_images"),
-        (lambda r: r.update(folds=10**4000), "folds"),
-        (lambda r: r.update(repeats=10**9), "repeats"),
-        (lambda r: r.update(seed=10**4000), "seed"),
-        (lambda r: r.update(format=10**4000), "newer kaggle-mnist"),
-        (lambda r: r.update(dropped=[10]), "dropped"),
-        (lambda r: r.update(seconds={}), "seconds"),  # `compare` reads what they were in all
-        (lambda r: r.update(recipe=None), "either a recipe or parents"),
-        (lambda r: r["scores"].update(cv_loss=float("nan")), "scores.cv_loss"),
-        (lambda r: r.update(name="../../x"), "name"),
-        (lambda r: r.update(recipe=None, parents=[{"run": "..", "sha256": "0" * 64, "weight": 1}]), "parents.0.run"),
-        (lambda r: r.update(recipe=None, parents=[{"run": "a/b", "sha256": "0" * 64, "weight": 1}]), "parents.0.run"),
-        (lambda r: r.update({"\u202e\n" + "x" * 100_000: 1}), "Extra inputs"),
-    ],
-)
-def test_a_record_that_no_run_has_is_refused(change: Callable[[dict[str, object]], object], words: str) -> None:
-    refused(lambda: parse_record(with_record(change)), words)
-
-
-@pytest.mark.parametrize("content", NO_JSON)
-def test_json_that_is_none_or_too_deep_is_refused(content: str) -> None:
-    refused(lambda: parse_record(content))
-
-
 def test_pickles_in_the_place_of_arrays_and_weights_are_not_unpickled(run: Run) -> None:
     objects = npy_bytes(np.zeros(1)).replace(b"'<f8'", b"'|O' ") + pickle.dumps(Payload())
     for content in (pickle.dumps(Payload()), zip_bytes([Member(b"oof_outputs.npy", objects)]), zip_bytes([])):
@@ -148,32 +108,6 @@ def test_pickles_in_the_place_of_arrays_and_weights_are_not_unpickled(run: Run) 
         refused(run.outputs, "outputs.npz: ")
         refused(run.weights, "members.safetensors: cannot be read")
     assert not Path("unpickled").exists()
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999, 10), }",
-        "{'descr': '|O', 'fortran_order': False, 'shape': (10, 10), }",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (10L, 10), }",  # of Python 2: NumPy warns
-        "'''",  # tokenize.TokenError
-        "{[]: 1}",  # TypeError
-        "-" * 9000,  # MemoryError or RecursionError of Python's parser
-        "(" * 200,
-        "__import__('pathlib').Path('executed').touch()",
-    ],
-)
-def test_an_array_with_an_odd_header_is_refused(header: str) -> None:
-    text = header.encode() + b"\n"
-    member = b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + bytes(400)
-    Path("x.npz").write_bytes(zip_bytes([Member(b"a.npy", member)]))
-    refused(lambda: read_npz(Path("x.npz"), {"a": ((10, 10), "float32", 1)}), "x.npz")
-    assert not Path("executed").exists()
-
-
-def test_more_outputs_than_a_run_has_are_not_read() -> None:
-    """A deflate bomb may hold what run.json describes, if that is false as well."""
-    refused(lambda: read_npz(Path("none.npz"), {"a": ((10_000_000, 100), "int64", 1)}), "more than 1024 MB")
 
 
 def test_a_folder_whose_name_is_no_text_does_not_lose_the_run(handful: Digits) -> None:
