@@ -1,4 +1,4 @@
-"""Recipes, runs and lists made with intent: a valid result or one clear line; nothing is unpickled."""
+"""Malicious recipes, runs and CSV files: each gives a valid result or a one-line error; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ODD_VALUES = ["1e400", "nan", "٣", "0x" + "f" * 5000, "1" * 5000, "[" * 5000, "
 
 
 class Payload:
-    """Unpickled, it leaves a file."""
+    """Creates a file when it is unpickled."""
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return Path.touch, (Path("unpickled"),)
@@ -41,7 +41,7 @@ class Payload:
 
 @pytest.fixture
 def run() -> Run:
-    """A run of ten labeled images and two others, made without training."""
+    """A run of ten labeled and two unlabeled images, made without training."""
     Path("run").mkdir()
     for name, content in recorded.run_files(np.zeros((10, 28, 28), np.uint8), np.zeros((2, 28, 28), np.uint8)).items():
         Path("run", name).write_bytes(content)
@@ -58,13 +58,13 @@ def run() -> Run:
         "epochs = 0x" + "f" * 5000,  # written in decimal, too long for Python
         "epochs = [" + "1" * 5000 + "]",
         "base = 0x" + "f" * 5000,
-        "self = 1",  # was an argument of ours
+        "self = 1",  # a method's argument
         '"\\u202e\\n" = 1',
         "hidden = [[[1]]]",
         "epochs = " + "[" * 5000,
         "a" + ".a" * 5000 + " = 1",
         "name = '" + "x" * 10_000 + "'",
-        'name = "' + "\U00020000" * 60 + '"',  # 240 bytes: no folder is called that and a date
+        'name = "' + "\U00020000" * 60 + '"',  # 240 bytes: too long for a folder name with a date
         "epochs = 5 # " + "x" * (1 << 20),
     ],
     ids=lambda line: line[:24].encode("ascii", "replace").decode(),
@@ -83,11 +83,11 @@ def test_an_odd_setting_is_refused_on_the_command_line(value: str) -> None:
     assert len(done.stderr) < 1100
 
 
-def test_settings_that_are_arguments_of_ours_are_unknown_fields() -> None:
+def test_a_setting_named_like_a_python_argument_is_an_unknown_field() -> None:
     refused(lambda: find_recipe("fast").replaced(**dict([parse_setting("self=1")])), "self: no such field")
 
 
-def test_a_recipe_that_is_endless_or_a_pipe_is_refused() -> None:
+def test_a_huge_recipe_file_or_a_pipe_is_refused() -> None:
     Path("endless.toml").touch()
     os.truncate("endless.toml", 1 << 40)
     refused(lambda: find_recipe("endless.toml"), "endless.toml", "larger than 16 kB")
@@ -99,7 +99,7 @@ def test_a_recipe_that_is_endless_or_a_pipe_is_refused() -> None:
 # Runs
 
 
-def test_pickles_in_the_place_of_arrays_and_weights_are_not_unpickled(run: Run) -> None:
+def test_pickles_in_place_of_arrays_and_weights_are_not_unpickled(run: Run) -> None:
     objects = npy_bytes(np.zeros(1)).replace(b"'<f8'", b"'|O' ") + pickle.dumps(Payload())
     for content in (pickle.dumps(Payload()), zip_bytes([Member(b"oof_outputs.npy", objects)]), zip_bytes([])):
         (run.path / "outputs.npz").write_bytes(content)
@@ -110,7 +110,7 @@ def test_pickles_in_the_place_of_arrays_and_weights_are_not_unpickled(run: Run) 
     assert not Path("unpickled").exists()
 
 
-def test_a_folder_whose_name_is_no_text_does_not_lose_the_run(handful: Digits) -> None:
+def test_a_non_utf8_folder_name_does_not_lose_the_run(handful: Digits) -> None:
     export_csv(handful, Path("x\udcffy"))
     run = train(TINY.replaced(epochs=1), input="x\udcffy", output="runs", folds=2)
     assert "x\\udcffy/train.csv" in find_run(str(run.path), Path("runs")).record.data.path
@@ -147,7 +147,7 @@ def test_a_submission_of_millions_of_rows_or_cells_takes_no_memory(content: byte
     assert grown < 400 << 20
 
 
-def test_ids_that_are_missing_here_and_there_are_told_in_a_line_one_can_read() -> None:
+def test_many_missing_ids_are_reported_in_a_short_line() -> None:
     Path("half.csv").write_bytes(b"ImageId,Label\n" + b"".join(b"%d,0\n" % i for i in range(1, 28_000, 2)))
     (error,) = check_submission(Path("half.csv")).errors
     assert error.startswith("ImageIds without a row: 2, 4, 6,")

@@ -1,4 +1,4 @@
-"""Runs whose checksums are right and whose files are not: what a stranger may send."""
+"""Malicious runs: their checksums are right, but their files are not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_table_without_its_columns_or_numbers_is_refused(name: str, change: ob
     refused(lambda: read_run(run.path).table(name), f"{name}.csv")
 
 
-def test_weights_that_are_no_numbers_or_of_another_type_are_refused(run: Run) -> None:  # noqa: F811
+def test_weights_that_are_not_finite_or_of_another_type_are_refused(run: Run) -> None:  # noqa: F811
     file = run.path / "members.safetensors"
     weights = load(file.read_bytes())
     odd, wide = np.full_like(weights["biases.1"], np.nan), weights["biases.1"].astype(np.float64)
@@ -61,7 +61,7 @@ def test_weights_of_gigabytes_are_refused_by_their_header(run: Run) -> None:  # 
     assert grown < 200 << 20
 
 
-def test_a_list_of_checksums_or_an_answer_of_gigabytes_is_not_read(run: Run) -> None:  # noqa: F811
+def test_checksums_or_a_leaderboard_file_of_gigabytes_are_not_read(run: Run) -> None:  # noqa: F811
     for name in ("SHA256SUMS", "leaderboard.json"):
         whole = (run.path / name).read_bytes() if (run.path / name).exists() else b""
         (run.path / name).touch()

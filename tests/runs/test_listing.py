@@ -19,7 +19,7 @@ from tests.runs.test_checkpoint import stop_after
 
 @pytest.fixture
 def stopped(few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run that was stopped, beside the finished ones."""
+    """An interrupted run, in a folder with three finished ones."""
     monkeypatch.setattr(checkpoint, "PRICE", 0)
     with pytest.raises(Interrupted):
         pipeline.train(TINY, input=few, folds=2, output=submissions, on_epoch=stop_after(3))
@@ -41,7 +41,7 @@ def test_every_run_is_listed_with_its_state_and_size(stopped: Path, submissions:
     assert "4 runs" in shown
 
 
-def test_a_run_that_is_running_is_listed_so_and_not_removed(stopped: Path, submissions: Path) -> None:
+def test_a_running_run_is_listed_as_running_and_not_removed(stopped: Path, submissions: Path) -> None:
     with FileLock(stopped / "checkpoint" / "lock"):
         assert {run.path: run.state for run in all_runs(submissions)}[stopped] == "running"
         with pytest.raises(BadRun, match="another process is working on this run"):
@@ -49,7 +49,7 @@ def test_a_run_that_is_running_is_listed_so_and_not_removed(stopped: Path, submi
     assert len(all_runs(submissions)) == 4
 
 
-def test_runs_are_removed_that_are_named_and_no_other(stopped: Path, submissions: Path) -> None:
+def test_only_the_named_runs_are_removed(stopped: Path, submissions: Path) -> None:
     first, *others = list_runs(submissions)
     done = CliRunner().invoke(app, ["runs", "--remove", first.name, "--remove", str(stopped)])
     assert done.exit_code == 0, done.output
@@ -58,7 +58,7 @@ def test_runs_are_removed_that_are_named_and_no_other(stopped: Path, submissions
     assert not stopped.exists()
 
 
-def test_what_is_no_run_is_not_removed(submissions: Path) -> None:
+def test_folders_that_are_not_runs_are_not_removed(submissions: Path) -> None:
     Path("precious/checkpoint").mkdir(parents=True)
     Path("precious/checkpoint/model.bin").write_text("years of work")
     Path("downloads").mkdir()

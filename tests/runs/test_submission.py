@@ -24,7 +24,7 @@ def test_the_csv_has_the_largest_output_of_every_image() -> None:
     assert submission_csv(outputs, np.array([1, 2, 3])) == GOOD
 
 
-def test_a_good_file_has_neither_errors_nor_warnings() -> None:
+def test_a_valid_file_has_neither_errors_nor_warnings() -> None:
     assert verdict(GOOD) == ([], [])
 
 
@@ -36,7 +36,7 @@ def test_a_good_file_has_neither_errors_nor_warnings() -> None:
         (b"ImageId,Label\n2,0\n1,3\n3,9\n", "not in order"),
     ],
 )
-def test_a_bom_crlf_and_another_order_are_only_warned_of(content: bytes, warning: str) -> None:
+def test_a_bom_crlf_and_another_order_only_give_a_warning(content: bytes, warning: str) -> None:
     errors, warnings = verdict(content)
     assert errors == []
     assert len(warnings) == 1
@@ -60,12 +60,12 @@ def test_a_bom_crlf_and_another_order_are_only_warned_of(content: bytes, warning
         (GOOD + b"4,1\n", "row 5: ImageId is '4'"),
     ],
 )
-def test_each_reason_to_refuse_is_told_with_its_row(content: bytes, expected: str) -> None:
+def test_each_error_is_reported_with_its_row(content: bytes, expected: str) -> None:
     errors, _ = verdict(content)
     assert any(error.startswith(expected) for error in errors), errors
 
 
-def test_every_reason_is_told() -> None:
+def test_all_errors_are_reported() -> None:
     errors, _ = verdict(b"ImageId,Label\n1,x\n1,2\n9,3\n6,-\n", expected=7)
     assert errors == [
         "row 2: Label is 'x'; it must be a digit from 0 to 9",
@@ -76,7 +76,7 @@ def test_every_reason_is_told() -> None:
     ]
 
 
-def test_a_file_that_cannot_be_read_or_is_no_submission_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="cannot be read"):
         check_submission(tmp_path / "none.csv")
     with pytest.raises(BadData, match="cannot be read"):
