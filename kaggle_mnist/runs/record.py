@@ -40,7 +40,7 @@ def _is_moment(text: str) -> str:
 
 
 def _unless_built(recipe: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """A `Recipe` as it is: one read from an older run may break rules that are newer than the run."""
+    """Do not validate a `Recipe` again: one read from an old run may break newer rules."""
     return recipe if isinstance(recipe, Recipe) else validate(recipe)
 
 
