@@ -1,4 +1,4 @@
-"""The weighted average of some runs' outputs, as a run like any other."""
+"""Average the outputs of several runs into a new run."""
 
 from __future__ import annotations
 
@@ -21,33 +21,46 @@ from kaggle_mnist.utils.files import SUMS, sha256_of
 from kaggle_mnist.utils.versions import versions
 
 NAME = "blend"
-SAME_SUM = 1e-4  # by which rows of softmax outputs, in float32, differ at most; with room
+SAME_SUM = 1e-4  # rows of softmax outputs sum to 1 within this, in float32
 
 
-def blend_runs(names: Sequence[str], output: Path, *, weights: str = "equal", score: bool = True) -> Run:
-    """Average the outputs of two runs or more, and write the run folder.
+def blend_runs(
+    names: Sequence[str], output: str | Path = "submissions", *, weights: str = "equal", score: bool = True
+) -> Run:
+    """Average the outputs of two or more runs, and write the result as a run.
+
+    Its folds are those of the first run. Fitted weights are nested: each fold is averaged with weights fitted on the
+    other folds, so that CV accuracy is measured on images that the weights have not seen; the weights for the test
+    images are fitted on all folds. (As in all stacking, the members behind the other folds' outputs have seen this
+    fold.)
 
     Parameters
     ----------
-    names : the runs, as `runs.finding.find_run` takes them
-    output : the folder of the runs, which gets the new one
-    weights : ``"equal"``, or ``"fit"``: those that minimize the log loss of the OOF outputs
-    score : open the practice set's withheld labels for the blend
-
-    The folds are the first run's. Fitted weights are nested: the outputs of a fold are averaged with weights that were
-    fitted on the other folds, so that CV accuracy is of images that the weights have not seen; those for the test
-    images are fitted on all. (As in all stacking, the members behind the other folds' outputs have seen this fold.)
+    names : paths, folder names below `output`, or ``"latest"``
+    output : folder of the runs, including the new one
+    weights : ``"equal"``, or ``"fit"`` to minimize the log loss of the OOF outputs
+    score : score the blend on the practice set's withheld labels; if false, they are not used
 
     Raises
     ------
+    BadOption
+        `weights` is neither ``"equal"`` nor ``"fit"``.
     BadRun
-        Fewer than two different runs, or runs on other digits.
+        Fewer than two different runs, a damaged run, or runs on different digits.
+    OutputError
+        The run folder cannot be written.
+
+    Examples
+    --------
+    >>> blend_runs(["20261124-213815-fast", "20261124-213933-fast"], weights="fit").cv_accuracy  # doctest: +SKIP
+    0.9894
     """
+    output = Path(output)
     started, created = time.perf_counter(), datetime.now().astimezone()
     if weights not in ("equal", "fit"):
         raise BadOption(f"weights {weights}: must be equal or fit")
     runs = [find_run(name, output) for name in names]
-    _refuse_unlike(runs, output)
+    _refuse_incompatible(runs, output)
     ensure_writable(output)
     found = [run.outputs() for run in runs]
     oof, test = np.stack([out.oof for out in found]), np.stack([out.test for out in found])  # (runs, n, 10)
@@ -94,24 +107,56 @@ def _parent(run: Run, weight: float) -> Parent:
     try:
         name = run.name.encode().decode()
         return Parent(run=name, sha256=sha256_of(run.path / SUMS), weight=weight)
-    except ValueError as error:  # of pydantic, or of a name that is no text
-        raise BadRun(f"{run.path}: a blend cannot name this folder as its parent; rename it") from error
+    except ValueError as error:  # from pydantic, or a non-UTF-8 folder name
+        raise BadRun(f"{run.path}: a blend cannot record a parent of this name; rename it") from error
 
 
 def averaged(outputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Outputs ``(runs, n, 10)`` under weights ``(runs,)`` that sum to 1: ``(n, 10)``."""
+    """Compute the weighted average of outputs.
+
+    Parameters
+    ----------
+    outputs : sigmoid outputs, shape ``(runs, n, 10)``, from 0 to 1
+    weights : shape ``(runs,)``, from 0 to 1, with sum 1
+
+    Returns
+    -------
+    Shape ``(n, 10)``, from 0 to 1.
+
+    Examples
+    --------
+    >>> averaged(np.array([[[0.0, 1.0]], [[1.0, 0.0]]], np.float32), np.array([0.25, 0.75]))
+    array([[0.75, 0.25]], dtype=float32)
+    """
     mean = np.tensordot(weights, outputs.astype(np.float64), 1)
     return np.clip(mean, 0, 1).astype(np.float32)
 
 
 def fit_weights(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights ``(runs,)``, none below 0, with sum 1, that minimize the log loss of the average of ``(runs, n, 10)``.
+    """Fit the weights that minimize the log loss of the weighted average.
 
-    The loss is the one that the blend reports: outputs are averaged as they are, then each row is scaled to the sum 1
-    (`metrics.loss` of `averaged`). With ``t`` a run's output of the true digit and ``s`` the sum of its ten, an image's
-    loss is ``-log((w @ t) / (w @ s))``. Softmax outputs have ``s = 1``: the loss is convex in the weights, with one
-    minimum. Sigmoid outputs (``loss="squared_error"``) have other sums, a run with large ones counts for more, and
-    there may be several minima; so the search also starts near each run alone, and the best result is taken.
+    The loss is the one that a blend reports: outputs are averaged, then each row is scaled to sum 1 (`metrics.loss` of
+    `averaged`). With a run's output ``t`` for the true digit and the sum ``s`` of its ten outputs, an image's loss is
+    ``-log((w @ t) / (w @ s))``. Softmax outputs have ``s = 1``, so the loss is convex in the weights. Sigmoid outputs
+    (``loss="squared_error"``) have other sums, a run with large sums counts for more, and there may be several minima;
+    the search then also starts near each single run, and the best result is returned.
+
+    Parameters
+    ----------
+    outputs : sigmoid outputs, shape ``(runs, n, 10)``, from 0 to 1
+    y_true : labels, shape ``(n,)``, 0 to 9
+
+    Returns
+    -------
+    Shape ``(runs,)``, from 0 to 1, with sum 1.
+
+    Examples
+    --------
+    >>> y_true = np.arange(20) % 10
+    >>> good = (0.01 + 0.9 * np.eye(10)[y_true]).astype(np.float32)  # (n, 10)
+    >>> useless = np.full_like(good, 0.1)
+    >>> fit_weights(np.stack([good, useless]), y_true).round(3)
+    array([1., 0.])
     """
     from scipy.optimize import minimize
 
@@ -147,7 +192,18 @@ def fit_weights(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> NDAr
 def nested_fit(
     outputs: NDArray[np.float32], y_true: NDArray[np.int64], fold_of: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """OOF outputs ``(n, 10)``, each fold's under weights fitted on the others, and the weights fitted on all."""
+    """Average each fold with weights fitted on the other folds.
+
+    Parameters
+    ----------
+    outputs : OOF outputs, shape ``(runs, n, 10)``, from 0 to 1
+    y_true : labels, shape ``(n,)``, 0 to 9
+    fold_of : the fold that holds each image out, shape ``(n,)``
+
+    Returns
+    -------
+    The averaged outputs, shape ``(n, 10)``, and the weights fitted on all images, shape ``(runs,)``.
+    """
     blended = np.empty(outputs.shape[1:], np.float32)
     for fold in np.unique(fold_of):
         held_out = fold_of == fold
@@ -156,14 +212,14 @@ def nested_fit(
     return blended, fit_weights(outputs, y_true)
 
 
-def _refuse_unlike(runs: Sequence[Run], output: Path) -> None:
+def _refuse_incompatible(runs: Sequence[Run], output: Path) -> None:
     if len({run.path.resolve() for run in runs}) < max(2, len(runs)):
-        raise BadRun("a blend needs two different runs or more, each named once")
+        raise BadRun("a blend needs two or more different runs, each named once")
     for run in runs:
         if run.path.resolve().parent != output.resolve():
-            raise BadRun(f"{run.path}: does not lie in {output}; a blend predicts through parents that lie beside it")
+            raise BadRun(f"{run.path}: not in {output}; move it there: a blend needs its parents in the same folder")
     for run in runs[1:]:
         for what in ("test_fingerprint", "fingerprint"):
             if getattr(run.record.data, what) != getattr(runs[0].record.data, what):
                 images = "test images" if what == "test_fingerprint" else "labeled images"
-                raise BadRun(f"{run.name}: has other {images} than {runs[0].name}; their outputs cannot be averaged")
+                raise BadRun(f"{run.name}: has different {images} than {runs[0].name}; blend runs on the same digits")

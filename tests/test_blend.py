@@ -114,26 +114,26 @@ def test_a_fold_is_never_averaged_with_weights_that_saw_its_labels(submissions: 
 def test_the_command_shows_weights_and_scores(submissions: Path) -> None:
     done = CliRunner().invoke(app, ["blend", *names_of(submissions), "--weights", "fit"])
     assert done.exit_code == 0, done.output
-    assert "weights nested in the folds" in done.output
+    assert "each fold with weights fitted on the others" in done.output
     assert "submission.csv" in done.output
 
 
 def test_runs_that_cannot_be_averaged_are_refused(submissions: Path, few: Digits) -> None:
     a, _, b = names_of(submissions)
-    with pytest.raises(BadRun, match="two different runs or more"):
+    with pytest.raises(BadRun, match="two or more different runs"):
         blend_runs([a], submissions)
-    with pytest.raises(BadRun, match="two different runs or more"):
+    with pytest.raises(BadRun, match="two or more different runs"):
         blend_runs([a, b, str(submissions / a)], submissions)
     with pytest.raises(BadOption, match="must be equal or fit"):
         blend_runs([a, b], submissions, weights="best")
     for changed, message in (
-        (replace(few, test_images=few.test_images[::-1].copy()), "has other test images"),
-        (replace(few, train_labels=(few.train_labels + 1) % 10), "has other labeled images"),
+        (replace(few, test_images=few.test_images[::-1].copy()), "has different test images"),
+        (replace(few, train_labels=(few.train_labels + 1) % 10), "has different labeled images"),
     ):
         other = pipeline.train(TINY.replaced(epochs=1), input=changed, folds=3)
         with pytest.raises(BadRun, match=message):
             blend_runs([a, other.name], submissions)
-    with pytest.raises(BadRun, match="predicts through parents that lie beside it"):
+    with pytest.raises(BadRun, match="a blend needs its parents in the same folder"):
         blend_runs([str(submissions / a), str(submissions / b)], Path("elsewhere"))
     assert not Path("elsewhere").exists()
     assert not [name for name in names_of(submissions) if "blend" in name]
