@@ -1,4 +1,4 @@
-"""The training labels that look wrong: confident learning (Northcutt et al., 2021) on the out-of-fold outputs."""
+"""Find training labels that look wrong, by confident learning (Northcutt et al., 2021) on the OOF outputs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from kaggle_mnist.data import practice
 from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
 from kaggle_mnist.data.sources import labeled_places, load_same_digits
 from kaggle_mnist.data.suspects import HEADER, suspects_csv
-from kaggle_mnist.runs.run import Run
+from kaggle_mnist.runs.run import Run, find_run
 from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import MissingPackage, OutputError
 from kaggle_mnist.utils.files import refuse_foreign, write_whole
 from kaggle_mnist.utils.progress import Progress, quiet
 
-PICTURED = 200  # suspects on the contact sheet
-FIRST = 100  # how many a person looks through
-ELSEWHERE = "name another folder with --to"
+MAX_PICTURED = 200  # suspects on the contact sheet
+FIRST = 100  # as many as a person may look through
+OTHER_FOLDER = "name another folder with --to"
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """The labels among the labeled images that people have found wrong, and how many of them are suspects."""
+    """Label errors that people confirmed among the labeled images, and how many of them are suspects."""
 
     labels: int
     among_first: int
@@ -35,18 +35,23 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Audit:
-    """The suspects, the most suspect first, and where they were written.
+    """The suspects, most suspect first, and the files that list them.
 
     Attributes
     ----------
+    run : name of the run
+    train_images : number of labeled images
     suspects : columns `image` (position among the labeled images, from 0), `label` (as given), `suggested` (the digit
-        of the largest output), `self_confidence` (the share of the given label in the outputs, from 0 to 1) and
-        `place` (the image's file, or its row in `train.csv`)
-    table, picture : the CSV file, and the contact sheet of the first `PICTURED` suspects
-    confident : whether these are only the labels that the outputs contradict with confidence
-    confirmed : on the practice set, how many of the labels that people have found wrong are among the suspects
+        with the largest output), `self_confidence` (the given label's share of the outputs, from 0 to 1) and `place`
+        (the image's file, or its row in `train.csv`)
+    table : the CSV file
+    picture : the contact sheet of the first `MAX_PICTURED` suspects
+    confident : whether only labels that the outputs contradict with confidence are listed
+    confirmed : on the practice set, how many known label errors are among the suspects
     """
 
+    run: str
+    train_images: int
     suspects: pd.DataFrame
     table: Path
     picture: Path
@@ -55,64 +60,99 @@ class Audit:
 
 
 def audit_run(
-    run: Run,
+    run: str | Run | None = None,
     *,
+    output: str | Path = "submissions",
     input: str | Path | None = None,
     to: Path | None = None,
     confident: bool = True,
     progress: Progress = quiet,
 ) -> Audit:
-    """Find the labels that look wrong, and write `audit.csv` and `audit.png` into the run's folder, or into `to`.
+    """Find the labels that look wrong, and write `audit.csv` and `audit.png`.
 
     Parameters
     ----------
-    run : trained or blended; every image is judged by members that held it out
-    input : where the run's digits are, as `load_digits` takes it
-    confident : only the labels that the outputs contradict with confidence; else all that they contradict
+    run : a trained run or a blend: a `Run`, or its path or folder name below `output`; the newest if None or
+        ``"latest"``. Every image is judged by members that held it out.
+    output : folder of the runs
+    input : where the run's digits are, as for `load_digits`
+    to : folder for the two files; the run's own if None
+    confident : list only labels that the outputs contradict with confidence, not all that they contradict
+    progress : called while the digits are loaded
 
     Raises
     ------
     MissingPackage
         cleanlab is not installed.
-    DataNotFound, BadRun, OutputError
-        The digits are others, the run is damaged, or the files cannot be written or would replace some that are not
-        ours.
+    DataNotFound
+        The digits at `input` are not the run's.
+    BadRun
+        The run does not exist or is damaged.
+    OutputError
+        A file cannot be written, or would overwrite one that kaggle-mnist did not write.
+
+    Examples
+    --------
+    >>> audit_run("latest").suspects.head()  # doctest: +SKIP
     """
-    folder = to or run.path
+    found = run if isinstance(run, Run) else find_run(run, Path(output))
+    folder = to or found.path
     table, picture = folder / "audit.csv", folder / "audit.png"
-    refuse_foreign(table, header=HEADER, advice=ELSEWHERE)
-    refuse_foreign(picture, advice=ELSEWHERE)
-    outputs = run.outputs()
+    refuse_foreign(table, header=HEADER, advice=OTHER_FOLDER)
+    refuse_foreign(picture, advice=OTHER_FOLDER)
+    outputs, data = found.outputs(), found.record.data
     suspects = find_suspects(outputs.oof, outputs.y_true, confident=confident)
-    digits = load_same_digits(run.record.data.fingerprint, input, progress=progress)
+    digits = load_same_digits(data.fingerprint, input, progress=progress)
     places = labeled_places(digits, input)
     suspects["place"] = [places[image] for image in suspects.image]
-    shown = suspects.head(PICTURED)
+    shown = suspects.head(MAX_PICTURED)
     captions = [Caption(f"{row.label}", f"{row.suggested}", f"{row.image}") for row in shown.itertuples(index=False)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(table, suspects_csv(suspects))
         write_whole(picture, labelled_sheet(digits.train_images[shown.image.to_numpy()], captions))
     except OSError as error:
-        raise OutputError(f"{folder}: cannot write there ({error.strerror}); {ELSEWHERE}") from error
-    return Audit(suspects, table, picture, confident, _confirmed(suspects) if run.record.data.practice else None)
+        raise OutputError(f"{folder}: cannot write there ({error.strerror}); {OTHER_FOLDER}") from error
+    confirmed = _count_confirmed(suspects) if data.practice else None
+    return Audit(found.name, data.train_images, suspects, table, picture, confident, confirmed)
 
 
 def find_suspects(oof: NDArray[np.float32], y_true: NDArray[np.int64], *, confident: bool = True) -> pd.DataFrame:
-    """The suspects among labels ``(n,)``, the most suspect first, by OOF outputs ``(n, 10)``: all columns but `place`.
+    """Rank the labels that OOF outputs contradict, most suspect first.
 
-    Confident learning counts a label as contradicted where the share of another digit is at least what that digit's own
-    images have on average, and takes as many of each kind as it estimates there to be. Without `confident`, every label
-    is a suspect that is not the digit of the largest output.
+    Confident learning (Northcutt et al., 2021) counts a label as contradicted if another digit's share is at least the
+    average share of that digit on its own images, and prunes as many labels of each kind as it estimates to be wrong.
 
-    Raises MissingPackage where cleanlab is not installed.
+    Parameters
+    ----------
+    oof : sigmoid outputs, shape ``(n, 10)``, from 0 to 1, each by members that held the image out
+    y_true : labels, shape ``(n,)``, 0 to 9
+    confident : if false, every label that is not the digit with the largest output is a suspect
+
+    Returns
+    -------
+    The columns of `Audit.suspects` except `place`.
+
+    Raises
+    ------
+    MissingPackage
+        cleanlab is not installed.
+
+    Examples
+    --------
+    >>> y_true = np.arange(100) % 10
+    >>> oof = (0.01 + 0.9 * np.eye(10)[y_true]).astype(np.float32)
+    >>> y_true[3] = 8  # the outputs still say 3
+    >>> suspects = find_suspects(oof, y_true, confident=False)
+    >>> suspects[["image", "label", "suggested"]].to_numpy().tolist()
+    [[3, 8, 3]]
     """
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:
-        raise MissingPackage("audit needs cleanlab; `pip install 'kaggle-mnist[audit]'` brings it") from error
+        raise MissingPackage("audit needs cleanlab: pip install 'kaggle-mnist[audit]'") from error
     shares = metrics.shares_of(oof)
-    # One process: a second one would save no time, and where processes are spawned it would run the caller's script.
+    # n_jobs=1: more processes save no time, and with the spawn method they would re-run the caller's script.
     found = find_label_issues(
         y_true,
         shares,
@@ -131,6 +171,6 @@ def find_suspects(oof: NDArray[np.float32], y_true: NDArray[np.int64], *, confid
     )
 
 
-def _confirmed(suspects: pd.DataFrame) -> Confirmed:
+def _count_confirmed(suspects: pd.DataFrame) -> Confirmed:
     known = suspects.image.isin(practice.confirmed_errors())
     return Confirmed(len(practice.confirmed_errors()), int(known.head(FIRST).sum()), int(known.sum()))

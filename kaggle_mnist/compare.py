@@ -1,4 +1,4 @@
-"""Which of some runs is really better: side by side, and image by image."""
+"""Compare runs: their scores side by side, and their out-of-fold predictions image by image."""
 
 from __future__ import annotations
 
@@ -21,11 +21,26 @@ from kaggle_mnist.utils.progress import Progress, quiet
 
 SIGNIFICANT = 0.05
 CHUNK = 4096  # images of every run that are counted at once
+PLOTS = ("png", "svg", "pdf")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A run beside the others. `differs`: fields that are not as in the first trained run, or a blend's parents."""
+    """One run's line in a comparison.
+
+    Attributes
+    ----------
+    letter : its short name in this comparison: A for the best
+    run, recipe : names of the run and of its recipe
+    differs : fields whose value differs from the first trained run's; for a blend, its parents
+    data : fingerprint of the digits
+    folds : accuracy of each member on its held-out images, from 0 to 1
+    cv_accuracy, cv_accuracy_std : mean and standard deviation of `folds`
+    oof_accuracy, oof_log_loss : of the out-of-fold outputs
+    score : accuracy on the test images, by the leaderboard or the withheld labels; None if unknown
+    forecast : the score to expect
+    seconds : how long the run took; None for a blend
+    """
 
     letter: str
     run: str
@@ -44,14 +59,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs on the same images.
+    """Two runs compared on the same images.
 
     Attributes
     ----------
-    only_first, only_second : images that one of them got right out of fold and the other did not
-    difference : of the OOF accuracies, first less second; `low` and `high` bound it with 95 % confidence
+    first, second : letters of the runs
+    images : number of labeled images
+    only_first, only_second : images that only one of the two got right out of fold
+    difference : OOF accuracy of the first minus that of the second, from -1 to 1
+    low, high : its 95 % confidence interval
     p : of McNemar's exact test, two-sided
     p_corrected : the same after Holm's correction for the number of pairs
+
+    Examples
+    --------
+    >>> Pair("A", "B", 1000, 30, 10, 0.02, 0.007, 0.03, 0.002, 0.002).verdict
+    'A is better than B'
     """
 
     first: str
@@ -67,18 +90,22 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """A plain sentence."""
+        """Which run is better, or that the two do not differ significantly."""
         if self.p_corrected >= SIGNIFICANT:
-            return "no difference that these folds can show"
+            return f"{self.first} and {self.second} do not differ significantly"
         better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
         return f"{better} is better than {worse}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs sorted by CV accuracy, the best first, and all pairs of them that share their images.
+    """A comparison of runs.
 
-    `passed_over` says what is wrong with runs that nobody named and that cannot be read.
+    Attributes
+    ----------
+    rows : the runs, sorted by CV accuracy, best first
+    pairs : all pairs of runs on the same digits
+    passed_over : why a run could not be read, for each that was not named by the user and was skipped
     """
 
     rows: list[Row]
@@ -87,20 +114,43 @@ class Comparison:
 
     @property
     def same_data(self) -> bool:
+        """Whether all runs use the same digits."""
         return len({row.data for row in self.rows}) == 1
 
     def as_dict(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """The content of `compare --json`."""
         pairs = [{**vars(pair), "verdict": pair.verdict} for pair in self.pairs]
         return {"runs": [asdict(row) for row in self.rows], "pairs": pairs, "passed_over": self.passed_over}
 
 
-def compare_runs(names: Sequence[str], output: Path, *, progress: Progress = quiet) -> Comparison:
-    """The runs of these names, or all below `output` that can be read.
+def compare_runs(
+    names: Sequence[str], output: str | Path = "submissions", *, plot: Path | None = None, progress: Progress = quiet
+) -> Comparison:
+    """Compare the named runs, or all finished ones below a folder.
 
-    Raises BadRun for a name of what is no run, or where there is none.
+    Parameters
+    ----------
+    names : paths, folder names below `output`, or ``"latest"``; empty for all runs that can be read
+    output : folder of the runs
+    plot : PNG, SVG or PDF file for a plot of the fold accuracies
+    progress : called while the runs are read
+
+    Raises
+    ------
+    BadRun
+        A named run does not exist or is damaged, or there are no runs.
+    OutputError
+        `plot` cannot be written, has another file type, or would overwrite a file that kaggle-mnist did not write.
+
+    Examples
+    --------
+    >>> compare_runs(["20261124-213815-fast", "latest"]).pairs[0].verdict  # doctest: +SKIP
+    'A and B do not differ significantly'
     """
-    chosen: list[_Judged] = []
+    output = Path(output)
+    if plot is not None:
+        _check_plot(plot)
+    scored: list[_RunResult] = []
     passed_over: list[str] = []
     places: set[Path] = set()
     wanted: Sequence[str | Path] = names or list_runs(output)
@@ -109,36 +159,38 @@ def compare_runs(names: Sequence[str], output: Path, *, progress: Progress = qui
         try:
             run = find_run(name, output) if isinstance(name, str) else read_run(name)
             if (place := run.path.resolve()) not in places:
-                chosen.append(_Judged.of(run))
+                scored.append(_RunResult.of(run))
                 places.add(place)
         except BadRun as error:
             if names:
                 raise
             passed_over.append(str(error))
         progress("Reading runs", i + 1, len(wanted))
-    if not chosen:
+    if not scored:
         if passed_over:
             raise BadRun(passed_over[-1])  # the newest
-        find_run(None, output)  # says how to make one
-    others = other_runs(output, [one.run for one in chosen]) if names else []
-    gains = Gains([*(one.standing for one in chosen), *others])
-    chosen.sort(key=lambda one: (-one.run.cv_accuracy, one.run.created, one.run.name))
-    first = next((one.run for one in chosen if one.run.record.recipe), chosen[0].run)
-    rows = [_row(letter, one, first, gains) for letter, one in zip(letters(), chosen, strict=False)]
-    return Comparison(rows, compare_pairs(rows, [one.correct for one in chosen]), passed_over)
+        find_run(None, output)  # raises, and says how to make a run
+    others = other_runs(output, [one.run for one in scored]) if names else []
+    gains = Gains([*(one.standing for one in scored), *others])
+    scored.sort(key=lambda one: (-one.run.cv_accuracy, one.run.created, one.run.name))
+    first = next((one.run for one in scored if one.run.record.recipe), scored[0].run)
+    rows = [_row(letter, one, first, gains) for letter, one in zip(letters(), scored, strict=False)]
+    comparison = Comparison(rows, compare_pairs(rows, [one.correct for one in scored]), passed_over)
+    if plot is not None:
+        plot_folds(comparison, plot)
+    return comparison
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """What is kept of a run: the outputs of a thousand would take gigabytes."""
+class _RunResult:
+    """What a comparison keeps of a run: the outputs of a thousand runs would take gigabytes."""
 
     standing: ScoredRun
     folds: list[float]
     correct: NDArray[np.bool_]  # (n,)
 
     @classmethod
-    def of(cls, run: Run) -> _Judged:
-        """Raises BadRun where a file cannot be read."""
+    def of(cls, run: Run) -> _RunResult:
         outputs, folds = run.outputs(), run.table("folds").accuracy.astype(float).tolist()
         return cls(ScoredRun.of(run), folds, outputs.oof.argmax(1) == outputs.y_true)
 
@@ -148,11 +200,16 @@ class _Judged:
 
 
 def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> list[Pair]:
-    """Every pair of rows on the same data; `correct` says for each row which images, ``(n,)``, it got right.
+    """Compare every two rows on the same data.
 
-    McNemar's test (Psychometrika 12, 1947) asks whether, of the images that only one of the two got right, half went
-    to each. The interval is that of the same binomial share (Clopper & Pearson, Biometrika 26, 1934), so that without
-    correction the two agree.
+    McNemar's test (Psychometrika 12, 1947) asks whether the images that only one of the two runs got right are split
+    evenly between them. The interval is that of the same binomial share (Clopper & Pearson, Biometrika 26, 1934), so
+    before correction it excludes 0 exactly when the test is significant.
+
+    Parameters
+    ----------
+    rows : the runs
+    correct : for each row, which of its images it got right, bool, shape ``(n,)``
     """
     from statsmodels.stats.multitest import multipletests
 
@@ -180,16 +237,30 @@ def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> 
 
 
 def _both_right(correct: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """For each two of the rows ``(n,)``, how many images both got right: ``(rows, rows)``."""
-    found = np.zeros((len(correct), len(correct)), np.int64)
+    """Count the images that both of two rows got right: bool ``(n,)`` each to int ``(rows, rows)``."""
+    counts = np.zeros((len(correct), len(correct)), np.int64)
     for start in range(0, len(correct[0]), CHUNK):
         chunk = np.stack([right[start : start + CHUNK] for right in correct]).astype(np.float32)  # (rows, CHUNK)
-        found += (chunk @ chunk.T).astype(np.int64)  # exact: whole numbers far below 2²⁴
-    return found
+        counts += (chunk @ chunk.T).astype(np.int64)  # exact: integers far below 2²⁴
+    return counts
 
 
 def mcnemar_p(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The two-sided p values of McNemar's exact test, ``(pairs,)``; 1 where the counts do not differ."""
+    """Compute two-sided p values of McNemar's exact test.
+
+    Parameters
+    ----------
+    only_a, only_b : images that only one of the two got right, shape ``(pairs,)``
+
+    Returns
+    -------
+    Shape ``(pairs,)``, from 0 to 1; 1 where the counts are equal.
+
+    Examples
+    --------
+    >>> mcnemar_p(np.array([30, 5]), np.array([10, 5])).round(4)
+    array([0.0022, 1.    ])
+    """
     from scipy.stats import binom
 
     p: NDArray[np.float64] = np.minimum(1, 2 * binom.cdf(np.minimum(only_a, only_b), only_a + only_b, 0.5))
@@ -199,31 +270,51 @@ def mcnemar_p(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> NDArray[n
 def difference_interval(
     only_a: NDArray[np.int64], only_b: NDArray[np.int64], confidence: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bounds ``(pairs,)`` of `only_a` less `only_b`, by Clopper and Pearson's interval of the share of `only_a`.
+    """Compute a confidence interval for `only_a - only_b`, in images.
 
-    0 and 0 where both counts are 0.
+    It is Clopper and Pearson's interval for the share of `only_a`, given the sum of both counts.
+
+    Parameters
+    ----------
+    only_a, only_b : images that only one of the two got right, shape ``(pairs,)``
+    confidence : from 0 to 1
+
+    Returns
+    -------
+    Lower and upper bounds, shape ``(pairs,)`` each; both 0 where both counts are 0.
+
+    Examples
+    --------
+    >>> low, high = difference_interval(np.array([30]), np.array([10]))
+    >>> low.round(1), high.round(1)
+    (array([7.]), array([29.8]))
     """
     from scipy.stats import beta
 
-    apart, tail = only_a + only_b, (1 - confidence) / 2
+    total, tail = only_a + only_b, (1 - confidence) / 2
     with np.errstate(invalid="ignore"):
         low = np.where(only_a > 0, beta.ppf(tail, only_a, only_b + 1), 0)
         high = np.where(only_b > 0, beta.ppf(1 - tail, only_a + 1, only_b), 1)
-    return apart * (2 * low - 1) + 0.0, apart * (2 * high - 1)  # + 0.0: no -0.0
+    return total * (2 * low - 1) + 0.0, total * (2 * high - 1)  # + 0.0: no -0.0
 
 
 def plot_folds(comparison: Comparison, path: Path) -> None:
-    """Every fold's accuracy as a picture, a line a run; PNG, SVG or PDF by the file's ending.
+    """Plot every fold's accuracy, one line per run.
 
-    Raises OutputError, also where `path` is a file that is not ours.
+    Parameters
+    ----------
+    comparison : the runs
+    path : a PNG, SVG or PDF file, by its extension
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, has another extension, or was not written by kaggle-mnist.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    rows, kind = comparison.rows, path.suffix.lower().lstrip(".")
-    if kind not in ("png", "svg", "pdf"):
-        raise OutputError(f"{path}: must end in .png, .svg or .pdf")
-    refuse_foreign(path)
+    rows, kind = comparison.rows, _check_plot(path)
     with mpl.rc_context({"svg.hashsalt": "kaggle-mnist"}):
         figure = Figure(figsize=(8, 1.2 + 0.45 * len(rows)), layout="constrained")
         axes = figure.subplots()
@@ -242,47 +333,61 @@ def plot_folds(comparison: Comparison, path: Path) -> None:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
+def _check_plot(path: Path) -> str:
+    """The file type, lower case, without the dot. Raises OutputError."""
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in PLOTS:
+        raise OutputError(f"{path}: must end in .png, .svg or .pdf")
+    refuse_foreign(path)
+    return kind
+
+
 def letters() -> Iterator[str]:
-    """A to Z, then AA, AB, …, ZZ, AAA, … without end."""
+    """Generate A to Z, then AA, AB, …, ZZ, AAA, … without end.
+
+    >>> list(itertools.islice(letters(), 25, 28))
+    ['Z', 'AA', 'AB']
+    """
     alphabet = [chr(ord("A") + i) for i in range(26)]
     return ("".join(letters) for length in itertools.count(1) for letters in itertools.product(alphabet, repeat=length))
 
 
 def differences(run: Run, first: Run) -> dict[str, Any]:
-    """What of a run is not as in the first one: recipe's fields, folds, repeats, seed, images left out.
+    """List the settings of a run that differ from the first one's, by name.
 
-    A blend differs by its parents and their weights.
+    Compared are the recipe's fields, `folds`, `repeats`, `seed` and the number of `dropped` images; for a blend, the
+    result is its parents and their weights.
     """
     if run.record.recipe is None:
         return {"blend of": [f"{parent.run} × {parent.weight:.3f}" for parent in run.record.parents]}
-    a, b = _facts(first), _facts(run)
+    a, b = _settings(first), _settings(run)
     return {name: value for name, value in b.items() if a.get(name) != value}
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _settings(run: Run) -> dict[str, Any]:
     record = run.record
     recipe = record.recipe.model_dump(mode="json", exclude={"name"}) if record.recipe else {}
     folds = {"folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
     return {**recipe, **folds}
 
 
-def _row(letter: str, judged: _Judged, first: Run, gains: Gains) -> Row:
-    run, submitted = judged.run, judged.standing.submitted
-    found, forecast = run.record.scores, predict_score(run, gains)
-    if submitted is not None and (then := submitted.prediction) is not None:  # what was said before the score was known
-        forecast = Forecast(then.expected, then.low, then.high, forecast.earlier)
+def _row(letter: str, result: _RunResult, first: Run, gains: Gains) -> Row:
+    run, submitted = result.run, result.standing.submitted
+    scores, forecast = run.record.scores, predict_score(run, gains)
+    if submitted is not None and (made := submitted.prediction) is not None:  # made before the score was known
+        forecast = Forecast(made.expected, made.low, made.high, forecast.earlier)
     return Row(
         letter=letter,
         run=run.name,
         recipe=run.record.name,
         differs=differences(run, first),
         data=run.record.data.fingerprint,
-        folds=judged.folds,
-        cv_accuracy=found.cv_accuracy,
-        cv_accuracy_std=found.cv_accuracy_std,
-        oof_accuracy=found.oof_accuracy,
-        oof_log_loss=found.oof_log_loss,
-        score=judged.standing.score,
+        folds=result.folds,
+        cv_accuracy=scores.cv_accuracy,
+        cv_accuracy_std=scores.cv_accuracy_std,
+        oof_accuracy=scores.oof_accuracy,
+        oof_log_loss=scores.oof_log_loss,
+        score=result.standing.score,
         forecast=forecast,
         seconds=run.record.seconds["all"] if run.record.recipe else None,
     )

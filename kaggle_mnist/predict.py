@@ -1,8 +1,8 @@
-"""What a run says of a person's own pictures."""
+"""Classify photos and scans with a finished run."""
 
 from __future__ import annotations
 
-import csv
+import csv as csv_module
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,28 +16,36 @@ from kaggle_mnist.data.digits import CLASSES, SIDE
 from kaggle_mnist.data.photos import prepare_photo
 from kaggle_mnist.data.pictures import SUFFIXES, UNREAD
 from kaggle_mnist.models.registry import load_network
-from kaggle_mnist.runs.run import Run, read_run
+from kaggle_mnist.runs.run import Run, find_run, read_run
 from kaggle_mnist.training.inference import ensemble_outputs
 from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS, refuse_foreign, sha256_of, write_whole
 from kaggle_mnist.utils.progress import Progress, quiet
 
-PICTURED = 200  # prepared images in one picture
+MAX_PICTURED = 200  # prepared images in one picture
 HEADER = ["file", "digit", *(f"output_{digit}" for digit in range(CLASSES))]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was made of the pictures that could be used, and what was wrong with the others.
+    """The outputs for every usable image, and what is wrong with the others.
 
     Attributes
     ----------
-    files : those that could be used
-    images : uint8, shape ``(n, 28, 28)``: what the members saw of them
+    run : name of the run
+    files : the usable image files
+    images : uint8, shape ``(n, 28, 28)``, 0 (paper) to 255 (ink): what the network saw of them
     outputs : sigmoid outputs, float32, shape ``(n, 10)``, from 0 to 1
-    faults : a line for each of the others
+    faults : one line for each unusable file
+
+    Examples
+    --------
+    >>> outputs = np.eye(10, dtype=np.float32)[[7]]
+    >>> Prediction("fast", [Path("seven.jpg")], np.zeros((1, 28, 28), np.uint8), outputs, []).digits
+    array([7])
     """
 
+    run: str
     files: list[Path]
     images: NDArray[np.uint8]
     outputs: NDArray[np.float32]
@@ -45,87 +53,139 @@ class Prediction:
 
     @property
     def digits(self) -> NDArray[np.int64]:
-        """The digit of the largest output, shape ``(n,)``."""
+        """The digit with the largest output, shape ``(n,)``."""
         digits: NDArray[np.int64] = self.outputs.argmax(1)
         return digits
 
 
-def predict(run: Run, paths: Sequence[Path], *, progress: Progress = quiet) -> Prediction:
-    """Prepare pictures the way MNIST was, and give the ensemble's outputs.
+def predict(
+    run: str | Run | None,
+    images: Sequence[str | Path],
+    *,
+    output: str | Path = "submissions",
+    csv: Path | None = None,
+    show: Path | None = None,
+    progress: Progress = quiet,
+) -> Prediction:
+    """Prepare photos the way MNIST was prepared, and compute the ensemble's outputs.
 
     Parameters
     ----------
-    run : trained, or a blend; a blend predicts through its parents
-    paths : pictures, and folders of pictures, whose names are taken in order
+    run : a `Run`, or its path or folder name below `output`; the newest if None or ``"latest"``. A blend predicts
+        through its parents.
+    images : image files, and folders of them, whose files are taken in alphabetical order
+    output : folder of the runs
+    csv : file for the outputs, as `prediction_csv` formats them
+    show : PNG file for the first `MAX_PICTURED` prepared images with their digits
+    progress : called while images are prepared and outputs computed
+
+    Returns
+    -------
+    The outputs; a file that cannot be used is listed in `faults` instead.
 
     Raises
     ------
     BadData
-        A path that does not exist, or a folder without pictures. A picture that cannot be used is told in `faults`.
+        A path does not exist, or a folder contains no images.
     BadRun
-        The members cannot be read, or a blend's parents are missing or were changed.
+        The run or its weights cannot be read, or a parent of a blend is missing or has changed.
+    OutputError
+        `csv` or `show` cannot be written, or would overwrite a file that kaggle-mnist did not write. This is checked
+        before any work.
+
+    Examples
+    --------
+    >>> prediction = predict("latest", ["photo.jpg"], show=Path("seen.png"))  # doctest: +SKIP
+    >>> prediction.digits  # doctest: +SKIP
+    array([7])
     """
-    files = [file for path in paths for file in _pictures_at(path)]
-    used, images, faults = [], [], []
+    _refuse_overwriting(csv, show)
+    found = run if isinstance(run, Run) else find_run(run, Path(output))
+    files = [file for path in images for file in _images_at(Path(path))]
+    usable, prepared, faults = [], [], []
     progress("Preparing", 0, len(files))
     for number, file in enumerate(files, start=1):
         try:
-            images.append(prepare_photo(file))
-            used.append(file)
+            prepared.append(prepare_photo(file))
+            usable.append(file)
         except BadData as error:
             faults.append(str(error))
         progress("Preparing", number, len(files))
-    prepared = np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8)
-    return Prediction(used, prepared, run_outputs(run, prepared, progress=progress), faults)
+    stacked = np.stack(prepared) if prepared else np.empty((0, SIDE, SIDE), np.uint8)  # (n, 28, 28)
+    outputs = run_outputs(found, stacked, progress=progress)
+    prediction = Prediction(found.name, usable, stacked, outputs, faults)
+    write_prediction(prediction, csv=csv, show=show)
+    return prediction
 
 
 def run_outputs(run: Run, images: NDArray[np.uint8], *, progress: Progress = quiet) -> NDArray[np.float32]:
-    """A run's outputs, ``(n, 10)``, for images ``(n, 28, 28)``; a blend's are the weighted sum of its parents'.
+    """Compute a run's outputs; a blend's are the weighted sum of its parents'.
 
-    A blend's parents are looked for beside it. Raises BadRun where one is missing or not as it was.
+    Parameters
+    ----------
+    run : trained, or a blend whose parents are in the same folder
+    images : uint8, shape ``(n, 28, 28)``, 0 (paper) to 255 (ink)
+
+    Returns
+    -------
+    Sigmoid outputs, float32, shape ``(n, 10)``, from 0 to 1.
+
+    Raises
+    ------
+    BadRun
+        The weights cannot be read, or a parent of a blend is missing or has changed.
     """
     recipe = run.record.recipe
     if recipe is not None:
         network = load_network(recipe.network, recipe.network_settings, run.weights())
         return ensemble_outputs(network, images, recipe, progress=progress)
     if not run.record.parents:
-        raise BadRun(f"{run.path / 'run.json'}: has neither a recipe nor parents; there is nothing to predict with")
+        raise BadRun(f"{run.path / 'run.json'}: has neither a recipe nor parents; this run cannot predict")
     total = np.zeros((len(images), CLASSES))
     for parent in run.record.parents:
         path = run.path.parent / parent.run
         try:
             same = sha256_of(path / SUMS) == parent.sha256
         except OSError as error:
-            raise BadRun(f"{path}: is missing, and the blend {run.name} was made of it; put it back") from error
+            raise BadRun(f"{path}: missing, but the blend {run.name} needs it; restore it or blend again") from error
         if not same:
-            raise BadRun(f"{path}: is not the run that the blend {run.name} was made of; blend again")
+            raise BadRun(f"{path}: has changed since {run.name} was blended from it; blend again")
         total += parent.weight * run_outputs(read_run(path), images, progress=progress)
     return np.clip(total, 0, 1).astype(np.float32)
 
 
 def prediction_csv(prediction: Prediction) -> str:
-    """A row for each picture: `file`, `digit`, `output_0` to `output_9` with six decimals."""
+    """Format a prediction as CSV: `file`, `digit`, and `output_0` to `output_9` with six decimals.
+
+    >>> outputs = np.eye(10, dtype=np.float32)[[7]]
+    >>> prediction = Prediction("fast", [Path("seven.jpg")], np.zeros((1, 28, 28), np.uint8), outputs, [])
+    >>> prediction_csv(prediction).splitlines()[1][:20]
+    'seven.jpg,7,0.000000'
+    """
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
+    rows = csv_module.writer(text, lineterminator="\n")
     rows.writerow(HEADER)
     for file, digit, outputs in zip(prediction.files, prediction.digits, prediction.outputs, strict=True):
         rows.writerow([file, digit, *(f"{output:.6f}" for output in outputs)])
     return text.getvalue()
 
 
-def write_prediction(prediction: Prediction, *, csv_file: Path | None = None, picture: Path | None = None) -> None:
-    """Write the CSV, the first `PICTURED` prepared images with their digits as a PNG, or both.
+def write_prediction(prediction: Prediction, *, csv: Path | None = None, show: Path | None = None) -> None:
+    """Write the CSV, the first `MAX_PICTURED` prepared images with their digits as a PNG, or both.
 
-    Raises OutputError where one cannot be written, or would replace a file that is not ours; then neither is written.
+    Raises
+    ------
+    OutputError
+        A file cannot be written, or would overwrite one that kaggle-mnist did not write; then neither is written.
     """
-    refuse_foreign_outputs(csv_file, picture)
+    _refuse_overwriting(csv, show)
     contents = {}
-    if csv_file is not None:
-        contents[csv_file] = prediction_csv(prediction).encode("utf-8", "surrogateescape")
-    if picture is not None and prediction.files:
+    if csv is not None:
+        contents[csv] = prediction_csv(prediction).encode("utf-8", "surrogateescape")
+    if show is not None and prediction.files:
         names = [file.name for file in prediction.files]
         captions = [Caption("", f"{digit}", name) for digit, name in zip(prediction.digits, names, strict=True)]
-        contents[picture] = labelled_sheet(prediction.images[:PICTURED], captions[:PICTURED])
+        contents[show] = labelled_sheet(prediction.images[:MAX_PICTURED], captions[:MAX_PICTURED])
     for file, content in contents.items():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -134,16 +194,16 @@ def write_prediction(prediction: Prediction, *, csv_file: Path | None = None, pi
             raise OutputError(f"{file}: cannot be written ({error.strerror})") from error
 
 
-def refuse_foreign_outputs(csv_file: Path | None, picture: Path | None) -> None:
-    """Raise OutputError where `write_prediction` would replace a file that is not ours, such as a photo."""
-    if csv_file is not None:
-        refuse_foreign(csv_file, header=",".join(HEADER).encode() + b"\n")
-    if picture is not None:
-        refuse_foreign(picture)
+def _refuse_overwriting(csv: Path | None, show: Path | None) -> None:
+    """Raise OutputError if `write_prediction` would overwrite someone else's file, such as a photo."""
+    if csv is not None:
+        refuse_foreign(csv, header=",".join(HEADER).encode() + b"\n")
+    if show is not None:
+        refuse_foreign(show)
 
 
-def _pictures_at(path: Path) -> list[Path]:
-    """The file itself, or the pictures in the folder, in the order of their names. Raises BadData."""
+def _images_at(path: Path) -> list[Path]:
+    """The file itself, or the image files in the folder, sorted by name. Raises BadData."""
     if not path.is_dir():
         if not path.exists():
             raise BadData(f"{path.absolute()}: no such file or folder")
@@ -151,5 +211,5 @@ def _pictures_at(path: Path) -> list[Path]:
     visible = [file for file in sorted(path.iterdir()) if file.name[0] != "." and file.is_file()]
     found = [file for file in visible if file.suffix.lower() in (*SUFFIXES, *UNREAD)]
     if not found:
-        raise BadData(f"{path}: holds no pictures; their names end in {', '.join(SUFFIXES)}")
+        raise BadData(f"{path}: contains no images; supported are {', '.join(SUFFIXES)}")
     return found

@@ -94,8 +94,8 @@ def test_audit_refuses_other_digits_a_place_it_cannot_write_to_and_a_missing_cle
     few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = find_run(A, submissions)
-    with pytest.raises(DataNotFound, match="not the digits of that run"):
-        audit_run(run)  # input/ is empty: the practice set is found
+    with pytest.raises(DataNotFound, match="are not the digits of that run"):
+        audit_run(run)  # input/ is empty, so the practice set is loaded
     export_csv(few, Path("input"))
     Path("file").touch()
     with pytest.raises(OutputError, match="file: cannot write there"):
@@ -131,7 +131,7 @@ def test_the_confirmed_errors_of_the_practice_set_are_counted(practice: Digits) 
     wrong = confirmed[:4]
     outputs[wrong] = 0.001
     outputs[wrong, (practice.train_labels[wrong] + 1) % 10] = 0.99
-    found = audit._confirmed(find_suspects(outputs, practice.train_labels))
+    found = audit._count_confirmed(find_suspects(outputs, practice.train_labels))
     assert (found.labels, found.among_first, found.among_all) == (6, 4, 4)
 
 
@@ -181,7 +181,7 @@ def test_audit_and_drop_suspects_from_the_command_line(few: Digits, submissions:
     assert len(pd.read_csv("all/audit.csv")) == wrong > number
     arguments = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]", "--drop-suspects", str(table)]
     trained = kaggle_mnist("train", *arguments)
-    assert f"{number:,} images that no member learnt from; the scores count them" in trained.stdout, trained.stderr
+    assert f"{number:,} images excluded from training; the scores include them" in trained.stdout, trained.stderr
     table.write_text("image,label\n1,x\n")
     refused = kaggle_mnist("train", *arguments)
     assert refused.exit_code == 2

@@ -55,10 +55,10 @@ def test_a_blend_whose_parents_are_gone_or_others_refuses(few: Digits, submissio
     blend = blend_runs([A, B], submissions)
     moved = submissions / B
     moved.rename(submissions / "elsewhere")
-    with pytest.raises(BadRun, match=rf"{B}: is missing, and the blend .*-blend was made of it"):
+    with pytest.raises(BadRun, match=rf"{B}: missing, but the blend .*-blend needs it"):
         run_outputs(blend, few.test_images)
     shutil.copytree(submissions / A, moved)
-    with pytest.raises(BadRun, match=rf"{B}: is not the run that the blend .*-blend was made of"):
+    with pytest.raises(BadRun, match=rf"{B}: has changed since .*-blend was blended from it"):
         run_outputs(blend, few.test_images)
     shutil.rmtree(moved)
     (submissions / "elsewhere").rename(moved)
@@ -67,7 +67,7 @@ def test_a_blend_whose_parents_are_gone_or_others_refuses(few: Digits, submissio
     with pytest.raises(BadRun, match=r"members.safetensors: does not match its checksum"):
         run_outputs(blend, few.test_images)
     reseal(moved)
-    with pytest.raises(BadRun, match="is not the run that the blend"):
+    with pytest.raises(BadRun, match="has changed since"):
         run_outputs(blend, few.test_images)
     with pytest.raises(BadRun, match="neither a recipe nor parents"):
         run_outputs(replace(blend, record=blend.record.model_copy(update={"parents": ()})), few.test_images)
@@ -100,19 +100,19 @@ def test_paths_that_are_not_there_or_hold_no_pictures_are_refused(submissions: P
     with pytest.raises(BadData, match=r"nowhere.jpg: no such file or folder"):
         predict(run, [Path("nowhere.jpg")])
     Path("empty").mkdir()
-    with pytest.raises(BadData, match=r"empty: holds no pictures; their names end in .jpg"):
+    with pytest.raises(BadData, match=r"empty: contains no images; supported are .jpg"):
         predict(run, [Path("empty")])
 
 
 def test_what_the_network_saw_can_be_seen(few: Digits, submissions: Path) -> None:
     prediction = predict(find_run(A, submissions), [save(few.test_images[:12])])
-    write_prediction(prediction, picture=Path("new/seen.png"))
+    write_prediction(prediction, show=Path("new/seen.png"))
     with Image.open("new/seen.png") as sheet:
         seen = np.asarray(sheet.convert("L"))
     np.testing.assert_array_equal(seen[8 : 8 + 84 : 3, 108 : 108 + 84 : 3], 255 - few.test_images[1])
     Path("file").touch()
     with pytest.raises(OutputError, match=r"file/out.csv: cannot be written"):
-        write_prediction(prediction, csv_file=Path("file/out.csv"))
+        write_prediction(prediction, csv=Path("file/out.csv"))
 
 
 def test_weights_that_were_changed_predict_nothing(few: Digits, submissions: Path) -> None:
@@ -145,7 +145,7 @@ def test_predict_from_the_command_line(few: Digits, submissions: Path) -> None:
     assert [row.split(",")[0] for row in piped.stdout.splitlines()] == ["file", "photos/000.png", "photos/001.png"]
     to_file = kaggle_mnist("predict", A, "photos", "--csv", "out.csv")
     assert to_file.exit_code == 2
-    assert "2 pictures" in to_file.stdout
+    assert "2 images" in to_file.stdout
     assert len(Path("out.csv").read_text().splitlines()) == 3
 
 
@@ -165,7 +165,7 @@ def test_a_photo_named_for_the_output_is_not_overwritten(
 def test_nothing_is_written_where_one_of_two_outputs_is_refused(few: Digits, submissions: Path) -> None:
     prediction = predict(find_run(A, submissions), [save(few.test_images[:1])])
     with pytest.raises(OutputError, match=r"000\.png: exists and was not written by kaggle-mnist"):
-        write_prediction(prediction, csv_file=Path("out.csv"), picture=Path("photos/000.png"))
+        write_prediction(prediction, csv=Path("out.csv"), show=Path("photos/000.png"))
     assert not Path("out.csv").exists()
 
 

@@ -1,4 +1,4 @@
-"""The Typer app: what every command shares, and how an error becomes one line and an exit status."""
+"""The Typer app: what all commands share, and how an error becomes one line and an exit status."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-USERS_TO_FIX = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
-TOO_LITTLE_MEMORY = (  # "memory" alone is also in what PyTorch says of an illegal access
+FIXABLE_BY_USER = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
+OUT_OF_MEMORY = (  # not just "memory", which PyTorch also says of an illegal access
     "out of memory",
     "allocate memory",
     "not enough memory",
@@ -26,12 +26,13 @@ TOO_LITTLE_MEMORY = (  # "memory" alone is also in what PyTorch says of an illeg
     "failed to map segment",
 )
 
-ORDER = ["train", "resume", "runs", "compare", "report", "blend", "audit", "predict", "download", "upload"]  # of --help
+# in which --help lists the commands
+ORDER = ["train", "resume", "runs", "compare", "report", "blend", "audit", "predict", "download", "upload"]
 ORDER += ["data", "recipes", "check"]
 
 
 class Commands(TyperGroup):
-    """Turns what a command raises into one line and an exit status: 2 the user's, 130 interrupted, 1 ours."""
+    """Turns an exception into one line and an exit status: 2 user error, 130 interrupted, 1 internal error."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=ORDER.index)
@@ -49,7 +50,7 @@ class Commands(TyperGroup):
 
 
 def _explain(error: BaseException) -> tuple[str, int] | None:
-    """One line and an exit status for an error; None for what Typer reports itself, usage errors among it."""
+    """The message and exit status for an error; None for what Typer reports itself, such as usage errors."""
     from kaggle_mnist.utils.errors import UserError, one_line
 
     match error:
@@ -57,23 +58,23 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
             return str(error) or "interrupted; nothing was kept", 130
         case UserError():
             return str(error), 2
-        case OSError(errno=number, filename=str(name)) if number in USERS_TO_FIX:
+        case OSError(errno=number, filename=str(name)) if number in FIXABLE_BY_USER:
             return one_line(f"{name}: {error.strerror}"), 2
-        case MemoryError() | RuntimeError() | ImportError() | OSError() | Warning() if _lacks_memory(error):
+        case MemoryError() | RuntimeError() | ImportError() | OSError() | Warning() if _is_out_of_memory(error):
             return "out of memory; try fewer --repeats, a smaller batch_size or fewer hidden units", 1
         case BrokenPipeError() | SystemExit() | GeneratorExit():
             return None
         case _ if type(error).__module__.startswith(("typer", "click")):
             return None
         case _:
-            return f"internal error: {one_line(f'{type(error).__name__}: {error}')} (--debug shows where)", 1
+            return f"internal error: {one_line(f'{type(error).__name__}: {error}')} (--debug shows the traceback)", 1
 
 
-def _lacks_memory(error: BaseException) -> bool:
-    """Whether too little memory is behind an error of Python's, the dynamic loader's or PyTorch's."""
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error from Python, the dynamic loader or PyTorch means too little memory."""
     by_type = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
-    torchs = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)  # PyTorch may not be imported
-    return by_type or torchs or any(phrase in str(error).lower() for phrase in TOO_LITTLE_MEMORY)
+    from_torch = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)  # without importing PyTorch
+    return by_type or from_torch or any(phrase in str(error).lower() for phrase in OUT_OF_MEMORY)
 
 
 app = typer.Typer(
@@ -82,7 +83,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="A fold ensemble of multilayer perceptrons for Kaggle's Digit Recognizer.",
+    help="Train fold ensembles of neural networks for Kaggle's Digit Recognizer.",
 )
 
 
@@ -97,29 +98,29 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def main(
     ctx: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback if a command fails.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    # Only for as long as the command runs: what called it may go on afterwards.
+    # only while the command runs: a Python program may call it
     ctx.with_resource(warnings.catch_warnings())
     if not debug:
-        warnings.simplefilter("ignore")  # of the libraries: what a user can do about one, we say ourselves
+        warnings.simplefilter("ignore")  # from libraries
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            ctx.with_resource(_showing_any_character(stream))
+            ctx.with_resource(_replacing_unprintable(stream))
 
 
 @contextmanager
-def _showing_any_character(stream: io.TextIOWrapper) -> Iterator[None]:
-    """A terminal that cannot show a character gets another, not a traceback."""
+def _replacing_unprintable(stream: io.TextIOWrapper) -> Iterator[None]:
+    """Print a replacement for a character that the terminal's encoding lacks, instead of failing."""
     before = stream.errors
     stream.reconfigure(errors="replace")
     try:
         yield
     finally:
-        with suppress(OSError, ValueError):  # its reader may be gone, or it was closed
+        with suppress(OSError, ValueError):  # closed, or a broken pipe
             stream.reconfigure(errors=before)
 
 
@@ -129,12 +130,12 @@ Input = Annotated[
         "--input",
         "-i",
         help="Folder or zip with the digits, or 'practice'.",
-        show_default="what is in input/",
+        show_default="input/",
         metavar="PATH",
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the runs.", metavar="DIR")]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(help="A run: its path, its folder's name, or latest.", metavar="RUN", show_default="the newest"),
+    typer.Argument(help="Run folder, run name, or latest.", metavar="RUN", show_default="latest"),
 ]

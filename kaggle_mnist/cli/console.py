@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: lines, tables and progress; one module for each group of commands."""
+"""Lines, tables and progress in the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.segment import SegmentLines
 from rich.table import Table
 
 from kaggle_mnist.utils.errors import one_line
@@ -16,27 +18,47 @@ from kaggle_mnist.utils.errors import one_line
 if TYPE_CHECKING:
     from kaggle_mnist.training.cross_validation import EpochEnd
 
-PLAIN_SECONDS = 10  # between two lines of progress where there is no terminal
-QUICK_SECONDS = 2  # a job that is done sooner needs none
+PLAIN_SECONDS = 10  # between two lines of progress without a terminal
+QUICK_SECONDS = 2  # shorter jobs show no progress
+WIDEST = 10_000  # columns of a table
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 def say(label: str, text: str) -> None:
-    """One line: a label, then what there is to say, whatever signs it holds."""
+    """Print one line, a label and a text; control characters and markup in the text are escaped."""
     console.print(f"{label:<12} {one_line(text)}", markup=False)
 
 
 def new_table(*columns: str, numbers: bool = False) -> Table:
-    """An empty table that fits 80 characters more often than Rich's own; `numbers` are set to the right."""
+    """An empty table, narrower than Rich's default; columns of `numbers` are right-aligned and never wrapped."""
     table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
     for column in columns:
-        table.add_column(column, justify="right" if numbers else "left")
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=numbers)
     return table
 
 
+def show_table(table: Table, on: Console | None = None) -> None:
+    """Print a table; if the terminal is too narrow, lines run over rather than being cut."""
+    screen = on or console
+    for column in table.columns:
+        if column.no_wrap:
+            column.min_width = max(screen.measure(cell).maximum for cell in (column.header, *column.cells))
+    least = Measurement.get(screen, screen.options.update(max_width=WIDEST), table).minimum
+    lines = screen.render_lines(table, screen.options.update(width=max(screen.width, least)), pad=False)
+    screen.print(SegmentLines(lines, new_lines=True), end="", soft_wrap=True)
+
+
 class Watcher:
-    """Shows a long job's progress: a bar with the time left, or plain lines where the output is no terminal."""
+    """Shows the progress of a long job: a bar with the time left, or plain lines if the output is not a terminal.
+
+    Pass it as `progress`, and its `on_epoch` as `on_epoch`, to `train` and other long calls.
+
+    Examples
+    --------
+    >>> with Watcher() as progress:
+    ...     progress("Reading", 3, 3)
+    """
 
     def __init__(self) -> None:
         self.bar = Progress(
@@ -52,8 +74,8 @@ class Watcher:
         )
         self.stage, self.task = "", TaskID(0)
         self.started = self.printed = 0.0
-        self.first = 0  # steps of the stage that were done when it began
-        self.timed = False  # whether an epoch was
+        self.first = 0  # steps done when the stage started; above 0 in a resumed run
+        self.announced = False  # whether the expected duration was shown
 
     def __enter__(self) -> Watcher:
         self.bar.start()
@@ -68,12 +90,12 @@ class Watcher:
         self._show(stage, done, total, unit)
 
     def on_epoch(self, event: EpochEnd) -> None:
-        """Show an epoch's accuracy; after the first one, how long training will take."""
+        """Show an epoch's accuracy, and after the first epoch how long training will take."""
         self._show("Training", event.epoch, event.epochs, f"held-out accuracy {event.accuracy:.4f}")
         left = event.epochs - event.epoch
-        if not self.timed and left * event.seconds >= QUICK_SECONDS:
-            say("Expected", f"{duration(left * event.seconds)} more of training, {event.seconds:.2g} s an epoch")
-        self.timed = True
+        if not self.announced and left * event.seconds >= QUICK_SECONDS:
+            say("Expected", f"{duration(left * event.seconds)} of training left, {event.seconds:.2g} s per epoch")
+        self.announced = True
 
     def _show(self, stage: str, done: int, total: int, note: str) -> None:
         now = time.monotonic()
@@ -84,14 +106,14 @@ class Watcher:
         ended = done == total and now - self.started >= QUICK_SECONDS
         if not console.is_terminal and (ended or now - self.printed >= PLAIN_SECONDS):
             self.printed = now
-            steps = done - self.first  # those of a resumed run were not timed
+            steps = done - self.first
             left = (now - self.started) / steps * (total - done) if steps else 0
-            said = f"{done}/{total} {note}".rstrip()
-            say(stage, f"{said}, {duration(left)} left")
+            state = f"{done}/{total} {note}".rstrip()
+            say(stage, f"{state}, {duration(left)} left")
 
 
 def duration(seconds: float) -> str:
-    """Minutes and seconds, or hours, minutes and seconds.
+    """Format seconds as minutes and seconds, or hours, minutes and seconds.
 
     >>> duration(75), duration(3661)
     ('1:15', '1:01:01')

@@ -1,4 +1,4 @@
-"""One page for a person: report."""
+"""The command that writes a run's page: report."""
 
 from __future__ import annotations
 

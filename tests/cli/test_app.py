@@ -55,7 +55,7 @@ def test_an_error_that_only_mentions_memory_is_an_internal_one(error: Exception)
     message, status = _explain(error) or ("", 0)
     assert status == 1
     assert message.startswith(f"internal error: {type(error).__name__}: ")
-    assert message.endswith(" (--debug shows where)")
+    assert message.endswith(" (--debug shows the traceback)")
     assert message.isprintable()
 
 

@@ -61,7 +61,7 @@ def test_many_reasons_to_refuse_are_counted(tmp_path, monkeypatch: pytest.Monkey
     screens.show_verdict(tmp_path / "s.csv", Verdict(errors=[f"row {i}: odd" for i in range(2, 102)]), 28_000)
     assert "row 41: odd" in text.getvalue()
     assert "… and 60 more" in text.getvalue()
-    assert "Kaggle would not take it" in text.getvalue()
+    assert "Kaggle would reject it" in text.getvalue()
 
 
 def test_names_cannot_drive_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

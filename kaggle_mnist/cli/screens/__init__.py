@@ -1,1 +1,1 @@
-"""What each group of commands prints."""
+"""What each group of commands prints; one module for each."""

@@ -1,7 +1,8 @@
-"""What `audit` and `predict` show."""
+"""What `audit` and `predict` print."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from itertools import islice
 from pathlib import Path
@@ -9,86 +10,77 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from kaggle_mnist.cli.console import console, new_table, say
+from kaggle_mnist.cli.console import console, new_table, say, show_table
 from kaggle_mnist.predict import Prediction, prediction_csv
 from kaggle_mnist.utils.errors import one_line
 
 if TYPE_CHECKING:
     from kaggle_mnist.audit import Audit
-    from kaggle_mnist.runs.run import Run
 
-SHOWN_SUSPECTS = 10
-SHOWN_FILES = 40
-BAR = 40  # characters, of an output of 1
+MAX_SUSPECTS = 10  # rows
+MAX_FILES = 40
+BAR_WIDTH = 40  # characters for an output of 1
 
 
-def show_audit(run: Run, audit: Audit) -> None:
-    """How many suspects there are, the first of them, and the way to all."""
-    from kaggle_mnist.audit import FIRST, PICTURED
+def show_audit(audit: Audit) -> None:
+    """Print how many labels look wrong, the first of them, and where the full list is."""
+    from kaggle_mnist.audit import FIRST, MAX_PICTURED
 
     number = len(audit.suspects)
-    say("Suspects", f"{number:,} of {run.record.data.train_images:,} training labels look wrong to {run.name}")
+    say("Suspects", f"{number:,} of {audit.train_images:,} training labels look wrong, according to {audit.run}")
     if number:
-        table = new_table("image", "label", "suggested", "output of label", "found at", numbers=True)
-        table.columns[-1].justify = "left"
-        for row in audit.suspects.head(SHOWN_SUSPECTS).itertuples():
-            cells = (
-                row.image,
-                row.label,
-                row.suggested,
-                f"{row.self_confidence:.6f}",
-                escape(one_line(str(row.place))),
-            )
-            table.add_row(*map(str, cells))
-        console.print(table)
+        table = new_table("image", "label", "suggested", "confidence", "location", numbers=True)
+        table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
+        for row in audit.suspects.head(MAX_SUSPECTS).itertuples():
+            location = escape(one_line(str(row.place)))
+            table.add_row(f"{row.image}", f"{row.label}", f"{row.suggested}", f"{row.self_confidence:.6f}", location)
+        show_table(table)
     if known := audit.confirmed:
-        found = f"{known.among_first} in the first {FIRST} and {known.among_all} in all"
-        say(
-            "Confirmed", f"{found}, of {known.labels} labels here that people have found wrong (Northcutt et al., 2021)"
-        )
+        found = f"{known.among_all} of {known.labels} label errors that people confirmed (Northcutt et al., 2021)"
+        say("Confirmed", f"{found},")
+        say("", f"{known.among_first} of them among the first {FIRST} suspects")
     say("Table", f"{audit.table}")
-    say("Picture", f"{audit.picture}{f' (the first {PICTURED})' if number > PICTURED else ''}")
-    say("", "Look at them: some are right, and only hard to read. Delete their rows from the table;")
-    say("", f"then train --drop-suspects {audit.table} keeps the others out of training, not out of the scores.")
+    say("Picture", f"{audit.picture}{f' (the first {MAX_PICTURED})' if number > MAX_PICTURED else ''}")
+    say("", "Some of these labels are right and the digits just hard to read.")
+    say("", "Delete their rows, then exclude the others from training:")
+    say("", f"kaggle-mnist train --drop-suspects {shlex.quote(str(audit.table))}")
     if audit.confident:
-        say("", "audit --all lists every label that the outputs contradict, also without confidence.")
+        say("", "`audit --all` also lists labels that are contradicted less clearly.")
 
 
-def show_prediction(
-    run: Run, prediction: Prediction, *, as_csv: bool, csv_file: Path | None, picture: Path | None
-) -> None:
-    """The digits with their outputs, or the CSV alone; the pictures that could not be used on standard error."""
+def show_prediction(prediction: Prediction, *, as_csv: bool, csv: Path | None, show: Path | None) -> None:
+    """Print the digits with their outputs, or only CSV; unusable images are reported on standard error."""
     for fault in prediction.faults:
         print(f"kaggle-mnist: {fault}", file=sys.stderr)
-    number = len(prediction.files)
     if as_csv:
         sys.stdout.write(prediction_csv(prediction))
-    elif csv_file is None and number == 1:
-        _show_one(prediction)
-    elif csv_file is None and number:
-        _show_many(prediction)
-    if as_csv:
         return
-    if csv_file is not None:
-        say("Predicted", f"{number:,} {'picture' if number == 1 else 'pictures'} by {run.name}: {csv_file}")
-    if picture is not None and number:
-        say("Picture", f"{picture}")
+    number = len(prediction.files)
+    if csv is not None:
+        say("Predicted", f"{number:,} {'image' if number == 1 else 'images'} with {prediction.run}: {csv}")
+    elif number == 1:
+        _show_one(prediction)
+    elif number:
+        _show_many(prediction)
+    if show is not None and number:
+        say("Picture", f"{show}")
 
 
 def _show_one(prediction: Prediction) -> None:
-    outputs = prediction.outputs[0]
+    room = max(1, min(BAR_WIDTH, console.width - 24))
     say("Digit", f"{prediction.digits[0]} ({prediction.files[0]})")
-    for digit, output in enumerate(outputs):
-        say("Outputs" if digit == 0 else "", f"{digit}  {output:.4f}  {'█' * round(float(output) * BAR)}".rstrip())
+    for digit, output in enumerate(prediction.outputs[0]):
+        bar = "█" * round(float(output) * room)
+        say("" if digit else "Outputs", f"{digit}  {output:.4f}  {bar}".rstrip())
 
 
 def _show_many(prediction: Prediction) -> None:
     table = new_table("digit", *map(str, range(10)), "file", numbers=True)
-    table.columns[-1].justify, table.columns[-1].overflow = "left", "fold"  # a name is never cut
+    table.columns[-1].justify = "left"
     rows = zip(prediction.files, prediction.digits, prediction.outputs, strict=True)
-    for file, digit, outputs in islice(rows, SHOWN_FILES):
+    for file, digit, outputs in islice(rows, MAX_FILES):
         cells = ["·" if output < 0.005 else f"{output:.2f}" for output in outputs]
         table.add_row(f"[bold]{digit}[/bold]", *cells, escape(one_line(str(file))))
-    console.print(table)
-    if len(prediction.files) > SHOWN_FILES:
-        say("", f"… and {len(prediction.files) - SHOWN_FILES:,} more; --csv FILE writes all of them")
+    show_table(table)
+    if len(prediction.files) > MAX_FILES:
+        say("", f"… and {len(prediction.files) - MAX_FILES:,} more; --csv FILE writes all of them")

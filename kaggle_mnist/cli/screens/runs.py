@@ -1,15 +1,16 @@
-"""What `compare`, `blend` and `runs` show."""
+"""What `compare`, `blend` and `runs` print."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from kaggle_mnist.cli.console import console, new_table, say
+from kaggle_mnist.cli.console import new_table, say, show_table
 from kaggle_mnist.recipes.recipe import format_value
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.utils.errors import one_line
@@ -21,36 +22,38 @@ if TYPE_CHECKING:
     from kaggle_mnist.runs.listing import RunStatus
     from kaggle_mnist.runs.run import Run
 
-MEMBERS_BESIDE = 10  # columns of fold scores; with more members, least and greatest
-SHOWN = 20  # runs; a search leaves hundreds, which --csv and --json print
+MAX_MEMBERS = 10  # columns of fold accuracies; with more members, only the lowest and the highest
+MAX_RUNS = 20  # a search leaves hundreds, which --csv and --json print
 
 
-def show_comparison(comparison: Comparison) -> None:
-    """The best runs, their scores and folds, and what can be said of each beside the first."""
-    rows = comparison.rows[:SHOWN]
+def show_comparison(comparison: Comparison, plot: Path | None = None) -> None:
+    """Print the best runs, their scores, their fold accuracies and how they compare; then the `plot`, if any."""
+    rows = comparison.rows[:MAX_RUNS]
     _show_names(rows)
     if more := len(comparison.rows) - len(rows):
-        say("", f"… and {more:,} more, none with a better CV accuracy; --csv lists all runs, --json all pairs too.")
+        say("", f"… and {more:,} more, none with a higher CV accuracy; --csv lists all runs, --json also all pairs")
     table = new_table("", "CV accuracy", "OOF", "log loss", "score", "forecast", "s", numbers=True)
     for row in rows:
-        cast = row.forecast
+        forecast = row.forecast
         table.add_row(
             row.letter,
             f"{row.cv_accuracy:.4f} ± {row.cv_accuracy_std:.4f}",
             f"{row.oof_accuracy:.4f}",
             f"{row.oof_log_loss:.4f}",
             "·" if row.score is None else f"{row.score:.4f}",
-            f"{cast.expected:.4f} ({cast.low:.4f} to {cast.high:.4f})",
+            f"{forecast.expected:.4f} ({forecast.low:.4f} to {forecast.high:.4f})",
             "·" if row.seconds is None else f"{row.seconds:.0f}",
         )
-    console.print(table)
+    show_table(table)
     _show_folds(rows)
     _show_pairs(comparison)
     _explain(comparison.rows)
-    for said in comparison.passed_over[:SHOWN]:
-        say("Passed over", said)
-    if more := len(comparison.passed_over[SHOWN:]):
-        say("", f"… and {more:,} more; `kaggle-mnist runs` tells the state of each.")
+    for problem in comparison.passed_over[:MAX_RUNS]:
+        say("Skipped", problem)
+    if more := len(comparison.passed_over[MAX_RUNS:]):
+        say("", f"… and {more:,} more; `kaggle-mnist runs` shows the state of each")
+    if plot is not None:
+        say("Plot", f"{plot}")
 
 
 def _show_names(rows: list[Row]) -> None:
@@ -61,21 +64,21 @@ def _show_names(rows: list[Row]) -> None:
 
 def _show_folds(rows: list[Row]) -> None:
     most = max(len(row.folds) for row in rows)
-    if most > MEMBERS_BESIDE:
-        table = new_table("", "members", "least", "greatest", numbers=True)
+    if most > MAX_MEMBERS:
+        table = new_table("", "members", "lowest", "highest", numbers=True)
         for row in rows:
             table.add_row(row.letter, f"{len(row.folds)}", f"{min(row.folds):.4f}", f"{max(row.folds):.4f}")
     else:
         table = new_table("member", *(f"{member}" for member in range(most)), numbers=True)
         for row in rows:
             table.add_row(row.letter, *(f"{accuracy:.4f}" for accuracy in row.folds))
-    console.print(table)
+    show_table(table)
 
 
 def _show_pairs(comparison: Comparison) -> None:
     if not comparison.same_data:
-        say("Note", "these runs were made on different digits; only runs on the same ones can be compared by image")
-    first, among = comparison.rows[0].letter, {row.letter for row in comparison.rows[:SHOWN]}
+        say("Note", "these runs use different digits; only runs on the same digits are compared image by image")
+    first, among = comparison.rows[0].letter, {row.letter for row in comparison.rows[:MAX_RUNS]}
     shown = comparison.pairs
     if len(comparison.rows) > 4:
         shown = [pair for pair in comparison.pairs if pair.first == first and pair.second in among]
@@ -85,9 +88,9 @@ def _show_pairs(comparison: Comparison) -> None:
         say("", _figures(pair))
     if comparison.pairs:
         number = len(comparison.pairs)
-        corrected = f", corrected for {number:,} pairs (Holm)" if number > 1 else ""
-        say("", f"Out of fold, image by image; p: McNemar's exact test{corrected}.")
-        say("", "These are verdicts on runs; of a recipe, several seeds of each can tell.")
+        corrected = f", Holm-corrected for {number:,} pairs" if number > 1 else ""
+        say("", f"p: McNemar's exact test on OOF predictions{corrected}.")
+        say("", "To compare recipes rather than runs, train several seeds of each.")
 
 
 def _figures(pair: Pair) -> str:
@@ -97,69 +100,77 @@ def _figures(pair: Pair) -> str:
 
 def _explain(rows: list[Row]) -> None:
     if any("blend of" in row.differs for row in rows) and len({len(row.folds) for row in rows}) > 1:
-        say("", "A blend's CV accuracy is of outputs averaged over its parents' repeats, a run's is")
-        say("", "not: beside runs with repeats, look at OOF.")
+        say("", "A blend's CV accuracy is not comparable to that of a run with repeats:")
+        say("", "the blend's outputs are averaged over the repeats. Compare OOF instead.")
     earlier = max(row.forecast.earlier for row in rows)
-    gain = f" and the ensemble's gain in earlier runs ({earlier} at most) promise" if earlier else " promises"
-    say("", f"Forecast: the score that OOF accuracy{gain}, and its 95 % interval.")
-    judged = [row for row in rows if row.score is not None]
-    outside = [row.letter for row in judged if not row.forecast.low <= row.score <= row.forecast.high]  # type: ignore[operator]
-    if judged:
-        say("", f"Scores in their interval: {len(judged) - len(outside)} of {len(judged)}{_naming(outside)}.")
+    say("", f"Forecast: expected score and 95 % interval, from OOF accuracy{'' if earlier else '.'}")
+    if earlier:
+        say("", f"and the ensemble's gain in up to {earlier} earlier run{'' if earlier == 1 else 's'}.")
+    scored = [(row.letter, row.score, row.forecast) for row in rows if row.score is not None]
+    outside = [letter for letter, score, forecast in scored if not forecast.low <= score <= forecast.high]
+    if scored:
+        say("", f"Scores within their interval: {len(scored) - len(outside)} of {len(scored)}{_listed(outside)}.")
 
 
-def _naming(letters: list[str]) -> str:
-    more = f" and {len(letters) - SHOWN:,} more" if len(letters) > SHOWN else ""
-    return f" (not {', '.join(letters[:SHOWN])}{more})" if letters else ""
+def _listed(letters: list[str]) -> str:
+    more = f" and {len(letters) - MAX_RUNS:,} more" if len(letters) > MAX_RUNS else ""
+    return f" (not {', '.join(letters[:MAX_RUNS])}{more})" if letters else ""
 
 
 def print_csv(comparison: Comparison) -> None:
-    """A row a run, for a spreadsheet; the folds as columns."""
+    """Print one row per run, with the fold accuracies as columns."""
     most = max(len(row.folds) for row in comparison.rows)
     names = ["run", "recipe", "cv_accuracy", "cv_accuracy_std", "oof_accuracy", "oof_log_loss", "score", "forecast"]
     names += ["forecast_low", "forecast_high", "seconds", "differs", *(f"member_{member}" for member in range(most))]
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)
     for row in comparison.rows:
-        cast, scores = row.forecast, (row.cv_accuracy, row.cv_accuracy_std, row.oof_accuracy, row.oof_log_loss)
+        forecast, scores = row.forecast, (row.cv_accuracy, row.cv_accuracy_std, row.oof_accuracy, row.oof_log_loss)
         folds = [*row.folds, *[""] * (most - len(row.folds))]
-        rest = (row.score, cast.expected, cast.low, cast.high, row.seconds, json.dumps(row.differs))
+        rest = (row.score, forecast.expected, forecast.low, forecast.high, row.seconds, json.dumps(row.differs))
         writer.writerow([row.run, row.recipe, *scores, *rest, *folds])
 
 
 def print_json(comparison: Comparison) -> None:
-    """Everything, the pairs too."""
+    """Print everything as JSON, including the pairs."""
     print(json.dumps(comparison.as_dict(), indent=2))
 
 
 def show_blend(run: Run) -> None:
-    """The parents with their weights, and what became of them."""
+    """Print the parents with their weights, and the blend's scores."""
     table = new_table("weight", "run")
     for parent in run.record.parents:
         table.add_row(f"{parent.weight:.3f}", escape(one_line(parent.run)))
-    console.print(table)
-    found = run.record.scores
-    nested = " (weights nested in the folds)" if run.record.weights == "fit" else ""
-    say("CV accuracy", f"{found.cv_accuracy:.4f} ± {found.cv_accuracy_std:.4f}{nested}")
-    say("Log loss", f"{found.oof_log_loss:.4f}")
+    show_table(table)
+    scores = run.record.scores
+    nested = " (each fold with weights fitted on the others)" if run.record.weights == "fit" else ""
+    say("CV accuracy", f"{scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f}{nested}")
+    say("Log loss", f"{scores.oof_log_loss:.4f}")
     if run.withheld_accuracy is not None:
         say("Withheld", f"{run.withheld_accuracy:.4f} on the {run.record.data.test_images:,} withheld labels")
     say("Submission", f"{run.submission}")
 
 
-def show_shelf(shelved: list[RunStatus], output: Path) -> None:
-    """Every run: state, size and CV accuracy; and how to go on with those that stopped."""
-    if not shelved:
-        say("Runs", f"{output} holds none; `kaggle-mnist train` makes one")
+def show_runs(found: list[RunStatus], output: Path) -> None:
+    """Print every run with its state, size and CV accuracy, and how to resume those that were interrupted."""
+    if not found:
+        say("Runs", f"none in {output}; `kaggle-mnist train` creates one")
         return
     table = new_table("run", "CV", "MB", "state")
     for column in table.columns[1:3]:
         column.justify = "right"
-    for run in shelved:
+    for run in found:
         accuracy = "·" if run.cv_accuracy is None else f"{run.cv_accuracy:.4f}"
         table.add_row(escape(one_line(run.path.name)), accuracy, f"{run.size / 1e6:.1f}", escape(one_line(run.state)))
-    console.print(table)
-    say("In all", f"{len(shelved)} runs, {sum(run.size for run in shelved) / 1e6:.0f} MB")
-    for run in shelved:
+    show_table(table)
+    number = f"{len(found)} run{'' if len(found) == 1 else 's'}"
+    say("Total", f"{number}, {sum(run.size for run in found) / 1e6:.0f} MB")
+    for run in found:
         if run.state.startswith("stopped"):
-            say("To go on", f"kaggle-mnist resume {as_argument(run.path)}")
+            say("To resume", f"kaggle-mnist resume {as_argument(run.path)}")
+
+
+def show_removed(paths: Iterable[Path]) -> None:
+    """Print the runs that were removed."""
+    for path in paths:
+        say("Removed", f"{path}")
