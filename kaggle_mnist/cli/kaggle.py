@@ -1,4 +1,4 @@
-"""To Kaggle and back: download, upload."""
+"""Commands that talk to Kaggle: download, upload."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import typer
 
 from kaggle_mnist.cli.app import Output, RunArgument, app
 
-Competition = Annotated[str, typer.Option(help="The last part of the competition's address.", metavar="NAME")]
+Competition = Annotated[str, typer.Option(help="The last part of the competition's URL.", metavar="NAME")]
 
 
 @app.command()
 def download(
-    folder: Annotated[Path, typer.Option("--input", "-i", help="Folder that gets the zip.", metavar="DIR")] = Path(
-        "input"
-    ),
+    folder: Annotated[Path, typer.Option("--input", "-i", help="Folder for the zip.", metavar="DIR")] = Path("input"),
     competition: Competition = "digit-recognizer",
 ) -> None:
-    """Fetch the competition's files from Kaggle."""
+    """Download the competition's files from Kaggle."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.cli.screens import kaggle as screens
     from kaggle_mnist.kaggle import leaderboard
@@ -35,14 +33,16 @@ def upload(
     output: Output = Path("submissions"),
     message: Annotated[
         str | None,
-        typer.Option("--message", "-m", help="For Kaggle's list.", metavar="TEXT", show_default="recipe and CV score"),
+        typer.Option(
+            "--message", "-m", help="Description for Kaggle.", metavar="TEXT", show_default="recipe and CV score"
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the public score.")] = False,
-    timeout: Annotated[int, typer.Option(min=0, max=1440, help="Minutes that --wait waits.", metavar="MINUTES")] = 10,
-    again: Annotated[bool, typer.Option("--again", help="Send a CSV that was sent already.")] = False,
+    timeout: Annotated[int, typer.Option(min=0, max=1440, help="Minutes to wait with --wait.", metavar="MINUTES")] = 10,
+    again: Annotated[bool, typer.Option("--again", help="Submit the same CSV again.")] = False,
     competition: Competition = "digit-recognizer",
 ) -> None:
-    """Send a run's CSV to Kaggle, and fetch its public score."""
+    """Submit a run's CSV to Kaggle, and fetch its public score."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.cli.screens import kaggle as screens
     from kaggle_mnist.kaggle import leaderboard

@@ -1,8 +1,7 @@
-"""Kaggle's own client; whatever goes wrong with it becomes one line that says what to click or set.
+"""Kaggle's own client, whose failures become one line that says what to click or set.
 
-The client prints, exits and sleeps as it sees fit, and what it raises may hold a signed address or the token itself.
-So nothing that it prints or raises is passed on: only what kind of failure it was, and Kaggle's own words, from which
-credentials are taken out.
+The client prints, exits and sleeps, and its exceptions may contain a signed URL or the token itself. So nothing that it
+prints or raises is passed on: only the kind of failure, and Kaggle's own message with credentials removed.
 """
 
 from __future__ import annotations
@@ -30,24 +29,24 @@ NEW_TOKEN = (
     "click 'Generate New Token' at https://www.kaggle.com/settings/api, "
     "and set KAGGLE_API_TOKEN to it or save it as ~/.kaggle/access_token"
 )
-ANSWER_SECONDS = 60  # that a request may take to be answered
-PATIENCE = 60  # seconds that a question is put off because Kaggle was asked too often
-PAUSE = 5  # seconds until it is asked again, where Kaggle does not say
-MIN_SECRET = 6  # characters; what is shorter may be a word
+ANSWER_SECONDS = 60  # timeout of a request
+PATIENCE = 60  # seconds to wait in total if Kaggle limits the rate
+PAUSE = 5  # seconds to wait if Kaggle does not say how long
+MIN_SECRET = 6  # characters; anything shorter may be a word
 
 NO_ANSWER = {
-    "ProxyError": "the proxy does not let it through; set HTTPS_PROXY (HTTP_PROXY) right, or unset it",
-    "InvalidURL": "HTTPS_PROXY (HTTP_PROXY) is no address; set it right, or unset it",
-    "SSLError": "its certificate is not accepted; look at this machine's clock, or name your proxy's certificate in "
-    "REQUESTS_CA_BUNDLE",
-    "ConnectTimeout": "it does not answer; look at the network connection",
-    "ReadTimeout": f"it gave no answer within {ANSWER_SECONDS} seconds; start again later",
-    "ChunkedEncodingError": "the connection broke off; start again",
-    "ConnectionError": "there is no connection; look at the network (behind a proxy, set HTTPS_PROXY)",
-    "JSONDecodeError": "something else answers in its place; look for a login page of the network, or a proxy",
+    "ProxyError": "the proxy refuses the connection; correct or unset HTTPS_PROXY (HTTP_PROXY)",
+    "InvalidURL": "HTTPS_PROXY (HTTP_PROXY) is not a valid URL; correct or unset it",
+    "SSLError": "its certificate is not trusted; check this machine's clock, or set REQUESTS_CA_BUNDLE to your proxy's "
+    "certificate",
+    "ConnectTimeout": "the connection timed out; check the network",
+    "ReadTimeout": f"no answer within {ANSWER_SECONDS} seconds; try again later",
+    "ChunkedEncodingError": "the connection was lost; try again",
+    "ConnectionError": "no connection; check the network (behind a proxy, set HTTPS_PROXY)",
+    "JSONDecodeError": "the answer is not from Kaggle; check for a network login page or a proxy",
 }
 
-UNSENDABLE = ("InvalidHeader", "ValueError", "UnicodeEncodeError")  # of a token with a line break or a foreign sign
+UNSENDABLE = ("InvalidHeader", "ValueError", "UnicodeEncodeError")  # a token with a line break or a non-ASCII character
 
 Result = TypeVar("Result")
 _importing = threading.Lock()
@@ -55,15 +54,20 @@ _importing = threading.Lock()
 
 @dataclass(eq=False)
 class Failure(Exception):
-    """As much of an exception of the client's as may be shown.
+    """The parts of a client exception that are safe to show.
 
     Attributes
     ----------
-    kind : the exception's class
-    operation : what was asked, by the client's name for it, such as ``"CreateSubmission"``; empty if nothing was
-    status : of the answer; None if none came
-    words : Kaggle's own, without credentials
-    retry_after : seconds, where the answer names them
+    kind : name of the exception's class
+    operation : the client's name for the request, such as ``"CreateSubmission"``; empty if there was none
+    status : HTTP status of the answer; None if there was no answer
+    words : Kaggle's message, without credentials
+    retry_after : seconds to wait, 0 to 86,400, if the answer says so
+
+    Examples
+    --------
+    >>> str(Failure("HTTPError", "CreateSubmission", 403, "Verify your phone"))
+    'CreateSubmission 403: Verify your phone'
     """
 
     kind: str
@@ -73,8 +77,8 @@ class Failure(Exception):
     retry_after: float | None = None
 
     @property
-    def leaves_open(self) -> bool:
-        """Whether Kaggle may have done what it was asked to all the same."""
+    def may_have_succeeded(self) -> bool:
+        """Whether Kaggle may have carried out the request nevertheless."""
         return self.status is None or self.status >= 500
 
     def __str__(self) -> str:
@@ -83,7 +87,15 @@ class Failure(Exception):
 
 
 class Client:
-    """Kaggle's client, signed in. Raises KaggleRefused where it is not installed or has no good credentials."""
+    """Kaggle's client, signed in.
+
+    Raises
+    ------
+    MissingPackage
+        The client is not installed.
+    KaggleRefused
+        It does not load, or there are no valid credentials.
+    """
 
     def __init__(self) -> None:
         try:
@@ -92,18 +104,20 @@ class Client:
         except ModuleNotFoundError as error:
             raise MissingPackage(f"Kaggle's client is not installed (no module {error.name}): {INSTALL}") from None
         except OSError as error:
-            raise KaggleRefused(f"{error.filename}: Kaggle's client cannot use it ({error.strerror})") from None
+            raise KaggleRefused(f"{error.filename}: cannot be used by Kaggle's client ({error.strerror})") from None
         except Exception as error:
-            raise KaggleRefused(f"Kaggle's client does not load ({type(error).__name__}); again: {INSTALL}") from None
+            raise KaggleRefused(
+                f"Kaggle's client does not load ({type(error).__name__}); reinstall it: {INSTALL}"
+            ) from None
         self.api: Any = api_class()
         self.api.args = [argument for argument in self.api.args if argument != "--verbose"]  # it prints credentials
         self.api.already_printed_version_warning = True
-        self.api.with_retry = lambda call: call  # it would sleep ten times for as long as it is told to
+        self.api.with_retry = lambda call: call  # which would sleep up to ten times
         try:
-            self.ask(self._sign_in)
+            self.call(self._sign_in)
         except Failure as failure:
             known = Failure("NoCredentials") if failure.kind in UNSENDABLE else failure
-            raise KaggleRefused(self.trouble(known) or f"Kaggle's client cannot sign in ({known})") from failure
+            raise KaggleRefused(self.explain(known) or f"Kaggle's client cannot sign in ({known})") from failure
 
     def _sign_in(self) -> None:
         try:
@@ -111,15 +125,30 @@ class Client:
         except SystemExit:
             raise Failure("NoCredentials") from None
 
-    def ask(self, call: Callable[[], Result], *, silent: bool = True) -> Result:
-        """What `call` gives; while Kaggle says that it was asked too often, it is asked again. Raises Failure."""
+    def call(self, request: Callable[[], Result], *, silent: bool = True) -> Result:
+        """Call the client, and again after a pause while Kaggle limits the rate.
+
+        Parameters
+        ----------
+        request : a function of no arguments that uses the client
+        silent : drop what the client prints
+
+        Returns
+        -------
+        What `request` returns.
+
+        Raises
+        ------
+        Failure
+            The client raised an exception.
+        """
         patience = float(PATIENCE)
         while True:
             try:
                 with silence() if silent else nullcontext():
-                    return call()
-            except Failure as known:
-                failure = known
+                    return request()
+            except Failure as raised:
+                failure = raised
             except Exception as error:
                 failure = self._failure(error)
             pause = PAUSE if failure.retry_after is None else failure.retry_after
@@ -127,33 +156,35 @@ class Client:
                 break
             patience -= max(pause, 1)
             time.sleep(pause)
-        raise failure  # outside of the handler, so that the client's exception does not hang on it
+        raise failure  # outside the handler, so that the client's exception is not its context
 
-    def trouble(self, failure: Failure) -> str | None:
-        """What to do about a failure that has nothing to do with what was asked; None where it may have."""
+    def explain(self, failure: Failure) -> str | None:
+        """The cause and remedy of a failure unrelated to the request itself; None if it may be the request."""
         source = self._credentials()
         match failure:
             case Failure(kind="NoCredentials") if source is None:
                 return f"no credentials for Kaggle: {NEW_TOKEN}"
             case Failure(status=401) | Failure(kind="NoCredentials"):
-                return f"Kaggle does not accept the credentials in {source} (mistyped, revoked or expired): {NEW_TOKEN}"
+                return f"Kaggle rejects the credentials in {source} (mistyped, revoked or expired): {NEW_TOKEN}"
             case Failure(status=429):
-                return f"Kaggle was asked too often; start again {_after(failure.retry_after)}"
+                return f"too many requests to Kaggle; try again {_after(failure.retry_after)}"
             case Failure(status=None) if failure.kind in NO_ANSWER:
                 return f"Kaggle cannot be reached: {NO_ANSWER[failure.kind]}"
             case Failure(status=None):
-                return f"Kaggle's client failed ({failure}); another version of it may not: pip install -U kaggle"
+                return f"Kaggle's client failed ({failure}); try another version: pip install -U kaggle"
             case Failure(status=int(status)) if status >= 500:
-                return f"Kaggle has a fault of its own ({failure}); start again later"
+                return f"Kaggle has an internal error ({failure}); try again later"
         return None
 
     def _failure(self, error: Exception) -> Failure:
         kind = next((cls.__name__ for cls in type(error).__mro__ if cls.__name__ in NO_ANSWER), type(error).__name__)
         response = getattr(error, "response", None)
-        asked = getattr(error, "request", None) if response is None else response.request
-        operation = urlsplit(getattr(asked, "url", None) or "").path.rpartition("/")[2]
+        request = getattr(error, "request", None) if response is None else response.request
+        operation = urlsplit(getattr(request, "url", None) or "").path.rpartition("/")[2]
         if response is None:
-            return Failure(kind, operation, words=getattr(error, "strerror", None) or "")  # such as: no space left
+            return Failure(
+                kind, operation, words=getattr(error, "strerror", None) or ""
+            )  # such as "No space left on device"
         return Failure(kind, operation, response.status_code, self._words(response), _retry_after(response))
 
     def _words(self, response: Any) -> str:
@@ -164,7 +195,7 @@ class Client:
         return self.without_credentials(words)[:300]
 
     def without_credentials(self, words: str) -> str:
-        """`words`, which may hold what was sent, with every credential of this machine starred out."""
+        """Replace every credential of this machine in `words` by ``***``."""
         from kagglesdk import get_access_token_from_env
 
         values = self.api.config_values
@@ -177,7 +208,7 @@ class Client:
         return words
 
     def _credentials(self) -> str | None:
-        """Where the client takes its credentials from, in its own order; None where there are none."""
+        """Where the client gets its credentials from, in its own order of precedence; None if there are none."""
         from kagglesdk import get_access_token_from_env
 
         token, source = get_access_token_from_env()
@@ -190,7 +221,7 @@ class Client:
 
 
 def _client_class() -> Any:
-    """Kaggle's own client as a class, with a time-out for every request; its requests have none by themselves."""
+    """Kaggle's client as a class, with a timeout for every request, which it lacks."""
     requests, KaggleApi = _import_client()
     from kaggle.models.kaggle_models_extended import ResumableUploadResult
     from urllib3.util.retry import Retry
@@ -202,12 +233,12 @@ def _client_class() -> Any:
             return client
 
         def upload_complete(self, path: str, url: str, quiet: bool, resume: bool = False) -> Any:
-            """Whole, for the session of the client's own method is out of reach; with as many retries as there."""
+            """Upload in one request, with as many retries as the original method, whose session is out of reach."""
             session = _bound(requests.Session(), max_retries=Retry(total=10, backoff_factor=0.5))
             try:
                 with session, Path(path).open("rb") as file:
                     sent = session.put(url, data=file).status_code in (200, 201)
-            except Exception:  # which may hold the signed address
+            except Exception:  # may contain the signed URL
                 sent = False
             return ResumableUploadResult.COMPLETE if sent else ResumableUploadResult.FAILED
 
@@ -215,7 +246,7 @@ def _client_class() -> Any:
 
 
 def _import_client() -> tuple[Any, Any]:
-    """`requests`, and Kaggle's client as a class. Its first import signs in, and may set up the root logger."""
+    """`requests`, and Kaggle's client as a class; its first import signs in and may configure the root logger."""
     import requests
     from kagglesdk.kaggle_http_client import KaggleHttpClient
 
@@ -236,12 +267,12 @@ def _import_client() -> tuple[Any, Any]:
             KaggleHttpClient.__enter__ = enter
             root.setLevel(level)
             for handler in [handler for handler in root.handlers if handler not in handlers]:
-                root.removeHandler(handler)  # where VERBOSE is set, it shows signed addresses
+                root.removeHandler(handler)  # with VERBOSE set, it logs signed URLs
     return requests, KaggleApi
 
 
 def _bound(session: Any, **options: Any) -> Any:
-    """`session`, whose requests now take no longer than `ANSWER_SECONDS` to be answered, where they do not say."""
+    """Give the session's requests a default timeout of `ANSWER_SECONDS`."""
     from requests.adapters import HTTPAdapter
 
     class BoundedAdapter(HTTPAdapter):
@@ -254,7 +285,7 @@ def _bound(session: Any, **options: Any) -> Any:
 
 
 def _retry_after(response: Any) -> float | None:
-    """Seconds, from 0 to a day."""
+    """Seconds from the Retry-After header, 0 to 86,400."""
     value = response.headers.get("Retry-After", "")
     try:
         seconds = float(value)
@@ -268,6 +299,6 @@ def _retry_after(response: Any) -> float | None:
 
 def _after(seconds: float | None) -> str:
     if seconds is None:
-        return "in some minutes"
+        return "in a few minutes"
     when = datetime.now().astimezone() + timedelta(seconds=seconds)
     return f"after {when:%H:%M:%S} (in {seconds:.0f} seconds)" if seconds < 120 else f"after {when:%a %H:%M %Z}"

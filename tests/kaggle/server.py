@@ -1,6 +1,6 @@
-"""Kaggle on loopback, as far as its own client speaks to it: it keeps what it is sent, and scores it.
+"""A local Kaggle that implements what the client uses: it stores and scores submissions.
 
-`KAGGLE_API_ENVIRONMENT=LOCALHOST` makes the client call `http://localhost/api/v1/…`, and `HTTP_PROXY` brings those
+`KAGGLE_API_ENVIRONMENT=LOCALHOST` makes the client call `http://localhost/api/v1/…`, and `HTTP_PROXY` directs those
 calls to the port of this server.
 """
 
@@ -21,30 +21,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 USER, KEY, TOKEN = "somebody", "0123456789abcdef0123456789abcdef", "KGAT_fedcba9876543210fedcba9876543210"
-SIGNATURE = "X-Goog-Signature=5160a7ure"  # in the addresses of files: whoever knows it may read or write them
+SIGNATURE = "X-Goog-Signature=5160a7ure"  # in file URLs: it grants read or write access
 Json = dict[str, Any]
 
 
 @dataclass
 class Fault:
-    """What happens to a request in place of an answer: the connection is dropped, or it is refused."""
+    """What a request gets instead of its answer: a dropped connection or an error."""
 
     status: int | None = None  # None: dropped
-    message: str | None = None  # None: no words at all, as with Kaggle's bare 400 - Bad Request
+    message: str | None = None  # None: no body, as with Kaggle's 400 Bad Request
     headers: dict[str, str] = field(default_factory=dict)
-    late: bool = False  # the work is done all the same
+    late: bool = False  # the request is carried out nevertheless
 
 
 @dataclass
 class Kaggle:
-    """What Kaggle knows. Tests change it as they like, and look into `asked` for what it was asked."""
+    """The state of the server; tests change it, and count requests by `asked`."""
 
     labels: NDArray[np.int64]
     name: str = "digit-recognizer"
     joined: bool = True
-    tells: bool = True  # whether it says why, when it is asked about the competition
+    tells: bool = True  # whether it answers questions about the competition
     daily: int = 10
-    pending: int = 0  # times that a submission is found without a score yet
+    pending: int = 0  # requests that find a submission without a score
     bundle: bytes = b""
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
@@ -61,7 +61,7 @@ class Kaggle:
         public = ids % 4 == 0
         return float((found == self.labels[ids - 1])[public].mean()), ""
 
-    # The client's questions, by its own names for them; each gives a status and what is answered.
+    # Requests by the client's names; each returns a status and the answer.
 
     def IntrospectToken(self, asked: Json) -> tuple[int, Json]:
         good = asked["token"] == TOKEN
@@ -81,7 +81,7 @@ class Kaggle:
             return 403, {}
         sent = len(self.submissions)
         limits = {"numToday": sent, "numTotal": sent, "numAllowedNow": self.daily - sent, "limitedByTotal": False}
-        return 200, limits if self.joined else {}  # Kaggle counts teams; who has not joined is in none
+        return 200, limits if self.joined else {}  # Kaggle counts by team; a user who has not joined is in none
 
     def StartSubmissionUpload(self, asked: Json) -> tuple[int, Json]:
         if asked["competitionName"] != self.name or not self.joined:
@@ -155,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         status, answer = getattr(kaggle, operation)(json.loads(body))
         if status == 302:
-            self._answer(302, b"", Location=answer["Location"])
+            self._answer(302, b"", headers=answer)
         else:
             self._answer(status, json.dumps(answer).encode() if answer or status == 200 else b"")
 
@@ -177,7 +177,7 @@ class Handler(BaseHTTPRequestHandler):
         cut = len(content) // 2 if faults and not faults.pop(0).status else len(content)
         self.server.kaggle.asked["archive"] += 1
         self._answer(
-            206 if start else 200, content[start:], sent=cut - start if cut < len(content) else None, **headers
+            206 if start else 200, content[start:], sent=cut - start if cut < len(content) else None, headers=headers
         )
 
     def _fails(self, operation: str, work: Callable[[], object] = lambda: None) -> bool:
@@ -194,18 +194,18 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
         else:
-            said = (
+            content = (
                 b"" if fault.message is None else json.dumps({"code": fault.status, "message": fault.message}).encode()
             )
-            self._answer(fault.status, said, **fault.headers)
+            self._answer(fault.status, content, headers=fault.headers)
         return True
 
-    def _answer(self, status: int, content: bytes, sent: int | None = None, **headers: str) -> None:
+    def _answer(self, status: int, content: bytes, sent: int | None = None, headers: Json | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Length", f"{len(content)}")
         if content[:1] == b"{":
             self.send_header("Content-Type", "application/json")
-        for name, value in headers.items():
+        for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content[:sent])

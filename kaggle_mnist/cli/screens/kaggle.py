@@ -1,4 +1,4 @@
-"""What `download` and `upload` show."""
+"""What `download` and `upload` print."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from pathlib import Path
 from kaggle_mnist.cli.console import say
 from kaggle_mnist.forecast import PUBLIC_SHARE
 from kaggle_mnist.kaggle.leaderboard import Uploaded
+from kaggle_mnist.runs.run import as_argument
 
 
 def show_download(file: Path) -> None:
-    """Where the files are, and what to do with them."""
+    """Print where the files are, and what to do with them."""
     say("Downloaded", f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
-    say("", "`kaggle-mnist train` reads it as it is")
+    say("", "`kaggle-mnist train` reads it directly")
 
 
 def show_upload(uploaded: Uploaded) -> None:
-    """What was sent, what it was predicted to score, and what it scored if that is known."""
+    """Print what was submitted, the forecast of its score, and the public score if known."""
     run, submitted = uploaded.run, uploaded.submitted
-    say("Submitted", f"{run.submission} to {submitted.competition}, as {submitted.ref}: {submitted.status}")
+    say("Submitted", f"{run.submission} to {submitted.competition} as {submitted.ref}: {submitted.status}")
     say("Message", submitted.message)
     predicted = submitted.prediction
     if predicted is not None:
@@ -32,8 +33,8 @@ def show_upload(uploaded: Uploaded) -> None:
             verdict = ", as predicted" if inside else f", {higher} than predicted"
         say("Public score", f"{submitted.public_score:.5f} on {PUBLIC_SHARE:.0%} of the test images{verdict}")
     elif submitted.status == "complete":
-        say("Public score", "Kaggle gives none that is an accuracy")
+        say("Public score", "none: Kaggle gave no accuracy")
     else:
-        say("Public score", f"not yet; `kaggle-mnist upload {run.name} --wait` fetches it")
+        say("Public score", f"pending; to wait for it: kaggle-mnist upload {as_argument(run.path)} --wait")
     if uploaded.left is not None:
         say("Left today", f"{uploaded.left} more submission{'' if uploaded.left == 1 else 's'}")
