@@ -12,11 +12,9 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from kaggle_mnist import audit, pipeline
 from kaggle_mnist.audit import audit_run, find_suspects
-from kaggle_mnist.cli import app
 from kaggle_mnist.data import practice as practice_set
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
@@ -29,10 +27,6 @@ from kaggle_mnist.utils.errors import BadFolds, DataNotFound, MissingPackage, Ou
 from tests.conftest import write_folders
 
 A = "20261124-200000-a"
-
-
-def kaggle_mnist(*arguments: str) -> Result:
-    return CliRunner().invoke(app, arguments)
 
 
 @pytest.fixture(scope="module")
@@ -167,25 +161,33 @@ def test_a_fold_that_would_be_left_without_images_is_refused(handful: Digits, ti
         cross_validate(handful, tiny, fold_of, dropped=np.flatnonzero(fold_of[0] == 1).tolist())
 
 
-def test_audit_and_drop_suspects_from_the_command_line(few: Digits, submissions: Path) -> None:
-    export_csv(few, Path("input"))
-    done = kaggle_mnist("audit", A)
-    assert done.exit_code == 0, done.stderr
-    assert "of 1,500 training labels look wrong" in done.stdout
-    table = submissions / A / "audit.csv"
-    assert f"train --drop-suspects {table}" in done.stdout
-    number = len(pd.read_csv(table))
-    every = kaggle_mnist("audit", A, "--all", "--to", "all")
-    wrong = (find_run(A, submissions).outputs().oof.argmax(1) != few.train_labels).sum()
-    assert f"{wrong:,} of 1,500 training labels look wrong" in every.stdout
-    assert len(pd.read_csv("all/audit.csv")) == wrong > number
-    arguments = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]", "--drop-suspects", str(table)]
-    trained = kaggle_mnist("train", *arguments)
-    assert f"{number:,} images excluded from training; the scores include them" in trained.stdout, trained.stderr
-    table.write_text("image,label\n1,x\n")
-    refused = kaggle_mnist("train", *arguments)
-    assert refused.exit_code == 2
-    assert refused.stderr == f"kaggle-mnist: {table}, row 2: label is 'x'; it must be a whole number from 0 to 9\n"
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "row 1: has no column image"),
+        ("image\n1\n", "row 1: has no column label"),
+        ("image,label\n120,1\n", "row 2: image is '120'; it must be a whole number from 0 to 119"),
+        ("image,label\n-1,1\n", "row 2: image is '-1'"),
+        ("image,label\n1e1,1\n", "row 2: image is '1e1'"),
+        ("image,label\n5\n", "row 2: has no label; is the row cut off?"),
+        ("image,label\n5,X\n5,LABEL\n", "row 2: label is 'X'; it must be a whole number from 0 to 9"),
+        ("image,label\n5,LABEL\n6,OTHER\n", "row 3: image 6 has the label"),
+        ("image,label\n5,LABEL\n\n5,LABEL\n", "row 4: image 5 is in row 2 already"),
+        ("image,label\n\x00,1\n", "row 2: "),
+        ("\udcff\udcfe\x00", "row 1: has no column image"),
+        ("x" * (17 << 20), "has more than 16 MB"),
+    ],
+)
+def test_a_list_of_suspects_that_is_not_one_is_told_by_row(handful: Digits, content: str, message: str) -> None:
+    y_true = handful.train_labels
+    content = content.replace("LABEL", str(y_true[5])).replace("OTHER", str((y_true[6] + 1) % 10))
+    Path("drop.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BadData) as refused:
+        read_suspects(Path("drop.csv"), y_true)
+    assert str(refused.value).startswith("drop.csv")
+    assert message in str(refused.value)
+    with pytest.raises(BadData, match=r"nowhere.csv: cannot be read"):
+        read_suspects(Path("nowhere.csv"), y_true)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
-from typer.testing import CliRunner
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.blend import averaged, blend_runs, fit_weights, nested_fit
-from kaggle_mnist.cli import app
 from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.runs.finding import find_run, list_runs
@@ -109,13 +107,6 @@ def test_a_fold_is_never_averaged_with_weights_that_saw_its_labels(submissions: 
     other, _ = nested_fit(oof, mislabeled, fold_of)
     assert np.array_equal(blended[fold_of == 1], other[fold_of == 1])
     assert not np.array_equal(blended[fold_of != 1], other[fold_of != 1])
-
-
-def test_the_command_shows_weights_and_scores(submissions: Path) -> None:
-    done = CliRunner().invoke(app, ["blend", *names_of(submissions), "--weights", "fit"])
-    assert done.exit_code == 0, done.output
-    assert "each fold with weights fitted on the others" in done.output
-    assert "submission.csv" in done.output
 
 
 def test_runs_that_cannot_be_averaged_are_refused(submissions: Path, few: Digits) -> None:

@@ -186,19 +186,6 @@ def test_a_run_with_a_flipped_bit_is_passed_over_unless_it_was_named(file: str, 
     assert f"{file}: does not match its checksum" in comparison.passed_over[0]
 
 
-def test_the_table_fits_a_terminal_and_csv_and_json_are_for_machines(submissions: Path) -> None:
-    shown = CliRunner().invoke(app, ["compare"], env={"COLUMNS": "80"})
-    assert shown.exit_code == 0, shown.output
-    assert "A is better than C" in shown.output
-    assert "Holm-corrected for 3 pairs" in shown.output
-    table = CliRunner().invoke(app, ["compare", "--csv"]).output.splitlines()
-    assert table[0].startswith("run,recipe,cv_accuracy")
-    assert len(table) == 4
-    everything = json.loads(CliRunner().invoke(app, ["compare", "--json"]).output)
-    assert [run["letter"] for run in everything["runs"]] == ["A", "B", "C"]
-    assert len(everything["pairs"]) == 3
-
-
 def test_fold_scores_become_a_picture(submissions: Path) -> None:
     comparison = compare_runs([], submissions)
     plot_folds(comparison, Path("folds.png"))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from kaggle_mnist.blend import blend_runs
-from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.predict import predict, prediction_csv, run_outputs, write_prediction
 from kaggle_mnist.runs.finding import find_run
@@ -21,10 +18,6 @@ from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
 from tests.conftest import reseal
 
 A, B = "20261124-200000-a", "20261124-200001-b"
-
-
-def kaggle_mnist(*arguments: str) -> Result:
-    return CliRunner().invoke(app, arguments)
 
 
 def save(images: np.ndarray, folder: str = "photos") -> Path:
@@ -115,75 +108,8 @@ def test_what_the_network_saw_can_be_seen(few: Digits, submissions: Path) -> Non
         write_prediction(prediction, csv=Path("file/out.csv"))
 
 
-def test_weights_that_were_changed_predict_nothing(few: Digits, submissions: Path) -> None:
-    file = submissions / A / "members.safetensors"
-    content = file.read_bytes()
-    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    save(few.test_images[:1])
-    done = kaggle_mnist("predict", A, "photos/000.png")
-    assert done.exit_code == 2
-    assert "members.safetensors: does not match its checksum" in done.stderr
-
-
-def test_predict_from_the_command_line(few: Digits, submissions: Path) -> None:
-    digit, second = find_run(A, submissions).outputs().test[:2].argmax(1)
-    folder = save(few.test_images[:2])
-    one = kaggle_mnist("predict", A, "photos/000.png", "--show", "seen.png")
-    assert one.exit_code == 0, one.stderr
-    assert one.stdout.startswith(f"Digit        {digit} (photos/000.png)\n")
-    assert one.stdout.count("\n") == 12
-    assert Path("seen.png").is_file()
-
-    several = kaggle_mnist("predict", A, "photos/000.png", "photos/001.png")
-    assert several.exit_code == 0
-    assert [line.split()[0] for line in several.stdout.splitlines() if "photos" in line] == [f"{digit}", f"{second}"]
-
-    (folder / "[bold]2.png").write_bytes(b"")
-    piped = kaggle_mnist("predict", "latest", "photos")
-    assert piped.exit_code == 2
-    assert piped.stderr.startswith("kaggle-mnist: photos/[bold]2.png: not a supported image format")
-    assert [row.split(",")[0] for row in piped.stdout.splitlines()] == ["file", "photos/000.png", "photos/001.png"]
-    to_file = kaggle_mnist("predict", A, "photos", "--csv", "out.csv")
-    assert to_file.exit_code == 2
-    assert "2 images" in to_file.stdout
-    assert len(Path("out.csv").read_text().splitlines()) == 3
-
-
-def test_a_photo_named_for_the_output_is_not_overwritten(
-    few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photo = save(few.test_images[:1]) / "000.png"
-    content = photo.read_bytes()
-    monkeypatch.setattr("kaggle_mnist.predict.prepare_photo", None)  # refused before any work
-    for option in ("--show", "--csv"):
-        done = kaggle_mnist("predict", A, str(photo), option, str(photo))
-        told = f"kaggle-mnist: {photo}: exists and was not written by kaggle-mnist; name another file\n"
-        assert (done.exit_code, done.stderr) == (2, told)
-    assert photo.read_bytes() == content
-
-
 def test_nothing_is_written_where_one_of_two_outputs_is_refused(few: Digits, submissions: Path) -> None:
     prediction = predict(find_run(A, submissions), [save(few.test_images[:1])])
     with pytest.raises(OutputError, match=r"000\.png: exists and was not written by kaggle-mnist"):
         write_prediction(prediction, csv=Path("out.csv"), show=Path("photos/000.png"))
     assert not Path("out.csv").exists()
-
-
-def test_outputs_of_an_earlier_prediction_are_replaced(few: Digits, submissions: Path) -> None:
-    save(few.test_images[:2])
-    for photos in ("photos/000.png", "photos"):
-        done = kaggle_mnist("predict", A, photos, "--csv", "out.csv", "--show", "seen.png")
-        assert done.exit_code == 0, done.stderr
-    assert len(Path("out.csv").read_text().splitlines()) == 3
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permission bits mean little there")
-def test_the_outputs_are_private_where_the_umask_says_so(few: Digits, submissions: Path) -> None:
-    save(few.test_images[:1])
-    before = os.umask(0o077)
-    try:
-        done = kaggle_mnist("predict", A, "photos", "--csv", "out.csv", "--show", "seen.png")
-    finally:
-        os.umask(before)
-    assert done.exit_code == 0, done.stderr
-    assert [Path(name).stat().st_mode & 0o777 for name in ("out.csv", "seen.png")] == [0o600, 0o600]

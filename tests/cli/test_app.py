@@ -1,9 +1,10 @@
-"""What every command shares: how an error is told, and that the process is left as it was."""
+"""What all commands share: error messages, exit statuses, --help, and no global state left behind."""
 
 from __future__ import annotations
 
 import errno
 import io
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -13,9 +14,10 @@ import torch
 from typer.testing import CliRunner
 
 from kaggle_mnist.cli import app
-from kaggle_mnist.cli.app import _explain
+from kaggle_mnist.cli.app import ORDER, _explain
+from tests.cli.invoke import run_program
 
-TOO_LITTLE = [  # as the libraries word it
+OUT_OF_MEMORY = [  # in the words of the libraries
     MemoryError(),
     MemoryError("Unable to allocate 149. GiB for an array with shape (200000, 100000) and data type float64"),
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB"),
@@ -34,7 +36,7 @@ TOO_LITTLE = [  # as the libraries word it
     OSError(errno.ENOMEM, "Cannot allocate memory"),
     OSError(errno.ENOMEM, "Kein Speicher"),
 ]
-NOT_TOO_LITTLE = [
+NOT_OUT_OF_MEMORY = [
     RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously"),
     RuntimeError("CUDA error: invalid argument: pinned memory"),
     RuntimeError("Pin memory thread exited unexpectedly"),
@@ -44,14 +46,14 @@ NOT_TOO_LITTLE = [
 ]
 
 
-@pytest.mark.parametrize("error", TOO_LITTLE, ids=repr)
-def test_too_little_memory_is_told_with_what_to_do(error: Exception) -> None:
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=repr)
+def test_too_little_memory_is_reported_with_advice(error: Exception) -> None:
     message = "out of memory; try fewer --repeats, a smaller batch_size or fewer hidden units"
     assert _explain(error) == (message, 1)
 
 
-@pytest.mark.parametrize("error", NOT_TOO_LITTLE, ids=repr)
-def test_an_error_that_only_mentions_memory_is_an_internal_one(error: Exception) -> None:
+@pytest.mark.parametrize("error", NOT_OUT_OF_MEMORY, ids=repr)
+def test_an_error_that_only_mentions_memory_is_an_internal_error(error: Exception) -> None:
     message, status = _explain(error) or ("", 0)
     assert status == 1
     assert message.startswith(f"internal error: {type(error).__name__}: ")
@@ -60,7 +62,7 @@ def test_an_error_that_only_mentions_memory_is_an_internal_one(error: Exception)
 
 
 @pytest.mark.parametrize("arguments", [["recipes"], ["check", "nowhere.csv"], ["--debug", "recipes"]])
-def test_a_command_leaves_the_filters_of_warnings_as_they_were(arguments: list[str]) -> None:
+def test_a_command_does_not_change_the_warning_filters(arguments: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         before = list(warnings.filters)
@@ -69,7 +71,7 @@ def test_a_command_leaves_the_filters_of_warnings_as_they_were(arguments: list[s
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_warnings_of_libraries_are_shown_only_for_debugging(debug: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_warnings_are_shown_only_with_debug(debug: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "kaggle_mnist.cli.screens.training.show_recipes", lambda: warnings.warn("old call", stacklevel=1)
     )
@@ -79,8 +81,8 @@ def test_warnings_of_libraries_are_shown_only_for_debugging(debug: bool, monkeyp
     assert [str(warning.message) for warning in shown] == (["old call"] if debug else [])
 
 
-def test_a_command_leaves_the_streams_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal in ASCII gets another character, and what is printed after the command is strict again."""
+def test_a_command_does_not_change_the_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ASCII terminal gets a replacement character, and encoding is strict again after the command."""
     stream = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     Path("s.csv").write_text("ImageId,Label\n1,é\n")
@@ -89,3 +91,23 @@ def test_a_command_leaves_the_streams_as_they_were(monkeypatch: pytest.MonkeyPat
     stream.seek(0)
     assert "Label is '?'" in stream.read()
     assert stream.errors == "strict"
+
+
+def test_wrong_usage_exits_with_2_and_debug_shows_the_traceback() -> None:
+    assert run_program("train", "--nonsense").returncode == 2
+    assert run_program("nonsense").returncode == 2
+    assert "Traceback" in run_program("--debug", "train", "--recipe", "nothing").stderr
+
+
+def test_help_imports_no_slow_package() -> None:
+    heavy = "{'torch', 'numpy', 'pandas', 'sklearn', 'PIL', 'pydantic', 'rich'}"
+    code = f"import sys, kaggle_mnist.cli; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found == "[]\n"
+    assert "Commands" in run_program("--help").stdout
+
+
+def test_help_lists_every_command_on_a_line_of_its_own() -> None:
+    for columns in (80, 40):
+        listed = CliRunner().invoke(app, ["--help"], env={"COLUMNS": f"{columns}"}).output.splitlines()
+        assert [line.split()[0] for line in listed if line.startswith("  ") and line.split()[0] in ORDER] == ORDER

@@ -1,0 +1,22 @@
+"""Run the program: in a process of its own, or faster in this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from typer.testing import CliRunner, Result
+
+from kaggle_mnist.cli import app
+
+
+def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `kaggle-mnist` as a user does."""
+    command = [sys.executable, "-m", "kaggle_mnist", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=os.environ)
+
+
+def invoke(*arguments: str, columns: int = 80) -> Result:
+    """Run a command in this process, with output for a terminal of that width."""
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": f"{columns}"})
