@@ -78,10 +78,11 @@ def test_of_image_folders_audit_names_the_files(few: Digits, submissions: Path, 
     write_folders(few, Path("input"))
     found = audit_run(find_run(A, submissions), to=tmp_path / "somewhere")
     assert found.picture.parent == found.table.parent == tmp_path / "somewhere"
-    for row in found.suspects.head(5).itertuples():
-        with Image.open(row.place) as image:
-            np.testing.assert_array_equal(np.asarray(image), few.train_images[row.image])
-        assert Path(row.place).parent.name == str(row.label)
+    first = found.suspects.head(5)
+    for place, label, image in zip(first.place.tolist(), first.label.tolist(), first.image.tolist(), strict=True):
+        with Image.open(place) as stored:
+            np.testing.assert_array_equal(np.asarray(stored), few.train_images[image])
+        assert Path(place).parent.name == str(label)
 
 
 def test_audit_refuses_other_digits_a_place_it_cannot_write_to_and_a_missing_cleanlab(

@@ -46,7 +46,7 @@ def test_fitted_weights_minimize_the_log_loss(submissions: Path) -> None:
     assert weights.min() >= 0
 
     def loss_of(weights: np.ndarray) -> float:
-        return log_loss(y, shares_of(averaged(oof, weights)))
+        return float(log_loss(y, shares_of(averaged(oof, weights))))
 
     for other in np.eye(3):
         assert loss_of(weights) <= loss_of(0.98 * weights + 0.02 * other) + 1e-6

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pandas as pd
@@ -21,9 +22,13 @@ NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "digit-recognizer.ipynb"
 TINY_TOML = 'hidden = [32]\nepochs = 2\nbatch_size = 100\nname = "tiny"\n'
 
 
+def read_notebook() -> Any:
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+
+
 @pytest.fixture
 def cells() -> list[str]:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook()
     nbformat.validate(notebook)
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -31,7 +36,7 @@ def cells() -> list[str]:
 def test_three_cells_build_a_submission(few: Digits, cells: list[str]) -> None:
     export_csv(few, Path("input"))
     Path("tiny.toml").write_text(TINY_TOML)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook()
     [train] = [cell for cell in notebook.cells if 'RECIPE = "mlp"' in cell.source]
     train.source = train.source.replace('RECIPE = "mlp"', 'RECIPE = "tiny.toml"')
     NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": "."}}).execute()
@@ -46,7 +51,7 @@ def test_three_cells_build_a_submission(few: Digits, cells: list[str]) -> None:
 
 
 def test_the_notebook_is_kept_without_outputs(cells: list[str]) -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook()
     assert len(cells) == 3
     assert all(not cell.outputs and cell.execution_count is None for cell in notebook.cells if cell.cell_type == "code")
 

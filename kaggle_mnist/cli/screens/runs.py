@@ -88,14 +88,14 @@ def _show_pairs(comparison: Comparison) -> None:
         say("", _figures(pair))
     if comparison.pairs:
         number = len(comparison.pairs)
-        corrected = f", Holm-corrected for {number:,} pairs" if number > 1 else ""
-        say("", f"p: McNemar's exact test on OOF predictions{corrected}.")
+        corrected = f"; Holm-corrected for {number:,} pairs" if number > 1 else ""
+        say("", f"p: McNemar's exact test, out of fold{corrected}.")
         say("", "To compare recipes rather than runs, train several seeds of each.")
 
 
 def _figures(pair: Pair) -> str:
     spread = f"{pair.difference:+.4f} ({pair.low:+.4f} to {pair.high:+.4f})"
-    return f"{spread}: {pair.only_first:,} images only {pair.first} got right, {pair.only_second:,} only {pair.second}"
+    return f"{spread}; only {pair.first} right: {pair.only_first:,} images, only {pair.second}: {pair.only_second:,}"
 
 
 def _explain(rows: list[Row]) -> None:

@@ -1,0 +1,79 @@
+"""What audit and predict print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kaggle_mnist.audit import Audit, Confirmed
+from kaggle_mnist.cli.screens.digits import show_audit, show_prediction
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.predict import Prediction
+from tests.cli.screens.screen import screen
+
+
+def prediction_of(digits: Digits, number: int) -> Prediction:
+    """Certain outputs, 0 to 9 in turn, for the first test images."""
+    outputs = np.eye(10, dtype=np.float32)[np.arange(number) % 10]
+    files = [Path(f"photos/[bold]{i:03}.png") for i in range(number)]
+    return Prediction("tiny", files, digits.test_images[:number], outputs, ["bad.png: not an image"])
+
+
+def audit_of(number: int, *, confident: bool = True) -> Audit:
+    rows = [(i, 4, 9, 0.001 * i, f"train.csv, row {i + 2}") for i in range(number)]
+    suspects = pd.DataFrame(rows, columns=["image", "label", "suggested", "self_confidence", "place"])
+    table, picture = Path("two words/audit.csv"), Path("two words/audit.png")
+    return Audit("tiny", 42_000, suspects, table, picture, confident, Confirmed(6, 1, 3))
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_one_image_is_shown_with_bars_that_fit(
+    few: Digits, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = screen(monkeypatch, width=width)
+    show_prediction(prediction_of(few, 1), as_csv=False, csv=None, show=Path("seen.png"))
+    lines = text.getvalue().splitlines()
+    assert lines[0] == "Digit        0 (photos/[bold]000.png)"
+    assert lines[1].startswith("Outputs      0  1.0000  ████")
+    assert max(map(len, lines)) <= width
+    assert lines[-1] == "Picture      seen.png"
+    assert capsys.readouterr().err == "kaggle-mnist: bad.png: not an image\n"
+
+
+def test_many_images_are_a_table_of_forty_rows(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch)
+    show_prediction(prediction_of(few, 50), as_csv=False, csv=None, show=None)
+    assert "photos/[bold]039.png" in text.getvalue()
+    assert "photos/[bold]040.png" not in text.getvalue()
+    assert "… and 10 more; --csv FILE writes all of them" in text.getvalue()
+
+
+def test_csv_goes_to_standard_output_and_nothing_else_does(
+    few: Digits, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = screen(monkeypatch)
+    show_prediction(prediction_of(few, 2), as_csv=True, csv=None, show=Path("seen.png"))
+    assert text.getvalue() == ""
+    assert [line.split(",")[1] for line in capsys.readouterr().out.splitlines()] == ["digit", "0", "1"]
+
+
+def test_an_audit_shows_ten_suspects_and_a_command_that_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch)
+    show_audit(audit_of(300))
+    assert "Suspects     300 of 42,000 training labels look wrong, according to tiny\n" in text.getvalue()
+    assert "train.csv, row 11" in text.getvalue()
+    assert "train.csv, row 12" not in text.getvalue()
+    assert "kaggle-mnist train --drop-suspects 'two words/audit.csv'\n" in text.getvalue()
+    assert "3 of 6 label errors that people confirmed" in text.getvalue()
+    assert "audit.png (the first 200)" in text.getvalue()
+    assert "`audit --all`" in text.getvalue()
+    assert max(map(len, text.getvalue().splitlines())) <= 80
+
+
+def test_an_audit_of_all_contradicted_labels_does_not_suggest_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch)
+    show_audit(audit_of(3, confident=False))
+    assert "--all" not in text.getvalue()
