@@ -1,4 +1,11 @@
-"""kaggle-mnist: a fold ensemble of multilayer perceptrons for Kaggle's Digit Recognizer, trained as one program."""
+"""Train fold ensembles of neural networks for Kaggle's Digit Recognizer, as one tensor program.
+
+>>> import kaggle_mnist
+>>> digits = kaggle_mnist.load_digits("practice").head(500, 100)
+>>> fold_of = kaggle_mnist.assign_folds(digits.train_labels, n_splits=5)
+>>> fold_of.shape  # (repeats, n)
+(1, 500)
+"""
 
 from __future__ import annotations
 
@@ -15,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Recipe", "assign_folds", "cross_validate", "find_recipe", "load_digits", "resume", "train"]
 __version__ = "0.2.0.dev0"
 
-_HOMES = {
+_MODULES = {
     "Recipe": "recipes.recipe",
     "assign_folds": "training.folds",
     "cross_validate": "training.cross_validation",
@@ -27,9 +34,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for when it is asked for: torch alone takes a second."""
+    """Import a name on first use, since torch alone takes a second."""
     from importlib import import_module
 
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

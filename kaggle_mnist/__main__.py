@@ -1,4 +1,4 @@
-"""`python -m kaggle_mnist` is `kaggle-mnist`."""
+"""`python -m kaggle_mnist` runs `kaggle-mnist`."""
 
 from kaggle_mnist.cli import app
 

@@ -1,3 +1,5 @@
+"""Finding wrong labels, and excluding them from training."""
+
 from __future__ import annotations
 
 import os
@@ -30,18 +32,18 @@ A = "20261124-200000-a"
 
 
 @pytest.fixture(scope="module")
-def spoilt(few: Digits) -> tuple[Digits, np.ndarray]:
-    """The digits with 30 labels changed, and which."""
+def mislabeled(few: Digits) -> tuple[Digits, np.ndarray]:
+    """The digits with 30 labels changed, and the positions of those."""
     changed = np.random.default_rng(0).choice(len(few.train_labels), 30, replace=False)
     labels = few.train_labels.copy()
     labels[changed] = (labels[changed] + 3) % 10
     return replace(few, train_labels=labels), changed
 
 
-def test_labels_that_were_changed_are_found_first_and_the_right_ones_suggested(
-    spoilt: tuple[Digits, np.ndarray], few: Digits, tiny: Recipe
+def test_changed_labels_are_ranked_first_and_the_right_ones_suggested(
+    mislabeled: tuple[Digits, np.ndarray], few: Digits, tiny: Recipe
 ) -> None:
-    digits, changed = spoilt
+    digits, changed = mislabeled
     recipe = tiny.replaced(hidden=(128,), epochs=10)
     run = pipeline.train(recipe, input=digits, output="submissions", folds=5)
     outputs = run.outputs()
@@ -55,7 +57,7 @@ def test_labels_that_were_changed_are_found_first_and_the_right_ones_suggested(
     assert (first.label != first.suggested).all()
 
 
-def test_audit_writes_a_table_and_a_contact_sheet_and_leaves_the_run_whole(few: Digits, submissions: Path) -> None:
+def test_audit_writes_a_table_and_a_contact_sheet_and_leaves_the_run_intact(few: Digits, submissions: Path) -> None:
     export_csv(few, Path("input"))
     found = audit_run(find_run(A, submissions))
     assert found.table == submissions / A / "audit.csv"
@@ -74,7 +76,7 @@ def test_audit_writes_a_table_and_a_contact_sheet_and_leaves_the_run_whole(few: 
     assert read_suspects(found.table, few.train_labels) == tuple(sorted(table.image))
 
 
-def test_of_image_folders_audit_names_the_files(few: Digits, submissions: Path, tmp_path: Path) -> None:
+def test_audit_names_the_files_of_image_folders(few: Digits, submissions: Path, tmp_path: Path) -> None:
     write_folders(few, Path("input"))
     found = audit_run(find_run(A, submissions), to=tmp_path / "somewhere")
     assert found.picture.parent == found.table.parent == tmp_path / "somewhere"
@@ -85,7 +87,7 @@ def test_of_image_folders_audit_names_the_files(few: Digits, submissions: Path, 
         assert Path(place).parent.name == str(label)
 
 
-def test_audit_refuses_other_digits_a_place_it_cannot_write_to_and_a_missing_cleanlab(
+def test_audit_refuses_other_digits_an_unwritable_folder_and_a_missing_cleanlab(
     few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = find_run(A, submissions)
@@ -101,7 +103,7 @@ def test_audit_refuses_other_digits_a_place_it_cannot_write_to_and_a_missing_cle
 
 
 @pytest.mark.parametrize("name", ["audit.csv", "audit.png"])
-def test_audit_replaces_its_own_files_and_no_others(name: str, few: Digits, submissions: Path) -> None:
+def test_audit_overwrites_its_own_files_but_no_others(name: str, few: Digits, submissions: Path) -> None:
     export_csv(few, Path("input"))
     run, to = find_run(A, submissions), Path("results")
     audit_run(run, to=to)
@@ -132,7 +134,7 @@ def test_the_confirmed_errors_of_the_practice_set_are_counted(practice: Digits) 
 
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_a_dropped_image_reaches_no_member(few: Digits, tiny: Recipe, repeats: int) -> None:
-    """The attack: dropped images are replaced and mislabeled, and every member keeps every bit."""
+    """Dropped images are replaced and mislabeled, and every member stays bit-identical."""
     recipe, dropped = tiny.replaced(epochs=2), [3, 500, 501, 1499]
     fold_of = assign_folds(few.train_labels, n_splits=3, repeats=repeats)
     before = cross_validate(few, recipe, fold_of, dropped=dropped).members
@@ -146,7 +148,7 @@ def test_a_dropped_image_reaches_no_member(few: Digits, tiny: Recipe, repeats: i
     assert not torch.equal(before["weights.0"], undropped["weights.0"])
 
 
-def test_scores_count_what_was_dropped_and_the_run_says_what_that_was(few: Digits, tiny: Recipe) -> None:
+def test_scores_include_dropped_images_and_the_run_records_them(few: Digits, tiny: Recipe) -> None:
     Path("drop.csv").write_text(f"label,image\n{few.train_labels[70]},70\n{few.train_labels[4]},4\n")
     run = pipeline.train(tiny, input=few, output="submissions", folds=3, drop_suspects="drop.csv")
     assert run.record.dropped == (4, 70)
@@ -156,7 +158,7 @@ def test_scores_count_what_was_dropped_and_the_run_says_what_that_was(few: Digit
     assert find_run(run.name, Path("submissions")).record.dropped == (4, 70)
 
 
-def test_a_fold_that_would_be_left_without_images_is_refused(handful: Digits, tiny: Recipe) -> None:
+def test_dropping_a_whole_fold_is_refused(handful: Digits, tiny: Recipe) -> None:
     fold_of = assign_folds(handful.train_labels, n_splits=3)
     with pytest.raises(BadFolds, match="a fold has none left; drop fewer"):
         cross_validate(handful, tiny, fold_of, dropped=np.flatnonzero(fold_of[0] == 1).tolist())
@@ -179,7 +181,7 @@ def test_a_fold_that_would_be_left_without_images_is_refused(handful: Digits, ti
         ("x" * (17 << 20), "has more than 16 MB"),
     ],
 )
-def test_a_list_of_suspects_that_is_not_one_is_told_by_row(handful: Digits, content: str, message: str) -> None:
+def test_an_invalid_list_of_suspects_is_reported_by_row(handful: Digits, content: str, message: str) -> None:
     y_true = handful.train_labels
     content = content.replace("LABEL", str(y_true[5])).replace("OTHER", str((y_true[6] + 1) % 10))
     Path("drop.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
@@ -191,8 +193,8 @@ def test_a_list_of_suspects_that_is_not_one_is_told_by_row(handful: Digits, cont
         read_suspects(Path("nowhere.csv"), y_true)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")
-def test_a_list_of_suspects_is_read_once_so_that_it_may_come_from_a_pipe(few: Digits) -> None:
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_list_of_suspects_may_be_a_pipe(few: Digits) -> None:
     export_csv(few, Path("input"))
     os.mkfifo("pipe.csv")
     listed = f"image,label\n3,{few.train_labels[3]}\n"

@@ -1,3 +1,5 @@
+"""Averaging runs, with equal and with fitted weights."""
+
 from __future__ import annotations
 
 import itertools
@@ -24,7 +26,7 @@ def names_of(submissions: Path) -> list[str]:
     return [path.name for path in list_runs(submissions)]  # c and a of seed 0, b of seed 1
 
 
-def test_a_blend_is_a_run_like_any_other_and_names_its_parents(submissions: Path) -> None:
+def test_a_blend_is_a_run_that_names_its_parents(submissions: Path) -> None:
     a, _, b = names_of(submissions)
     run = blend_runs([a, b], submissions)
     assert find_run("latest", submissions).path == run.path
@@ -54,7 +56,7 @@ def test_fitted_weights_minimize_the_log_loss(submissions: Path) -> None:
 
 @pytest.fixture(scope="module")
 def unlike(few: Digits, tmp_path_factory: pytest.TempPathFactory) -> list[Outputs]:
-    """Runs whose outputs have other sums: softmax's, which is 1, and sigmoids', as of recipe `article`."""
+    """Runs whose outputs have different sums: softmax outputs (1) and sigmoid outputs, as from recipe `article`."""
     output = tmp_path_factory.mktemp("unlike")
     sigmoid = TINY.replaced(loss="squared_error", epochs=12, batch_size=50)
     recipes = (TINY, sigmoid.replaced(shift=0.0, elastic=0.0), sigmoid.replaced(targets=(0.01, 0.99)))
@@ -62,7 +64,7 @@ def unlike(few: Digits, tmp_path_factory: pytest.TempPathFactory) -> list[Output
 
 
 @pytest.mark.parametrize("chosen", [(0, 1), (1, 2), (0, 1, 2)])
-def test_fitted_weights_are_the_best_of_all_also_where_outputs_do_not_sum_to_1(
+def test_fitted_weights_are_optimal_even_if_outputs_do_not_sum_to_1(
     chosen: tuple[int, ...], unlike: list[Outputs]
 ) -> None:
     oof, y = np.stack([unlike[i].oof for i in chosen]), unlike[0].y_true

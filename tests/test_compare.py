@@ -1,3 +1,5 @@
+"""Comparing runs image by image."""
+
 from __future__ import annotations
 
 import itertools
@@ -54,25 +56,25 @@ def test_the_best_run_comes_first_with_only_the_fields_that_differ(submissions: 
     assert len(rows[2].folds) == 3
 
 
-def test_a_verdict_holds_only_where_the_images_bear_it_out(submissions: Path) -> None:
+def test_only_significant_differences_are_verdicts(submissions: Path) -> None:
     assert pair_of("AC", submissions).verdict == "A is better than C"
     assert pair_of("AB", submissions).verdict == "A and B do not differ significantly"
 
 
-def test_p_and_interval_are_those_of_the_images_that_one_run_alone_got_right(submissions: Path) -> None:
+def test_p_and_interval_come_from_the_images_that_only_one_run_got_right(submissions: Path) -> None:
     pair = pair_of("AC", submissions)
     rows = compare_runs([], submissions).rows
     a, c = (find_run(rows[i].run, submissions).outputs() for i in (0, 2))
     a_right, c_right = a.oof.argmax(1) == a.y_true, c.oof.argmax(1) == c.y_true
     assert pair.only_first == (a_right & ~c_right).sum()
     assert pair.difference == pytest.approx(a_right.mean() - c_right.mean())
-    apart = pair.only_first + pair.only_second
-    assert pair.p == pytest.approx(binomtest(pair.only_first, apart).pvalue)
+    discordant = pair.only_first + pair.only_second
+    assert pair.p == pytest.approx(binomtest(pair.only_first, discordant).pvalue)
     assert pair.low < pair.difference < pair.high
     assert pair.low > 0
 
 
-def test_more_pairs_make_every_verdict_harder(submissions: Path) -> None:
+def test_p_values_are_corrected_for_the_number_of_pairs(submissions: Path) -> None:
     names = [row.run for row in compare_runs([], submissions).rows]
     [alone] = compare_runs([names[0], names[2]], submissions).pairs
     assert alone.p_corrected == alone.p
@@ -81,7 +83,7 @@ def test_more_pairs_make_every_verdict_harder(submissions: Path) -> None:
     assert among.p_corrected > among.p
 
 
-def test_runs_on_other_digits_are_not_compared(submissions: Path, few: Digits) -> None:
+def test_runs_on_different_digits_are_not_compared(submissions: Path, few: Digits) -> None:
     other = replace(few, train_images=few.train_images[::-1].copy(), train_labels=few.train_labels[::-1].copy())
     pipeline.train(TINY.replaced(epochs=1), input=other, folds=3)
     comparison = compare_runs([], submissions)
@@ -91,13 +93,13 @@ def test_runs_on_other_digits_are_not_compared(submissions: Path, few: Digits) -
     assert "these runs use different digits" in done.output
 
 
-def test_runs_that_judge_alike_are_not_told_apart() -> None:
+def test_runs_with_equal_predictions_do_not_differ() -> None:
     right = np.array([True, False, True])
     [pair] = compare_pairs([row_of("A"), row_of("B")], [right, right])
     assert (pair.p, pair.difference, pair.verdict) == (1.0, 0.0, "A and B do not differ significantly")
 
 
-def test_letters_go_on_without_end() -> None:
+def test_letters_never_run_out() -> None:
     found = list(itertools.islice(letters(), 26 + 26**2 + 2))
     assert [found[i] for i in (0, 25, 26, 27, 701, 702, 703)] == ["A", "Z", "AA", "AB", "ZZ", "AAA", "AAB"]
     assert len(set(found)) == len(found)
@@ -118,7 +120,7 @@ def test_p_values_and_intervals_are_those_of_statsmodels_and_scipy() -> None:
 
 
 def test_every_pair_of_many_rows_is_counted_image_by_image() -> None:
-    """More images than are counted at once, two data sets, and two that only claim to be the same."""
+    """More images than one chunk, three data sets, and one row whose number of images is wrong."""
     rng = np.random.default_rng(0)
     sizes = {"x": 5000, "y": 300, "z": 20}
     data = ["x", "y", "x", "z", "y", "x", "z"]
@@ -134,7 +136,7 @@ def test_every_pair_of_many_rows_is_counted_image_by_image() -> None:
     assert [pair.p_corrected for pair in pairs] == pytest.approx(corrected)
 
 
-def test_the_runs_of_a_long_search_are_compared_and_shown_on_a_page(handful: Digits) -> None:
+def test_the_runs_of_a_long_search_are_compared_on_one_page(handful: Digits) -> None:
     output = Path("search")
     first = pipeline.train(TINY.replaced(epochs=1), input=handful, output=output, folds=2).path
     for number in range(702):
@@ -157,7 +159,7 @@ def test_the_runs_of_a_long_search_are_compared_and_shown_on_a_page(handful: Dig
     assert sum("damaged" in line for line in lines) == 20
 
 
-def test_each_file_of_a_run_is_opened_once_for_what_it_says(submissions: Path) -> None:
+def test_each_file_of_a_run_is_opened_once(submissions: Path) -> None:
     rest = {"competition": "x", "submitted": "2026-11-24T23:00:00+00:00", "sha256": "0" * 64, "ref": 1}
     answer = json.dumps({**rest, "message": "", "status": "complete", "public_score": 0.5, "prediction": None})
     for run in submissions.iterdir():
@@ -174,19 +176,19 @@ def test_each_file_of_a_run_is_opened_once_for_what_it_says(submissions: Path) -
 
 
 @pytest.mark.parametrize("file", ["outputs.npz", "folds.csv"])
-def test_a_run_with_a_flipped_bit_is_passed_over_unless_it_was_named(file: str, submissions: Path) -> None:
-    spoilt = next(submissions.iterdir())
-    content = bytearray((spoilt / file).read_bytes())
+def test_a_damaged_run_is_skipped_unless_it_was_named(file: str, submissions: Path) -> None:
+    damaged = next(submissions.iterdir())
+    content = bytearray((damaged / file).read_bytes())
     content[len(content) // 2] ^= 1
-    (spoilt / file).write_bytes(content)
-    with pytest.raises(BadRun, match=f"{file}: does not match its checksum"):
-        compare_runs([spoilt.name], submissions)
+    (damaged / file).write_bytes(content)
+    with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+        compare_runs([damaged.name], submissions)
     comparison = compare_runs([], submissions)
     assert len(comparison.rows) == 2
     assert f"{file}: does not match its checksum" in comparison.passed_over[0]
 
 
-def test_fold_scores_become_a_picture(submissions: Path) -> None:
+def test_fold_accuracies_are_plotted(submissions: Path) -> None:
     comparison = compare_runs([], submissions)
     plot_folds(comparison, Path("folds.png"))
     with Image.open("folds.png") as picture:
@@ -198,7 +200,7 @@ def test_fold_scores_become_a_picture(submissions: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
-def test_a_plot_replaces_an_earlier_one_and_no_other_file(kind: str, submissions: Path) -> None:
+def test_a_plot_overwrites_an_earlier_one_but_no_other_file(kind: str, submissions: Path) -> None:
     comparison, path = compare_runs([], submissions), Path(f"folds.{kind}")
     plot_folds(comparison, path)
     plot_folds(comparison, path)
@@ -211,21 +213,21 @@ def test_a_plot_replaces_an_earlier_one_and_no_other_file(kind: str, submissions
     assert path.read_bytes() == theirs
 
 
-def test_what_is_no_run_is_named(submissions: Path) -> None:
+def test_a_missing_run_is_named(submissions: Path) -> None:
     with pytest.raises(BadRun, match="kaggle-mnist train"):
         compare_runs([], Path("empty"))
     with pytest.raises(BadRun, match="nothing: no such run"):
         compare_runs(["nothing"], submissions)
 
 
-def test_a_run_that_cannot_be_read_is_passed_over_unless_it_was_named(submissions: Path) -> None:
-    spoilt = next(submissions.iterdir())
-    record = (spoilt / "run.json").read_text()
-    (spoilt / "run.json").write_text(record.replace('"format": 2', '"format": 3').replace('"seed"', '"seeds"'))
-    reseal(spoilt)
+def test_an_unreadable_run_is_skipped_unless_it_was_named(submissions: Path) -> None:
+    damaged = next(submissions.iterdir())
+    record = (damaged / "run.json").read_text()
+    (damaged / "run.json").write_text(record.replace('"format": 2', '"format": 3').replace('"seed"', '"seeds"'))
+    reseal(damaged)
     newer = r"run\.json: was made by a newer kaggle-mnist \(format 3"
     with pytest.raises(BadRun, match=newer):
-        compare_runs([spoilt.name], submissions)
+        compare_runs([damaged.name], submissions)
     comparison = compare_runs([], submissions)
     assert len(comparison.rows) == 2
     assert "was made by a newer kaggle-mnist" in comparison.passed_over[0]
@@ -236,7 +238,7 @@ def test_a_run_that_cannot_be_read_is_passed_over_unless_it_was_named(submission
         compare_runs([], submissions)
 
 
-def test_the_prediction_of_an_uploaded_run_stays_what_it_was(submissions: Path) -> None:
+def test_an_uploaded_run_keeps_the_forecast_made_before_its_score(submissions: Path) -> None:
     first, *_ = compare_runs([], submissions).rows
     then = {"expected": 0.5, "low": 0.4, "high": 0.6}
     rest = {"competition": "x", "submitted": "2026-11-24T23:00:00+00:00", "sha256": "0" * 64, "ref": 1}
@@ -248,3 +250,11 @@ def test_the_prediction_of_an_uploaded_run_stays_what_it_was(submissions: Path) 
     others = [row.run for row in compare_runs([], submissions).rows]
     assert first.run not in others
     assert len(others) == 2
+
+
+def test_a_comparison_draws_its_plot_and_refuses_a_bad_file_before_reading(submissions: Path) -> None:
+    with opened_files() as names, pytest.raises(OutputError, match=r"must end in \.png"):
+        compare_runs([], submissions, plot=Path("folds.txt"))
+    assert "outputs.npz" not in names
+    compare_runs([], submissions, plot=Path("folds.pdf"))
+    assert Path("folds.pdf").read_bytes().startswith(b"%PDF")

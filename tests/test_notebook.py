@@ -1,4 +1,4 @@
-"""The notebook is executed as Kaggle would: its cells in order, in a kernel of its own, without internet."""
+"""The notebook runs as on Kaggle: its cells in order, in a kernel of its own, without internet."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_three_cells_build_a_submission(few: Digits, cells: list[str]) -> None:
     assert "300 rows" in shown
 
 
-def test_the_notebook_is_kept_without_outputs(cells: list[str]) -> None:
+def test_the_notebook_is_stored_without_outputs(cells: list[str]) -> None:
     notebook = read_notebook()
     assert len(cells) == 3
     assert all(not cell.outputs and cell.execution_count is None for cell in notebook.cells if cell.cell_type == "code")
 
 
 def run_first_cell(source: str, attached: Path, target: Path) -> subprocess.CompletedProcess[str]:
-    """In a Python that cannot see kaggle_mnist: site-packages without the .pth files of editable installations."""
+    """Run it in a Python without kaggle_mnist: site-packages without the .pth files of editable installations."""
     code = source.replace('Path("/kaggle/input")', f"Path({str(attached)!r})")
     packages = [path for path in sys.path if path.endswith("site-packages")]
     script = f"import sys; sys.path += {packages!r}\n{code}\nimport kaggle_mnist; print(kaggle_mnist.__file__)"
@@ -78,7 +78,7 @@ def test_the_first_cell_installs_the_wheel_of_an_attached_dataset_without_intern
     attached, target = tmp_path / "input", tmp_path / "target"
     (attached / "digit-recognizer").mkdir(parents=True)
     refused = run_first_cell(cells[0], attached, target)
-    assert "holds no kaggle_mnist-*.whl; attach the dataset" in refused.stderr
+    assert "contains no kaggle_mnist-*.whl; attach the dataset" in refused.stderr
     wheel = attached / "datasets" / "someone" / "wheels" / "kaggle_mnist-9.0-py3-none-any.whl"
     wheel.parent.mkdir(parents=True)
     with zipfile.ZipFile(wheel, "w") as archive:

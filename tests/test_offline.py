@@ -1,4 +1,4 @@
-"""What needs no network makes no socket: an audit hook ends the process at the first one."""
+"""Commands that need no network open no socket: an audit hook ends the process at the first one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WITHOUT_NETWORK = """
 import json, os, sys
 def refuse(event, arguments):
     if event.startswith("socket."):
-        print("reached for the network:", event, arguments, file=sys.stderr, flush=True)
+        print("opened a socket:", event, arguments, file=sys.stderr, flush=True)
         os._exit(9)
 sys.addaudithook(refuse)
 """
@@ -32,12 +32,12 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-def test_the_hook_ends_a_process_that_reaches_for_the_network() -> None:
+def test_the_hook_ends_a_process_that_opens_a_socket() -> None:
     code = WITHOUT_NETWORK + "import socket; socket.socket()"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 9
 
 
-def test_all_but_download_and_upload_need_no_network(few: Digits, submissions: Path) -> None:
+def test_only_download_and_upload_use_the_network(few: Digits, submissions: Path) -> None:
     export_csv(few, Path("input"))
     Image.fromarray(few.test_images[0]).resize((280, 280)).save("digit.png")
     names = [path.name for path in list_runs(submissions)]

@@ -1,3 +1,5 @@
+"""Predictions for photos, through runs and blends."""
+
 from __future__ import annotations
 
 import csv
@@ -21,14 +23,14 @@ A, B = "20261124-200000-a", "20261124-200001-b"
 
 
 def save(images: np.ndarray, folder: str = "photos") -> Path:
-    """As pictures that MNIST's form is found in: every pixel stays."""
+    """Save images in MNIST's own form, which `predict` does not change."""
     Path(folder).mkdir()
     for number, image in enumerate(images):
         Image.fromarray(image).save(Path(folder) / f"{number:03}.png")
     return Path(folder)
 
 
-def test_a_run_predicts_its_own_test_images_as_it_did(few: Digits, submissions: Path) -> None:
+def test_a_run_reproduces_the_outputs_of_its_test_images(few: Digits, submissions: Path) -> None:
     run = find_run(A, submissions)
     prediction = predict(run, [save(few.test_images)])
     np.testing.assert_array_equal(prediction.images, few.test_images)
@@ -36,7 +38,7 @@ def test_a_run_predicts_its_own_test_images_as_it_did(few: Digits, submissions: 
     assert prediction.faults == []
 
 
-def test_a_blend_predicts_through_its_parents_and_theirs(few: Digits, submissions: Path) -> None:
+def test_a_blend_predicts_through_its_parents_even_if_they_are_blends(few: Digits, submissions: Path) -> None:
     blend = blend_runs([A, B], submissions, weights="fit")
     np.testing.assert_allclose(run_outputs(blend, few.test_images), blend.outputs().test, atol=1e-5)
     of_blends = blend_runs([blend.name, A], submissions)
@@ -44,7 +46,7 @@ def test_a_blend_predicts_through_its_parents_and_theirs(few: Digits, submission
     assert not np.allclose(blend.outputs().test, find_run(A, submissions).outputs().test, atol=1e-3)
 
 
-def test_a_blend_whose_parents_are_gone_or_others_refuses(few: Digits, submissions: Path) -> None:
+def test_a_blend_with_missing_or_changed_parents_does_not_predict(few: Digits, submissions: Path) -> None:
     blend = blend_runs([A, B], submissions)
     moved = submissions / B
     moved.rename(submissions / "elsewhere")
@@ -66,7 +68,7 @@ def test_a_blend_whose_parents_are_gone_or_others_refuses(few: Digits, submissio
         run_outputs(replace(blend, record=blend.record.model_copy(update={"parents": ()})), few.test_images)
 
 
-def test_a_picture_that_cannot_be_used_is_told_and_the_others_are_predicted(few: Digits, submissions: Path) -> None:
+def test_an_unusable_image_is_reported_and_the_others_are_predicted(few: Digits, submissions: Path) -> None:
     folder = save(few.test_images[:3])
     (folder / "001.png").write_bytes(b"not a picture")
     (folder / "notes.txt").touch()
@@ -88,7 +90,7 @@ def test_a_picture_that_cannot_be_used_is_told_and_the_others_are_predicted(few:
     np.testing.assert_allclose([[float(x) for x in row[2:]] for row in rows[1:]], prediction.outputs, atol=1e-6)
 
 
-def test_paths_that_are_not_there_or_hold_no_pictures_are_refused(submissions: Path) -> None:
+def test_missing_paths_and_folders_without_images_are_refused(submissions: Path) -> None:
     run = find_run(A, submissions)
     with pytest.raises(BadData, match=r"nowhere.jpg: no such file or folder"):
         predict(run, [Path("nowhere.jpg")])
@@ -97,7 +99,7 @@ def test_paths_that_are_not_there_or_hold_no_pictures_are_refused(submissions: P
         predict(run, [Path("empty")])
 
 
-def test_what_the_network_saw_can_be_seen(few: Digits, submissions: Path) -> None:
+def test_the_picture_shows_what_the_network_saw(few: Digits, submissions: Path) -> None:
     prediction = predict(find_run(A, submissions), [save(few.test_images[:12])])
     write_prediction(prediction, show=Path("new/seen.png"))
     with Image.open("new/seen.png") as sheet:
@@ -108,8 +110,18 @@ def test_what_the_network_saw_can_be_seen(few: Digits, submissions: Path) -> Non
         write_prediction(prediction, csv=Path("file/out.csv"))
 
 
-def test_nothing_is_written_where_one_of_two_outputs_is_refused(few: Digits, submissions: Path) -> None:
+def test_nothing_is_written_if_one_of_two_outputs_is_refused(few: Digits, submissions: Path) -> None:
     prediction = predict(find_run(A, submissions), [save(few.test_images[:1])])
     with pytest.raises(OutputError, match=r"000\.png: exists and was not written by kaggle-mnist"):
         write_prediction(prediction, csv=Path("out.csv"), show=Path("photos/000.png"))
     assert not Path("out.csv").exists()
+
+
+def test_predict_finds_the_run_by_name_and_writes_both_files(few: Digits, submissions: Path) -> None:
+    folder = save(few.test_images[:3])
+    prediction = predict("latest", [str(folder)], output=submissions, csv=Path("out.csv"), show=Path("seen.png"))
+    assert prediction.run == find_run(None, submissions).name
+    assert Path("out.csv").read_text() == prediction_csv(prediction)
+    assert Path("seen.png").is_file()
+    with pytest.raises(BadRun, match="nowhere: no such run"):
+        predict("nowhere", [folder], output=submissions)

@@ -1,4 +1,4 @@
-"""run.sh says in one line what is missing, and starts at once when nothing is."""
+"""run.sh reports in one line what is missing, and starts at once if nothing is."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run_sh(clone: Path, *arguments: str, **environment: str) -> subprocess.Compl
         ('case "$2" in *venv*) exit 1;; esac', "has no venv module; install it"),
     ],
 )
-def test_an_old_python_or_one_without_venv_is_told_in_one_line(clone: Path, script: str, message: str) -> None:
+def test_an_old_python_or_one_without_venv_is_reported_in_one_line(clone: Path, script: str, message: str) -> None:
     done = run_sh(clone, PYTHON=python_stub(clone, script))
     assert done.returncode == 2
     assert message in done.stderr
@@ -67,8 +67,8 @@ def test_an_old_python_or_one_without_venv_is_told_in_one_line(clone: Path, scri
     assert not (clone / ".venv").exists()
 
 
-def test_an_installed_clone_passes_its_arguments_on_from_any_folder(clone: Path) -> None:
-    """With a stub for the installed program: its arguments arrive whole, and its folder is the repository."""
+def test_an_installed_clone_passes_on_its_arguments(clone: Path) -> None:
+    """With a stub for the installed program: its arguments arrive unchanged, and it runs in the repository."""
     (clone / ".venv/bin").mkdir(parents=True)
     stub = clone / ".venv/bin/kaggle-mnist"
     stub.write_text('#!/bin/sh\npwd\nprintf "<%s>" "$@"\n')
@@ -89,24 +89,24 @@ def test_an_installed_clone_passes_its_arguments_on_from_any_folder(clone: Path)
         (["--help"], ""),
     ],
 )
-def test_a_command_brings_the_packages_that_it_alone_needs(clone: Path, arguments: list[str], extra: str) -> None:
-    """With a stub for Python, which tells what it is to install."""
+def test_a_command_installs_the_packages_that_only_it_needs(clone: Path, arguments: list[str], extra: str) -> None:
+    """With a stub for Python that prints what it should install."""
     (clone / ".venv/bin").mkdir(parents=True)
     (clone / ".venv/home").write_text(f"{clone}\n")
     Path(python_stub(clone / ".venv/bin", "")).rename(clone / ".venv/bin/kaggle-mnist")
     python_stub(clone / ".venv/bin", 'if [ "$3" = install ]; then echo "<$8>"; fi')
     assert run_sh(clone, *arguments).stdout == f"<.{extra}>\n"
-    assert run_sh(clone, *arguments).stdout == ""  # it is there now
+    assert run_sh(clone, *arguments).stdout == ""  # installed already
 
 
-def test_bench_names_what_there_is(clone: Path) -> None:
+def test_bench_lists_the_benchmarks(clone: Path) -> None:
     done = run_sh(clone, "bench", "nothing")
     assert done.returncode == 2
     assert "bench takes one of:" in done.stderr
 
 
 @pytest.mark.parametrize("shell", [["sh"], ["bash", "--posix"]])
-def test_sh_runs_it_too(clone: Path, shell: list[str]) -> None:
+def test_sh_can_run_it(clone: Path, shell: list[str]) -> None:
     command = [*shell, "run.sh", "bench", "two words"]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -114,7 +114,7 @@ def test_sh_runs_it_too(clone: Path, shell: list[str]) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_the_callers_settings_reach_neither_the_installation_nor_the_run(clone: Path, tmp_path: Path) -> None:
+def test_the_callers_python_settings_affect_neither_installation_nor_run(clone: Path, tmp_path: Path) -> None:
     show = '\nenv | grep foreign\necho "user $PIP_USER"'
     python = python_stub(tmp_path, MAKES_A_VENV.replace("echo installed", show).replace("echo started", show))
     names = ("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH")
@@ -122,7 +122,7 @@ def test_the_callers_settings_reach_neither_the_installation_nor_the_run(clone: 
     assert done.stdout == "user 0\nuser 0\n"
 
 
-# Links, and whose .venv it is
+# Links, and a .venv from elsewhere
 
 
 def test_a_link_to_run_sh_uses_the_repository_and_leaves_the_links_folder_alone(clone: Path, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_venv_that_run_sh_did_not_make_is_left_alone(clone: Path, tmp_path: Pa
     assert sorted(theirs.iterdir()) == before
 
 
-def test_a_venv_whose_making_was_interrupted_is_repaired_by_the_next_call(clone: Path, tmp_path: Path) -> None:
+def test_an_interrupted_installation_is_repaired_by_the_next_call(clone: Path, tmp_path: Path) -> None:
     python = python_stub(tmp_path, MAKES_A_VENV)
     assert run_sh(clone, PYTHON=python, INTERRUPTED="yes").returncode == -9
     assert (clone / ".venv/bin/python").exists()

@@ -42,7 +42,7 @@ class Kaggle:
     labels: NDArray[np.int64]
     name: str = "digit-recognizer"
     joined: bool = True
-    tells: bool = True  # whether it answers questions about the competition
+    explains: bool = True  # whether it answers questions about the competition
     daily: int = 10
     pending: int = 0  # requests that find a submission without a score
     bundle: bytes = b""
@@ -68,16 +68,16 @@ class Kaggle:
         return (200, {"active": True, "username": USER}) if good else (404, {"code": 404, "message": "Not found"})
 
     def GetCompetition(self, asked: Json) -> tuple[int, Json]:
-        if not self.tells or asked["competitionName"] != self.name:
+        if not self.explains or asked["competitionName"] != self.name:
             return 403, {"code": 403, "message": "Permission 'competitions.get' was denied"}
         return 200, self._competition()
 
     def ListCompetitions(self, asked: Json) -> tuple[int, Json]:
-        found = self.tells and asked["search"] == self.name.replace("-", " ")
+        found = self.explains and asked["search"] == self.name.replace("-", " ")
         return 200, {"competitions": [self._competition()] if found else []}
 
     def GetSubmissionLimits(self, asked: Json) -> tuple[int, Json]:
-        if asked["competitionName"] != self.name or not self.tells:
+        if asked["competitionName"] != self.name or not self.explains:
             return 403, {}
         sent = len(self.submissions)
         limits = {"numToday": sent, "numTotal": sent, "numAllowedNow": self.daily - sent, "limitedByTotal": False}

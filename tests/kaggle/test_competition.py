@@ -76,15 +76,15 @@ def test_errors_while_waiting_for_a_score_are_retried(kaggle: Kaggle, submission
     [
         (change(joined=False), f"nothing was submitted: you have not joined digit-recognizer: open {JOIN}"),
         (
-            change(joined=False, tells=False),
+            change(joined=False, explains=False),
             "does not say why (StartSubmissionUpload 403): either you have not",
         ),
         (
-            change(joined=False, faults={"GetCompetition": [Fault(403)] * 2}),  # the list of competitions tells
+            change(joined=False, faults={"GetCompetition": [Fault(403)] * 2}),  # the list of competitions says so
             f"nothing was submitted: you have not joined digit-recognizer: open {JOIN}",
         ),
         (change(name="titanic"), f"either you have not joined {NAME}: open {JOIN}; or the daily limit is reached"),
-        (change(tells=False, daily=0), "or the daily limit is reached: submit again after 00:00 UTC, in "),
+        (change(explains=False, daily=0), "or the daily limit is reached: submit again after 00:00 UTC, in "),
         (
             fault(Fault(400)),
             f"nothing was submitted: the file is not in the format of {NAME}: compare it with sample_sub",
@@ -139,14 +139,14 @@ def test_a_broken_download_resumes_where_it_stopped(
 ) -> None:
     monkeypatch.setattr("kaggle_mnist.kaggle.client.time.sleep", lambda seconds: None)  # also the client's
     kaggle.faults["archive"] = [Fault()]
-    told: list[tuple[int, int]] = []
-    file = download(progress=lambda stage, done, total, note="": told.append((done, total)))
+    reported: list[tuple[int, int]] = []
+    file = download(progress=lambda stage, done, total, note="": reported.append((done, total)))
     assert file.read_bytes() == bundle
     assert kaggle.asked["archive"] == 2
-    assert told == [(1, 3)]
+    assert reported == [(1, 3)]
     file.unlink()
-    download(progress=lambda stage, done, total, note="": told.append((done, total)))
-    assert told[1:] == [(1, 3), (2, 3), (3, 3), (3, 3)]
+    download(progress=lambda stage, done, total, note="": reported.append((done, total)))
+    assert reported[1:] == [(1, 3), (2, 3), (3, 3), (3, 3)]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_broken_download_resumes_where_it_stopped(
     [
         (change(joined=False), KaggleRefused, f"nothing was downloaded: you have not joined {NAME}: open {JOIN}"),
         (
-            change(joined=False, tells=False),
+            change(joined=False, explains=False),
             KaggleRefused,
             "does not say why (DownloadDataFiles 403): either",
         ),

@@ -24,10 +24,10 @@ from tests.opened import opened_files
 
 def test_upload_waits_for_a_pending_submission(kaggle: Kaggle, submissions: Path) -> None:
     kaggle.pending = 2
-    told: list[str] = []
-    uploaded = upload(wait=60, progress=lambda stage, done, total, note="": told.append(f"{stage} {note}"))
+    reported: list[str] = []
+    uploaded = upload(wait=60, progress=lambda stage, done, total, note="": reported.append(f"{stage} {note}"))
     assert uploaded.submitted.public_score == public_accuracy(kaggle)
-    assert told == ["Scoring pending"] * 2
+    assert reported == ["Scoring pending"] * 2
     assert kaggle.asked["GetSubmission"] == 3
 
 
