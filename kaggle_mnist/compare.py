@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.forecast import Forecast, Gains, predict_score
-from kaggle_mnist.runs.finding import find_run, list_runs, other_runs
-from kaggle_mnist.runs.run import Run, ScoredRun, read_run
+from kaggle_mnist.runs.run import Run, Standing, find_run, list_runs, other_runs, read_run
+from kaggle_mnist.significance import Pair, count_both_right, difference_interval, mcnemar_p
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_whole
 from kaggle_mnist.utils.progress import Progress, quiet
 
-SIGNIFICANT = 0.05
-CHUNK = 4096  # images of every run that are counted at once
 PLOTS = ("png", "svg", "pdf")
 
 
@@ -55,46 +53,6 @@ class Row:
     score: float | None
     forecast: Forecast
     seconds: float | None
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two runs compared on the same images.
-
-    Attributes
-    ----------
-    first, second : letters of the runs
-    images : number of labeled images
-    only_first, only_second : images that only one of the two got right out of fold
-    difference : OOF accuracy of the first minus that of the second, from -1 to 1
-    low, high : its 95 % confidence interval
-    p : of McNemar's exact test, two-sided
-    p_corrected : the same after Holm's correction for the number of pairs
-
-    Examples
-    --------
-    >>> Pair("A", "B", 1000, 30, 10, 0.02, 0.007, 0.03, 0.002, 0.002).verdict
-    'A is better than B'
-    """
-
-    first: str
-    second: str
-    images: int
-    only_first: int
-    only_second: int
-    difference: float
-    low: float
-    high: float
-    p: float
-    p_corrected: float
-
-    @property
-    def verdict(self) -> str:
-        """Which run is better, or that the two do not differ significantly."""
-        if self.p_corrected >= SIGNIFICANT:
-            return f"{self.first} and {self.second} do not differ significantly"
-        better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
-        return f"{better} is better than {worse}"
 
 
 @dataclass(frozen=True)
@@ -219,7 +177,7 @@ def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> 
         shared.setdefault((row.data, len(correct[i])), []).append(i)
     both = np.full((len(rows), len(rows)), -1)  # images that both got right
     for members in shared.values():
-        both[np.ix_(members, members)] = _both_right([correct[i] for i in members])
+        both[np.ix_(members, members)] = count_both_right([correct[i] for i in members])
     first, second = np.triu_indices(len(rows), 1)
     comparable = both[first, second] >= 0
     first, second = first[comparable], second[comparable]
@@ -234,68 +192,6 @@ def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> 
     letter = [row.letter for row in rows]
     values = zip(first.tolist(), second.tolist(), *(column.tolist() for column in columns), strict=True)
     return [Pair(letter[a], letter[b], *rest) for a, b, *rest in values]
-
-
-def _both_right(correct: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """Count the images that both of two rows got right: bool ``(n,)`` each to int ``(rows, rows)``."""
-    counts = np.zeros((len(correct), len(correct)), np.int64)
-    for start in range(0, len(correct[0]), CHUNK):
-        chunk = np.stack([right[start : start + CHUNK] for right in correct]).astype(np.float32)  # (rows, CHUNK)
-        counts += (chunk @ chunk.T).astype(np.int64)  # exact: integers far below 2²⁴
-    return counts
-
-
-def mcnemar_p(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute two-sided p values of McNemar's exact test.
-
-    Parameters
-    ----------
-    only_a, only_b : images that only one of the two got right, shape ``(pairs,)``
-
-    Returns
-    -------
-    Shape ``(pairs,)``, from 0 to 1; 1 where the counts are equal.
-
-    Examples
-    --------
-    >>> mcnemar_p(np.array([30, 5]), np.array([10, 5])).round(4)
-    array([0.0022, 1.    ])
-    """
-    from scipy.stats import binom
-
-    p: NDArray[np.float64] = np.minimum(1, 2 * binom.cdf(np.minimum(only_a, only_b), only_a + only_b, 0.5))
-    return p
-
-
-def difference_interval(
-    only_a: NDArray[np.int64], only_b: NDArray[np.int64], confidence: float = 0.95
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute a confidence interval for `only_a - only_b`, in images.
-
-    It is Clopper and Pearson's interval for the share of `only_a`, given the sum of both counts.
-
-    Parameters
-    ----------
-    only_a, only_b : images that only one of the two got right, shape ``(pairs,)``
-    confidence : from 0 to 1
-
-    Returns
-    -------
-    Lower and upper bounds, shape ``(pairs,)`` each; both 0 where both counts are 0.
-
-    Examples
-    --------
-    >>> low, high = difference_interval(np.array([30]), np.array([10]))
-    >>> low.round(1), high.round(1)
-    (array([7.]), array([29.8]))
-    """
-    from scipy.stats import beta
-
-    total, tail = only_a + only_b, (1 - confidence) / 2
-    with np.errstate(invalid="ignore"):
-        low = np.where(only_a > 0, beta.ppf(tail, only_a, only_b + 1), 0)
-        high = np.where(only_b > 0, beta.ppf(1 - tail, only_a + 1, only_b), 1)
-    return total * (2 * low - 1) + 0.0, total * (2 * high - 1)  # + 0.0: no -0.0
 
 
 def plot_folds(comparison: Comparison, path: Path) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.stats import binomtest
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
@@ -20,18 +19,10 @@ from kaggle_mnist import pipeline
 from kaggle_mnist.cli import app
 from kaggle_mnist.cli.console import console
 from kaggle_mnist.cli.screens.runs import show_comparison
-from kaggle_mnist.compare import (
-    Pair,
-    Row,
-    compare_pairs,
-    compare_runs,
-    difference_interval,
-    letters,
-    mcnemar_p,
-    plot_folds,
-)
+from kaggle_mnist.compare import Row, compare_pairs, compare_runs, letters, plot_folds
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.significance import Pair
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from tests.conftest import TINY, reseal
 from tests.opened import opened_files
@@ -103,20 +94,6 @@ def test_letters_never_run_out() -> None:
     found = list(itertools.islice(letters(), 26 + 26**2 + 2))
     assert [found[i] for i in (0, 25, 26, 27, 701, 702, 703)] == ["A", "Z", "AA", "AB", "ZZ", "AAA", "AAB"]
     assert len(set(found)) == len(found)
-
-
-def test_p_values_and_intervals_are_those_of_statsmodels_and_scipy() -> None:
-    rng = np.random.default_rng(0)
-    only_a, only_b = (rng.integers(0, [3, 20, 2000], (40, 3)).ravel() for _ in range(2))
-    only_a[:6], only_b[:6] = (0, 0, 7, 300, 5, 300), (0, 7, 0, 300, 5, 0)
-    p, (low, high) = mcnemar_p(only_a, only_b), difference_interval(only_a, only_b)
-    for i, (a, b) in enumerate(zip(only_a.tolist(), only_b.tolist(), strict=True)):
-        assert p[i] == pytest.approx(mcnemar([[0, a], [b, 0]], exact=True).pvalue if a + b else 1, rel=1e-9)
-        share = binomtest(a, a + b).proportion_ci(0.95, method="exact") if a + b else None
-        bounds = ((a + b) * (2 * share.low - 1), (a + b) * (2 * share.high - 1)) if share else (0, 0)
-        assert (low[i], high[i]) == pytest.approx(bounds, abs=1e-7)
-    assert set(p[only_a == only_b]) == {1.0}
-    assert f"{low[0]:+.1f}" == "+0.0"
 
 
 def test_every_pair_of_many_rows_is_counted_image_by_image() -> None:

@@ -128,19 +128,8 @@ class Client:
     def call(self, request: Callable[[], Result], *, silent: bool = True) -> Result:
         """Call the client, and again after a pause while Kaggle limits the rate.
 
-        Parameters
-        ----------
-        request : a function of no arguments that uses the client
-        silent : drop what the client prints
-
-        Returns
-        -------
-        What `request` returns.
-
-        Raises
-        ------
-        Failure
-            The client raised an exception.
+        `request` is a function that uses the client; `silent` drops what the client prints. Returns what `request`
+        returns. Raises Failure if the client raises an exception.
         """
         patience = float(PATIENCE)
         while True:

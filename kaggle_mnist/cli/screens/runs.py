@@ -18,9 +18,10 @@ from kaggle_mnist.utils.errors import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kaggle_mnist.compare import Comparison, Pair, Row
+    from kaggle_mnist.compare import Comparison, Row
     from kaggle_mnist.runs.listing import RunStatus
     from kaggle_mnist.runs.run import Run
+    from kaggle_mnist.significance import Pair
 
 MAX_MEMBERS = 10  # columns of fold accuracies; with more members, only the lowest and the highest
 MAX_RUNS = 20  # a search leaves hundreds, which --csv and --json print
