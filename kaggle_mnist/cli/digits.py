@@ -48,7 +48,7 @@ def predict(
 ) -> None:
     """Classify photos or scans of digits; a folder prints CSV.
 
-    Images that cannot be used are reported and skipped; the exit status is then 2.
+    Unusable images are reported and skipped; the exit status is then 2.
     """
     from contextlib import nullcontext
 

@@ -51,6 +51,4 @@ def test_runs_lists_and_removes(submissions: Path) -> None:
     removed = invoke("runs", "--remove", names[0], "--remove", names[1])
     assert removed.stdout == f"Removed      submissions/{names[0]}\nRemoved      submissions/{names[1]}\n"
     assert [path.name for path in list_runs(submissions)] == names[2:]
-    assert (
-        invoke("runs", "--output", "empty").stdout == "Runs         none in empty; `kaggle-mnist train` creates one\n"
-    )
+    assert invoke("runs", "--output", "empty").stdout == "Runs         none in empty; `kaggle-mnist train` makes one\n"

@@ -155,7 +155,7 @@ def show_blend(run: Run) -> None:
 def show_runs(found: list[RunStatus], output: Path) -> None:
     """Print every run with its state, size and CV accuracy, and how to resume those that were interrupted."""
     if not found:
-        say("Runs", f"none in {output}; `kaggle-mnist train` creates one")
+        say("Runs", f"none in {output}; `kaggle-mnist train` makes one")
         return
     table = new_table("run", "CV", "MB", "state")
     for column in table.columns[1:3]:
