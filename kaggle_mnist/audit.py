@@ -13,7 +13,8 @@ from kaggle_mnist.data import practice
 from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
 from kaggle_mnist.data.sources import labeled_places, load_same_digits
 from kaggle_mnist.data.suspects import HEADER, suspects_csv
-from kaggle_mnist.runs.run import Run, find_run
+from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import MissingPackage, OutputError
 from kaggle_mnist.utils.files import refuse_foreign, write_whole

@@ -10,7 +10,8 @@ from kaggle_mnist.data.contact_sheet import refuse_foreign_sheet, write_contact_
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.runs.run import Run, find_run
+from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.submission import COMPETITION_IDS, Verdict, check_submission
 from kaggle_mnist.utils.progress import Progress, quiet
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.forecast import Forecast, Gains, predict_score
-from kaggle_mnist.runs.run import Run, Standing, find_run, list_runs, other_runs, read_run
+from kaggle_mnist.runs.finding import find_run, list_runs, other_runs
+from kaggle_mnist.runs.run import Run, ScoredRun, read_run
 from kaggle_mnist.significance import Pair, count_both_right, difference_interval, mcnemar_p
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_whole

@@ -40,7 +40,7 @@ class Gains:
     standings : runs with their scores; those without one are ignored
     """
 
-    def __init__(self, standings: Iterable[Standing]):
+    def __init__(self, standings: Iterable[ScoredRun]):
         self._found: dict[tuple[str, int, int], list[tuple[datetime, float]]] = {}  # (when known, gain), by kind of run
         for standing in standings:
             if (score := standing.score) is not None:

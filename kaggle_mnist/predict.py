@@ -16,7 +16,8 @@ from kaggle_mnist.data.digits import CLASSES, SIDE
 from kaggle_mnist.data.photos import prepare_photo
 from kaggle_mnist.data.pictures import SUFFIXES, UNREAD
 from kaggle_mnist.models.registry import load_network
-from kaggle_mnist.runs.run import Run, find_run, read_run
+from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.training.inference import ensemble_outputs
 from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS, refuse_foreign, sha256_of, write_whole

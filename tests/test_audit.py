@@ -164,35 +164,6 @@ def test_dropping_a_whole_fold_is_refused(handful: Digits, tiny: Recipe) -> None
         cross_validate(handful, tiny, fold_of, dropped=np.flatnonzero(fold_of[0] == 1).tolist())
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "row 1: has no column image"),
-        ("image\n1\n", "row 1: has no column label"),
-        ("image,label\n120,1\n", "row 2: image is '120'; it must be a whole number from 0 to 119"),
-        ("image,label\n-1,1\n", "row 2: image is '-1'"),
-        ("image,label\n1e1,1\n", "row 2: image is '1e1'"),
-        ("image,label\n5\n", "row 2: has no label; is the row cut off?"),
-        ("image,label\n5,X\n5,LABEL\n", "row 2: label is 'X'; it must be a whole number from 0 to 9"),
-        ("image,label\n5,LABEL\n6,OTHER\n", "row 3: image 6 has the label"),
-        ("image,label\n5,LABEL\n\n5,LABEL\n", "row 4: image 5 is in row 2 already"),
-        ("image,label\n\x00,1\n", "row 2: "),
-        ("\udcff\udcfe\x00", "row 1: has no column image"),
-        ("x" * (17 << 20), "has more than 16 MB"),
-    ],
-)
-def test_an_invalid_list_of_suspects_is_reported_by_row(handful: Digits, content: str, message: str) -> None:
-    y_true = handful.train_labels
-    content = content.replace("LABEL", str(y_true[5])).replace("OTHER", str((y_true[6] + 1) % 10))
-    Path("drop.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(BadData) as refused:
-        read_suspects(Path("drop.csv"), y_true)
-    assert str(refused.value).startswith("drop.csv")
-    assert message in str(refused.value)
-    with pytest.raises(BadData, match=r"nowhere.csv: cannot be read"):
-        read_suspects(Path("nowhere.csv"), y_true)
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 def test_a_list_of_suspects_may_be_a_pipe(few: Digits) -> None:
     export_csv(few, Path("input"))

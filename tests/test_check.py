@@ -10,7 +10,7 @@ from PIL import Image
 from kaggle_mnist.check import check_csv, check_data
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.utils.errors import BadData, BadRun, DataNotFound, OutputError
 
 

@@ -21,7 +21,7 @@ from kaggle_mnist.cli.console import console
 from kaggle_mnist.cli.screens.runs import show_comparison
 from kaggle_mnist.compare import Row, compare_pairs, compare_runs, letters, plot_folds
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.significance import Pair
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from tests.conftest import TINY, reseal

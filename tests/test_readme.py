@@ -19,7 +19,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.runs import checkpoint
-from kaggle_mnist.runs.run import list_runs
+from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.utils.errors import Interrupted
 from tests.conftest import TINY
 from tests.runs.test_checkpoint import stop_after

@@ -13,7 +13,7 @@ from kaggle_mnist.forecast import Gains, predict_score
 from kaggle_mnist.kaggle.competition import COMPLETE, DIGIT_RECOGNIZER, PENDING, Competition
 from kaggle_mnist.runs.finding import find_run, other_runs
 from kaggle_mnist.runs.record import Prediction, Submitted
-from kaggle_mnist.runs.run import LEADERBOARD, Run, Standing, as_argument, find_run, other_runs
+from kaggle_mnist.runs.run import LEADERBOARD, Run, ScoredRun, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS, check_submission
 from kaggle_mnist.utils.errors import BadRun, KaggleRefused, OutputError
 from kaggle_mnist.utils.files import sha256_of, write_whole
@@ -129,7 +129,7 @@ def upload(
     if again or submitted is None or not _is_pending(submitted, competition, sha256):
         others = other_runs(output, [found])
         if not again:
-            _refuse_resubmission([Standing(found, submitted), *others], competition, sha256)
+            _refuse_resubmission([ScoredRun(found, submitted), *others], competition, sha256)
         forecast = predict_score(found, Gains(others))
         kaggle = Competition(competition)
         left = kaggle.submissions_left()
@@ -182,7 +182,7 @@ def _same(submitted: Submitted, competition: str, sha256: str) -> bool:
     return submitted.competition == competition and submitted.sha256 == sha256
 
 
-def _refuse_resubmission(standings: list[Standing], competition: str, sha256: str) -> None:
+def _refuse_resubmission(standings: list[ScoredRun], competition: str, sha256: str) -> None:
     for standing in standings:
         run, earlier = standing.run, standing.submitted
         if earlier is not None and _same(earlier, competition, sha256):

@@ -9,7 +9,7 @@ import pytest
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 from tests.cli.invoke import invoke, run_program
 from tests.kaggle.conftest import RUN, SECRETS, bundle, digits, finished, kaggle, public_accuracy, stored, without
 from tests.kaggle.server import Kaggle

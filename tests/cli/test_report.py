@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.runs.run import find_run
+from kaggle_mnist.runs.finding import find_run
 from tests.cli.invoke import invoke
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.runs.run import list_runs
+from kaggle_mnist.runs.finding import list_runs
 from tests.cli.invoke import invoke
 
 

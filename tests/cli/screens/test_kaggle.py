@@ -9,8 +9,8 @@ import pytest
 
 from kaggle_mnist.cli.screens.kaggle import show_download, show_upload
 from kaggle_mnist.kaggle.leaderboard import Uploaded
+from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.record import Prediction, Submitted
-from kaggle_mnist.runs.run import find_run
 from tests.cli.screens.screen import screen
 
 
