@@ -1,10 +1,11 @@
-"""How much of the machine's peak the training loop turns into useful arithmetic, and where the rest goes.
+"""How much of the machine's peak the training loop turns into useful arithmetic, and where the rest of the time goes.
 
     ./run.sh bench utilization [RECIPE] [--epochs N] [--set FIELD=VALUE …]
 
-Useful is what the members must do: products of the images that each of them may learn from, forward, for the gradients
-of the weights, and for those of the inputs in all layers but the first. The time is that of whole epochs: drawing,
-augmentation, optimizer and history included. The profile is taken by a clock around each stage, on the CPU.
+Useful arithmetic is what training the members requires: the products of each member's training images, forward, for the
+gradients of the weights, and for those of the inputs in all layers but the first. Times are those of whole epochs,
+including shuffling, augmentation, the optimizer and the history. The profile comes from a clock around each stage, on
+the CPU.
 """
 
 from __future__ import annotations
@@ -13,31 +14,40 @@ import argparse
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from peak import peak, show, summary
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.flop_counter import FlopCounterMode
 
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.models.mlp import Members
-from kaggle_mnist.recipes.recipe import Recipe, find_recipe, parse_setting
-from kaggle_mnist.training import trainer as training
+from kaggle_mnist.models.features import INPUTS
+from kaggle_mnist.models.registry import build_network, network_class
+from kaggle_mnist.recipes.named import find_recipe
+from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.training import trainer
+from kaggle_mnist.training.cross_validation import EpochEnd, cross_validate
+from kaggle_mnist.training.device import precision_of
 from kaggle_mnist.training.folds import assign_folds
+from kaggle_mnist.training.trainer import RepeatTrainer
 
 FOLDS = 5
 
 
 def operations_per_epoch(recipe: Recipe, images: int, folds: int) -> float:
-    """Floating-point operations of all members in one epoch."""
-    products = [n_in * n_out for n_in, n_out in pairwise((784, *recipe.hidden, 10))]
-    per_image = 2 * (3 * sum(products) - products[0])
-    return per_image * images * (folds - 1) / folds * folds
+    """Floating-point operations of all members in one epoch: counted for one image a member, and scaled."""
+    network = build_network(recipe.network, recipe.network_settings, [torch.Generator() for _ in range(folds)])
+    with FlopCounterMode(display=False) as counter:
+        network(torch.rand(folds, 1, INPUTS), generator=torch.Generator()).sum().backward()
+    return float(counter.get_total_flops()) * images * (folds - 1) / folds
 
 
 def clocked(seconds: dict[str, float], stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, which adds the time that its calls take to a stage's."""
+    """`function`, with the time of its calls added to a stage's."""
 
     def timed(*args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
@@ -49,52 +59,63 @@ def clocked(seconds: dict[str, float], stage: str, function: Callable[..., Any])
     return timed
 
 
+@contextmanager
+def stages_clocked(network: type[torch.nn.Module]) -> Iterator[dict[str, float]]:
+    """Seconds spent so far in each stage of training, by its name."""
+    seconds: dict[str, float] = defaultdict(float)
+    started = [0.0]
+
+    def before_step(*_: Any) -> None:
+        started[0] = time.perf_counter()
+
+    def after_step(*_: Any) -> None:
+        seconds["optimizer"] += time.perf_counter() - started[0]
+
+    with ExitStack() as stack:
+        for owner, name, stage in (
+            (trainer, "augment", "augmentation"),
+            (RepeatTrainer, "watch", "history (held-out images)"),
+            (network, "forward", "forward"),
+            (torch.Tensor, "backward", "backward"),
+        ):
+            stack.enter_context(patch.object(owner, name, clocked(seconds, stage, getattr(owner, name))))
+        stack.callback(register_optimizer_step_pre_hook(before_step).remove)
+        stack.callback(register_optimizer_step_post_hook(after_step).remove)
+        yield seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", nargs="?", default="mlp")
-    parser.add_argument("--epochs", type=int, default=6, help="the first one, which warms up, is not counted")
+    parser.add_argument("--epochs", type=int, default=6, help="the first one warms up and is not counted")
     parser.add_argument("--set", action="append", default=[])
     arguments = parser.parse_args()
     if arguments.epochs < 2:
         parser.error("--epochs: at least 2, since the first is not counted")
-    settings = {**dict(map(parse_setting, arguments.set)), "epochs": arguments.epochs}
-    recipe = find_recipe(arguments.recipe).replaced(**settings)
+    recipe = find_recipe(arguments.recipe, arguments.set, epochs=arguments.epochs)
     digits = load_digits("practice")
-    fold_of = assign_folds(digits.train_labels, n_splits=FOLDS)
+    folds = assign_folds(digits.train_labels, n_splits=FOLDS)
 
-    seconds: dict[str, float] = defaultdict(float)
-    training.augment = clocked(seconds, "augmentation", training.augment)
-    training._watch = clocked(seconds, "history (held-out images)", training._watch)
-    Members.forward = clocked(seconds, "forward", Members.forward)  # type: ignore[method-assign]
-    torch.Tensor.backward = clocked(seconds, "backward", torch.Tensor.backward)  # type: ignore[method-assign]
-    optimizer_of = training._optimizer
-
-    def optimizer(*args: Any) -> torch.optim.Optimizer:
-        made = optimizer_of(*args)
-        made.step = clocked(seconds, "optimizer", made.step)  # type: ignore[method-assign]
-        return made
-
-    training._optimizer = optimizer
-
-    ends: list[float] = []
+    events: list[EpochEnd] = []
     profiles: list[dict[str, float]] = []
-
-    def after_epoch(stage: str, done: int, total: int, note: str = "") -> None:
-        ends.append(time.perf_counter())
-        profiles.append(dict(seconds))
-
     rates, low_rates = [peak()], [peak(torch.bfloat16)]
-    training.train_members(digits, fold_of, recipe, progress=after_epoch)
+    with stages_clocked(network_class(recipe.network)) as seconds:
+
+        def after_epoch(event: EpochEnd) -> None:
+            events.append(event)
+            profiles.append(dict(seconds))
+
+        cross_validate(digits, recipe, folds, on_epoch=after_epoch)
     rates.append(peak())
     low_rates.append(peak(torch.bfloat16))
     rate, low = statistics.mean(rates), statistics.mean(low_rates)
 
-    epochs = [after - before for before, after in pairwise(ends)][1:]
-    counted = {stage: profiles[-1][stage] - profiles[1].get(stage, 0.0) for stage in profiles[-1]}
-    counted["drawing, loss, and the rest"] = sum(epochs) - sum(counted.values())
+    epochs = [event.seconds for event in events[1:]]
+    stages = {stage: profiles[-1][stage] - profiles[0].get(stage, 0.0) for stage in profiles[-1]}
+    stages["shuffling, loss, and the rest"] = sum(epochs) - sum(stages.values())
     operations = operations_per_epoch(recipe, len(digits.train_labels), FOLDS)
     shares = [operations / epoch / rate / 1e9 * 100 for epoch in epochs]
-    precision = getattr(training, "precision_of", lambda *_: torch.float32)(recipe, torch.device("cpu"))
+    precision = precision_of(recipe, torch.device("cpu"))
     print(f"{recipe.name}: {operations / 1e9:.0f} GFLOP an epoch, products in {str(precision).removeprefix('torch.')}")
     rows: list[dict[str, object]] = [
         {"figure": "peak, float32 (GFLOP/s)", **summary(rates, 0)},
@@ -106,7 +127,7 @@ def main() -> None:
         rows.append({"figure": "useful, % of bfloat16 peak", **summary([share * rate / low for share in shares], 1)})
     rows += [
         {"figure": f"time in {stage}, %", "n": len(epochs), "median": round(100 * spent / sum(epochs), 1)}
-        for stage, spent in sorted(counted.items(), key=lambda item: -item[1])
+        for stage, spent in sorted(stages.items(), key=lambda item: -item[1])
     ]
     show(rows)
 
