@@ -1,11 +1,11 @@
-"""What our recipes reach: accuracy against time, a row for each and a picture.
+"""What the recipes reach: accuracy against time, as a table and a picture.
 
     ./run.sh bench frontier [RECIPE[:EPOCHS] …] [--seeds N] [--withheld]
 
-Every run is a process of its own, on the practice set with 5 folds of its seed. The rows go into `frontier.csv` in this
-folder; those of other versions, of another machine or of a recipe as it is no longer are dropped. Table and
-`frontier.png` show all that it holds.
-`--withheld` opens the withheld labels, as for any finished run; nothing may be chosen by them.
+Every run is a separate process on the practice set, with 5 folds drawn from its seed. The rows are added to
+`frontier.csv` in this folder; rows from other versions, another machine or a recipe that has changed since are dropped.
+The table and `frontier.png` show every row of that file.
+`--withheld` scores the runs on the withheld labels, as for any finished run; nothing may be chosen by them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ import pandas as pd
 from peak import machine, peak
 
 from kaggle_mnist.recipes.named import find_recipe
+from kaggle_mnist.recipes.recipe import Recipe
 
 TABLE = Path(__file__).with_name("frontier.csv")
 POINTS = ("benchmarks/sprint.toml", "fast:3", "fast", "mlp:10", "mlp", "article", "best")
 KEY = ["recipe", "epochs", "seed"]
-MEMORY_UNIT = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes there, elsewhere in kB
+GIGABYTE = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes on macOS, in kB elsewhere
 
 
-def measured(name: str, epochs: int, seed: int, *, withheld: bool) -> dict[str, object]:
-    """One run's row."""
+def measure(name: str, epochs: int, seed: int, *, withheld: bool) -> dict[str, object]:
+    """Train once, and return the run's row."""
     rate = peak()
     with tempfile.TemporaryDirectory() as output:
         options = ["--recipe", name, "--epochs", f"{epochs}", "--seed", f"{seed}", "--input", "practice"]
@@ -51,27 +52,27 @@ def measured(name: str, epochs: int, seed: int, *, withheld: bool) -> dict[str, 
         **scores,
         "train_seconds": round(record["seconds"]["train"], 2),
         "all_seconds": round(record["seconds"]["all"], 2),
-        "memory_gb": round(usage.ru_maxrss / MEMORY_UNIT, 2),
+        "memory_gb": round(usage.ru_maxrss / GIGABYTE, 2),
         "peak_gflops": round(rate),
         "products": record["environment"]["products"],
-        "recipe_sha": sha_of(name, epochs),
+        "recipe_sha": sha_of(find_recipe(name, epochs=epochs)),
         "machine": machine(),
     }
 
 
-def sha_of(name: str, epochs: int) -> str:
-    """What a recipe is known by as it is today."""
-    return hashlib.sha256(find_recipe(name).replaced(epochs=epochs).model_dump_json().encode()).hexdigest()[:12]
+def sha_of(recipe: Recipe) -> str:
+    """A checksum of the fields that differ from their defaults: a new field does not change that of older recipes."""
+    return hashlib.sha256(recipe.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:12]
 
 
-def still_true(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of this machine and these versions, and of recipes as they are."""
-    current = [sha_of(recipe, epochs) for recipe, epochs in zip(rows.recipe, rows.epochs, strict=True)]
-    return rows[(rows.recipe_sha == current) & (rows.machine == machine())]
+def current(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows measured on this machine, with these versions and the recipes of today."""
+    shas = [sha_of(find_recipe(recipe, epochs=epochs)) for recipe, epochs in zip(rows.recipe, rows.epochs, strict=True)]
+    return rows[(rows.recipe_sha == shas) & (rows.machine == machine())]
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per recipe and number of epochs: accuracies as means, the rest as medians, and the spread of both."""
+    """By recipe and number of epochs: mean accuracies, medians of the rest, and the range of both."""
     groups = rows.groupby(["recipe", "epochs"], sort=False)
 
     def spread(column: str, digits: int) -> pd.Series:
@@ -97,12 +98,12 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> None:
-    """CV error against seconds of training, both logarithmic."""
+    """Plot CV error against seconds of training, both logarithmic."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     x, y = table["training, s"], 100 * (1 - table["CV accuracy"])
     axes.scatter(x, y)
-    for recipe, epochs, *place in zip(table.recipe, table.epochs, x, y, strict=True):
-        axes.annotate(f"{Path(recipe).stem}, {epochs}", place, textcoords="offset points", xytext=(6, 4))
+    for recipe, epochs, *point in zip(table.recipe, table.epochs, x, y, strict=True):
+        axes.annotate(f"{Path(recipe).stem}, {epochs}", (point[0], point[1]), textcoords="offset points", xytext=(6, 4))
     axes.set(xscale="log", yscale="log", xlabel="seconds of training, five folds", ylabel="CV error, %")
     axes.set_title("CV error against training time (recipe, epochs)")
     axes.set_yticks(ticks := [0.5, 1, 2, 3], [f"{tick:g}" for tick in ticks])
@@ -122,12 +123,12 @@ def main() -> None:
     for point in arguments.recipes:
         name, _, epochs = point.partition(":")
         for seed in range(arguments.seeds):
-            row = measured(name, int(epochs or find_recipe(name).epochs), seed, withheld=arguments.withheld)
+            row = measure(name, int(epochs or find_recipe(name).epochs), seed, withheld=arguments.withheld)
             rows = pd.DataFrame([row])
             if TABLE.exists():
-                rows = pd.concat([still_true(pd.read_csv(TABLE)), rows]).drop_duplicates(KEY, keep="last")
+                rows = pd.concat([current(pd.read_csv(TABLE)), rows]).drop_duplicates(KEY, keep="last")
             rows.to_csv(TABLE, index=False)
-    table = summary(still_true(pd.read_csv(TABLE)))
+    table = summary(current(pd.read_csv(TABLE)))
     draw(table)
     print(table.to_string(index=False))
     print(machine())
