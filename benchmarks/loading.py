@@ -1,11 +1,10 @@
-"""Seconds until there is something: `--help`, and the digits of every source, beside the plain pandas or Pillow way.
+"""Seconds to `--help`, and to load the digits from every source, compared with plain pandas or Pillow.
 
     ./run.sh bench loading [--repeats N]
 
-Every load is a process of its own, timed inside it from the call to the digits in memory, without Python's start and
-imports; *first* is with an empty cache of ours, *again* with what that left. What is compared takes turns. The files
-have just been written, so the operating system still has them in memory. The JPG files are of quality 75, Pillow's
-default.
+Every load is a separate process, timed inside it from the call to the digits in memory, without starting Python and
+importing; *first* is with an empty cache, *again* with the cache that it left. Rivals take turns. The files have just
+been written, so the operating system still has them in memory. The JPG files have quality 75, Pillow's default.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from peak import show, summary
@@ -38,9 +38,9 @@ PANDAS = """
 import sys, time, zipfile
 import numpy as np, pandas as pd
 start = time.perf_counter()
-place = zipfile.ZipFile(sys.argv[1]) if sys.argv[1].endswith(".zip") else None
+archive = zipfile.ZipFile(sys.argv[1]) if sys.argv[1].endswith(".zip") else None
 names = ("train.csv", "test.csv")
-train, test = (pd.read_csv(place.open(name) if place else f"{sys.argv[1]}/{name}") for name in names)
+train, test = (pd.read_csv(archive.open(name) if archive else f"{sys.argv[1]}/{name}") for name in names)
 arrays = train.drop(columns="label").to_numpy(np.uint8), train.label.to_numpy(), test.to_numpy(np.uint8)
 print(time.perf_counter() - start)
 """
@@ -56,13 +56,13 @@ print(time.perf_counter() - start)
 
 
 def seconds_of(program: str, where: str | Path) -> float:
-    """What the program prints: how long it took."""
+    """The seconds that a program measured and printed."""
     done = subprocess.run([sys.executable, "-c", program, str(where)], check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
-def whole(command: Sequence[str]) -> float:
-    """A command's seconds from start to end."""
+def seconds_to_run(command: Sequence[str]) -> float:
+    """A command's seconds from start to exit."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
@@ -82,8 +82,8 @@ def main() -> None:
     in_turns(
         "--help",
         {
-            "kaggle-mnist": lambda: whole([sys.executable, "-m", "kaggle_mnist", "--help"]),
-            "python -c 'import torch'": lambda: whole([sys.executable, "-c", "import torch"]),
+            "kaggle-mnist": partial(seconds_to_run, [sys.executable, "-m", "kaggle_mnist", "--help"]),
+            "python -c 'import torch'": partial(seconds_to_run, [sys.executable, "-c", "import torch"]),
         },
     )
     with tempfile.TemporaryDirectory() as name:
@@ -101,7 +101,7 @@ def main() -> None:
             shutil.rmtree(cache, ignore_errors=True)
             return seconds_of(OURS, where)
 
-        in_turns("practice set", {"ours": lambda: seconds_of(OURS, "practice")})
+        in_turns("practice set", {"ours": partial(seconds_of, OURS, "practice")})
         for what, where, plain, program in (
             ("CSV", folder / "csv", "plain pandas", PANDAS),
             ("zip", folder / "digits.zip", "plain pandas", PANDAS),
@@ -110,9 +110,9 @@ def main() -> None:
             in_turns(
                 what,
                 {
-                    "ours, first": lambda where=where: first(where),
-                    "ours, again": lambda where=where: seconds_of(OURS, where),
-                    plain: lambda where=where, program=program: seconds_of(program, where),
+                    "ours, first": partial(first, where),
+                    "ours, again": partial(seconds_of, OURS, where),
+                    plain: partial(seconds_of, program, where),
                 },
             )
     show(rows)

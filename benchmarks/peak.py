@@ -1,4 +1,4 @@
-"""The machine's matrix-product rate (GFLOP/s), square and at the shapes of training: all other figures stand beside it.
+"""The machine's matrix-product rate (GFLOP/s), square and at the shapes of training: the scale of all other figures.
 
 ./run.sh bench peak
 """
@@ -10,17 +10,19 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import pandas as pd
 import torch
 
 SQUARE = 2048
-MEMBERS, IMAGES, PIXELS, UNITS = 5, 256, 784, 1024  # the first layer of `mlp`, a step
+MEMBERS, IMAGES, PIXELS, UNITS = 5, 256, 784, 1024  # the first layer of `mlp`, one step
 
 
 def seconds_of(job: Callable[[], object], n: int = 15) -> list[float]:
-    """How long each of `n` calls took, after two that count for nothing."""
+    """Seconds of each of `n` calls, after two warm-up calls."""
     taken = []
     for _ in range(n + 2):
         start = time.perf_counter()
@@ -30,14 +32,14 @@ def seconds_of(job: Callable[[], object], n: int = 15) -> list[float]:
 
 
 def peak(dtype: torch.dtype = torch.float32, n: int = 15) -> float:
-    """Median rate of a square product on the CPU in GFLOP/s: seconds mean nothing without it."""
+    """Median rate of a square product on the CPU in GFLOP/s. Seconds mean nothing without it."""
     a, b = (torch.rand(SQUARE, SQUARE).to(dtype) for _ in range(2))
-    return 2 * SQUARE**3 / statistics.median(seconds_of(lambda: a @ b, n)) / 1e9
+    return 2 * SQUARE**3 / statistics.median(seconds_of(partial(torch.matmul, a, b), n)) / 1e9
 
 
 def machine() -> str:
-    """The hardware and the versions that a figure was measured with."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    """The hardware and versions behind a measurement."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     units = [name for name in ("avx2", "avx512_f", "avx512_bf16", "amx_bf16") if capabilities.get(name)]
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "pandas", "scikit-learn", "pillow"))
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
@@ -48,7 +50,7 @@ def machine() -> str:
 
 
 def summary(values: Sequence[float], digits: int = 2) -> dict[str, object]:
-    """Number, median and spread of the values, for a table's row."""
+    """Count, median and range of the values, as columns of a table."""
     low, high = min(values), max(values)
     return {
         "n": len(values),
@@ -58,7 +60,7 @@ def summary(values: Sequence[float], digits: int = 2) -> dict[str, object]:
 
 
 def show(rows: Sequence[dict[str, object]]) -> None:
-    """A table, and under it what it was measured with."""
+    """Print a table, and below it the machine and versions."""
     print(pd.DataFrame(rows).to_string(index=False, na_rep=""))
     print(machine())
 
@@ -71,10 +73,10 @@ def main() -> None:
         a, b = (torch.rand(SQUARE, SQUARE).to(dtype) for _ in range(2))
         layer = 2 * weight.numel() * IMAGES
         jobs: dict[str, tuple[float, Callable[[], object]]] = {
-            f"{SQUARE} × {SQUARE} × {SQUARE}": (2 * SQUARE**3, lambda a=a, b=b: a @ b),
-            "forward, batched": (layer, lambda x=x, w=weight: torch.bmm(x, w)),
-            "gradient of weights, batched": (layer, lambda x=x, g=gradient: torch.bmm(x.mT, g)),
-            "gradient of inputs, batched": (layer, lambda g=gradient, w=weight: torch.bmm(g, w.mT)),
+            f"{SQUARE} × {SQUARE} × {SQUARE}": (2 * SQUARE**3, partial(torch.matmul, a, b)),
+            "forward, batched": (layer, partial(torch.bmm, x, weight)),
+            "gradient of weights, batched": (layer, partial(torch.bmm, x.mT, gradient)),
+            "gradient of inputs, batched": (layer, partial(torch.bmm, gradient, weight.mT)),
         }
         for name, (operations, job) in jobs.items():
             rates = [operations / seconds / 1e9 for seconds in seconds_of(job)]

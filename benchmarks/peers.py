@@ -1,15 +1,15 @@
-"""Other ways to the same result: cross-validated accuracy on the 42,000 and 28,000 predictions, each in its own idiom.
+"""Other tools for the same job: cross-validated accuracy on the 42,000, and 28,000 predictions, each in its own idiom.
 
     ./run.sh bench peers [PEER …] [--autogluon PYTHON]
 
-Every peer gets the practice set's digits as arrays, and our five folds, in a process of its own; what is timed is
-from there to its cross-validated result and its predictions, without loading the digits or importing libraries. For the
-predictions the tutorial's loop, AutoGluon and ours average their fold models; scikit-learn and skorch fit a sixth model
-on all images, as their cross-validation gives none. skorch keeps a fifth of what it is given for validation, as is its
-default. The withheld labels stay closed.
+Every peer gets the practice set's digits as arrays and our five folds, in a separate process. The time runs until it
+has its cross-validated accuracy and its predictions, without loading the digits or importing libraries. For the
+predictions, the tutorial's loop, AutoGluon and kaggle-mnist average their fold models; scikit-learn and skorch fit a
+sixth model on all images, since their cross-validation returns none. skorch sets aside a fifth of its training images
+for validation, its default. The withheld labels are not used.
 
-AutoGluon wants packages of other versions: install `autogluon.tabular[lightgbm]` into an environment of its own, and
-name that environment's Python.
+AutoGluon needs other versions of some packages: install `autogluon.tabular[lightgbm]` into a separate environment and
+pass that environment's Python.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Result = tuple[float, Any]  # CV accuracy, test predictions
 
 
 def mean_accuracy(predicted: Any, data: Any) -> float:
-    """The mean over the folds of the share of right predictions."""
+    """Mean over the folds of the accuracy on held-out images."""
     right = predicted == data["y"]
     return statistics.mean(float(right[data["fold_of"] == fold].mean()) for fold in range(FOLDS))
 
@@ -45,7 +45,7 @@ def splits_of(data: Any) -> Any:
 
 
 def tutorial(data: Any) -> Callable[[], Result]:
-    """The tutorial's own loop: one model after another, 500 batches an epoch, 100 epochs."""
+    """The tutorial's training loop: one model after another, 500 batches an epoch, 100 epochs."""
     import torch
     from torch import nn
 
@@ -81,7 +81,7 @@ def tutorial(data: Any) -> Callable[[], Result]:
 
 
 def sklearn_mlp(data: Any) -> Callable[[], Result]:
-    """scikit-learn's classifier with one hidden layer of 300, else its defaults."""
+    """scikit-learn's classifier with one hidden layer of 300, otherwise its defaults."""
     from sklearn.model_selection import cross_val_predict
     from sklearn.neural_network import MLPClassifier
 
@@ -95,7 +95,7 @@ def sklearn_mlp(data: Any) -> Callable[[], Result]:
 
 
 def skorch_classifier(data: Any) -> Callable[[], Result]:
-    """The network and the settings of skorch's own MNIST notebook, under scikit-learn's cross-validation."""
+    """The network and settings of skorch's MNIST notebook, under scikit-learn's cross-validation."""
     import torch
     from sklearn.model_selection import cross_val_predict
     from skorch import NeuralNetClassifier
@@ -131,7 +131,7 @@ def autogluon(data: Any) -> Callable[[], Result]:
 
 
 def ours(name: str, **fields: Any) -> Callable[[Any], Callable[[], Result]]:
-    """A recipe of kaggle-mnist, run folder and all."""
+    """A recipe of kaggle-mnist, including its run folder."""
 
     def peer(data: Any) -> Callable[[], Result]:
         from kaggle_mnist.data.sources import load_digits
@@ -164,7 +164,7 @@ PEERS: dict[str, Callable[[Any], Callable[[], Result]]] = {
 
 
 def work(peer: str, file: str) -> None:
-    """In the peer's process: do it, and say how long it took."""
+    """Run a peer, in its own process, and print its time and accuracy."""
     with np.load(file) as stored:
         data = {"x": stored["x"].reshape(-1, 784), "x_test": stored["x_test"].reshape(-1, 784)}
         data |= {"y": stored["y"], "fold_of": stored["fold_of"]}
@@ -177,8 +177,8 @@ def work(peer: str, file: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peers", nargs="*", help=f"of {', '.join(PEERS)}")
-    parser.add_argument("--autogluon", metavar="PYTHON", help="the Python of an environment that has AutoGluon")
+    parser.add_argument("peers", nargs="*", help=f"any of: {', '.join(PEERS)}; all by default")
+    parser.add_argument("--autogluon", metavar="PYTHON", help="Python of an environment with AutoGluon")
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
@@ -204,13 +204,13 @@ def main() -> None:
             rate = peak()
             process = subprocess.Popen([python, __file__, "--work", peer, str(file)], stdout=subprocess.PIPE, text=True)
             assert process.stdout
-            said = process.stdout.read()
+            printed = process.stdout.read()
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             if process.returncode:
                 raise SystemExit(f"{peer}: ended with status {process.returncode}")
-            found = json.loads(said.splitlines()[-1])
-            unit = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes there, elsewhere in kB
+            found = json.loads(printed.splitlines()[-1])
+            unit = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes on macOS, in kB elsewhere
             rows.append(
                 {
                     "peer": peer,

@@ -1,9 +1,9 @@
-"""The same digits as practice set, CSV files, zip, PNG and JPG folders: what each scores.
+"""Scores of the same digits as practice set, CSV files, zip, PNG folders and JPG folders.
 
     ./run.sh bench sources [--epochs N]
 
-A row for each source: whether the pixels are the practice set's, and the scores of a short run of the default recipe.
-How long each takes to load is measured by `./run.sh bench loading`.
+One row per source: whether its pixels equal the practice set's, and the scores of a short run of the default recipe.
+`./run.sh bench loading` measures how long each takes to load.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from kaggle_mnist.utils.files import sha256_of
 
 
 def write_images(digits: Digits, folder: Path, suffix: str) -> None:
+    """Write the digits as image files in the layout of Kaggle's JPEG version."""
     for number, (image, label) in enumerate(zip(digits.train_images, digits.train_labels, strict=True), start=1):
         (folder / "train" / str(label)).mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / "train" / str(label) / f"img_{number}{suffix}")
