@@ -1,10 +1,10 @@
-"""Real digits for every test: a small piece of the practice set, and recipes that train in a second."""
+"""Real digits for every test: a small part of the practice set, and recipes that train in a second."""
 
 from __future__ import annotations
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: networks this small only wait for a second thread
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: networks this small do not profit from a second thread
 
 import shutil
 from pathlib import Path
@@ -45,7 +45,7 @@ def few(practice: Digits) -> Digits:
 
 @pytest.fixture(scope="session")
 def handful(practice: Digits) -> Digits:
-    """120 labeled and 12 unlabeled digits: enough for files, too few to learn from."""
+    """120 labeled and 12 unlabeled digits: enough for files, too few for training."""
     return Digits(
         "practice set", "tests", practice.train_images[:120], practice.train_labels[:120], practice.test_images[:12]
     )
@@ -92,12 +92,12 @@ def evening(few: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def submissions(evening: Path) -> Path:
-    """Those runs in `submissions/` of the test's own folder."""
+    """A copy of those runs in `submissions/` of the test's own folder."""
     return Path(shutil.copytree(evening, "submissions"))
 
 
 def reseal(run: Path) -> None:
-    """Give a run that was changed the checksums of what it holds now."""
+    """Recompute the checksums of a changed run."""
     files = [line.split("  ", 1)[1] for line in (run / "SHA256SUMS").read_text().splitlines()]
     (run / "SHA256SUMS").write_text("".join(f"{sha256_of(run / file)}  {file}\n" for file in files))
 

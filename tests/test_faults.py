@@ -1,4 +1,4 @@
-"""A small part of `benchmarks/faults.py`: the real program in a real process, and what becomes of its run."""
+"""A small part of `./run.sh bench faults`: the real program in a real process, and what happens to its run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("resource", reason="the harness forks, and sets limits")
+pytest.importorskip("resource", reason="the harness forks and sets resource limits")
 
 from tests.harness import faults
 from tests.harness.faults import Laboratory
@@ -16,7 +16,7 @@ from tests.harness.faults import Laboratory
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KAGGLE_MNIST_CACHE", "")  # the laboratory sets its own
+        patch.setenv("KAGGLE_MNIST_CACHE", "")  # restored after the laboratory has set its own
         yield Laboratory(tmp_path_factory.mktemp("lab"), seed=1)
 
 
@@ -37,14 +37,14 @@ def test_a_run_that_is_killed_ends_with_the_same_bytes(lab: Laboratory) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_a_fault_leaves_one_clear_line_and_nothing_lost(lab: Laboratory, fault: faults.Fault, times: int) -> None:
+def test_a_fault_gives_one_clear_line_and_loses_nothing(lab: Laboratory, fault: faults.Fault, times: int) -> None:
     found = fault(lab, times)
     assert found
     bad = [outcome for outcome in found if outcome.split(":", 1)[0].isupper() or "OTHER BYTES" in outcome]
     assert not bad, found
 
 
-def test_a_write_that_fails_leaves_one_clear_line_and_nothing_lost(lab: Laboratory) -> None:
+def test_a_failed_write_gives_one_clear_line_and_loses_nothing(lab: Laboratory) -> None:
     for n in range(3, lab.writes, lab.writes // 3):
         outcome = faults.failing_write(lab, n)
         assert "same bytes in the end" in outcome, outcome

@@ -1,4 +1,4 @@
-"""The readers of `benchmarks/fuzz.py` once more, a few inputs each, chosen by Hypothesis; and what it would notice."""
+"""A few inputs for every reader of `./run.sh bench fuzz`, chosen by Hypothesis; and what the fuzzer would notice."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from hypothesis import strategies as st
 
 from kaggle_mnist.utils.errors import UserError
 
-pytest.importorskip("resource", reason="the watch sets limits")
+pytest.importorskip("resource", reason="the watch sets resource limits")
 
-from tests.harness.fuzz import Place
+from tests.harness.fuzz import SampleFolder
 from tests.harness.readers import Reader, all_readers
 
 READERS = {reader.name: reader for reader in all_readers()}
-SLOW = {"csv-full", "report", "compare"}  # for them, ./run.sh bench fuzz
+SLOW = {"csv-full", "report", "compare"}  # only in ./run.sh bench fuzz
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if name not in SLOW])
-def test_a_changed_file_gives_a_result_or_one_clear_line(name: str) -> None:
-    reader, place = READERS[name], Place(Path("input"))
+def test_a_mutated_file_gives_a_result_or_one_clear_line(name: str) -> None:
+    reader, place = READERS[name], SampleFolder(Path("input"))
 
     @settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, 2**32))
     def reads(seed: int) -> None:
         rng = Random(seed)
-        hold(place, reader, rng)
+        write_mutated(place, reader, rng)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", ResourceWarning)
@@ -46,14 +46,14 @@ def test_a_changed_file_gives_a_result_or_one_clear_line(name: str) -> None:
     reads()
 
 
-def hold(place: Place, reader: Reader, rng: Random) -> None:
-    """Another sample; where its names cannot be, the first valid one."""
+def write_mutated(place: SampleFolder, reader: Reader, rng: Random) -> None:
+    """Write a mutated sample; if its file names are impossible, the first valid one."""
     try:
-        place.hold(reader.mutate(rng, rng.choice(reader.seeds), rng.choice(reader.seeds)))
+        place.write(reader.mutate(rng, rng.choice(reader.seeds), rng.choice(reader.seeds)))
     except (OSError, ValueError):
         place.folder.rename(tempfile.mkdtemp(dir="."))
         place.__init__(place.folder)  # type: ignore[misc]
-        place.hold(reader.seeds[0])
+        place.write(reader.seeds[0])
 
 
 WATCHED = """
@@ -78,8 +78,8 @@ readers = {
     "socket.": lambda folder: socket.socket().close(),
     "executes code": lambda folder: exec("1"),
     "warning UserWarning": lambda folder: warnings.warn("x"),
-    "message of thousands": lambda folder: raises(type("Long", (UserError,), {"__str__": lambda self: "x" * 3000})("")),
-    "do not print": lambda folder: raises(type("Two", (UserError,), {"__str__": lambda self: "a\\nb"})("")),
+    "3,000 characters": lambda folder: raises(type("Long", (UserError,), {"__str__": lambda self: "x" * 3000})("")),
+    "unprintable": lambda folder: raises(type("Two", (UserError,), {"__str__": lambda self: "a\\nb"})("")),
     "hang": lambda folder: time.sleep(5),
     "memory": lambda folder: bytearray(b"x") * (80 << 20),
 }
@@ -93,7 +93,7 @@ for expected, read in readers.items():
 
 
 def test_the_watch_notices_what_no_reader_may_do(tmp_path: Path) -> None:
-    """In a process of its own: audit hooks stay for good."""
+    """In a separate process: audit hooks cannot be removed."""
     (tmp_path / "own").mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", WATCHED, f"{tmp_path / 'own'}"]

@@ -3,17 +3,19 @@ from __future__ import annotations
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from sklearn.metrics import accuracy_score
 
 import kaggle_mnist
 from kaggle_mnist import pipeline
-from kaggle_mnist.data import practice
+from kaggle_mnist.data import practice as practice_set
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.recipes.recipe import Recipe
@@ -31,7 +33,7 @@ def run(few: Digits, tiny: Recipe) -> Run:
     return pipeline.train(tiny, input=few, folds=3)
 
 
-def test_the_run_folder_holds_what_it_should(run: Run, few: Digits, tiny: Recipe) -> None:
+def test_the_run_folder_has_all_files_and_arrays(run: Run, few: Digits, tiny: Recipe) -> None:
     assert {file.name for file in run.path.iterdir()} == {*COMPARED, "run.json", "digits.csv", "SHA256SUMS"}
     assert parse_record((run.path / "run.json").read_bytes()) == run.record
     assert run.record.data.fingerprint == few.fingerprint
@@ -46,12 +48,12 @@ def test_the_run_folder_holds_what_it_should(run: Run, few: Digits, tiny: Recipe
     assert load_file(run.path / "members.safetensors")["weights.0"].shape == (3, 784, 48)
 
 
-def test_the_submission_is_valid_and_better_than_chance(run: Run, practice: Digits) -> None:
+def test_the_submission_is_valid_and_better_than_chance(run: Run) -> None:
     assert (run.submission).read_bytes().startswith(b"ImageId,Label\n1,")
     verdict = check_submission(run.submission, 300)
     assert (verdict.errors, verdict.warnings) == ([], [])
     labels = pd.read_csv(run.submission).Label
-    assert accuracy_score(pipeline.practice.open_withheld_labels()[:300], labels) > 0.8
+    assert accuracy_score(practice_set.open_withheld_labels()[:300], labels) > 0.8
 
 
 def test_scores_agree_with_the_outputs(run: Run) -> None:
@@ -81,21 +83,26 @@ def test_csv_zip_and_numbered_png_files_give_the_same_bytes(few: Digits, tiny: R
     write_folders(few, Path("png"))
     for source in ("csv", "digit-recognizer.zip", "png"):
         other = pipeline.train(tiny, input=source, folds=3)
-        for file in COMPARED:
-            assert (other.path / file).read_bytes() == (run.path / file).read_bytes(), (source, file)
+        for name in COMPARED:
+            assert (other.path / name).read_bytes() == (run.path / name).read_bytes(), (source, name)
 
 
-def test_the_withheld_labels_stay_closed_unless_it_is_the_practice_set_and_scored(
+def test_withheld_labels_are_used_only_to_score_the_practice_set(
     few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[bool] = []
-    labels = practice.open_withheld_labels()[:300]
-    monkeypatch.setattr(practice, "open_withheld_labels", lambda: opened.append(True) or labels)
+    labels = practice_set.open_withheld_labels()[:300]
+
+    def opens() -> NDArray[np.int64]:
+        opened.append(True)
+        return labels
+
+    monkeypatch.setattr(practice_set, "open_withheld_labels", opens)
     assert pipeline.train(tiny, input=few, folds=2).withheld_accuracy is None
-    monkeypatch.setattr(practice, "FINGERPRINT", few.fingerprint)
+    monkeypatch.setattr(practice_set, "FINGERPRINT", few.fingerprint)
     assert pipeline.train(tiny, input=few, folds=2, score=False).withheld_accuracy is None
     assert opened == []
-    run = pipeline.train(tiny, input=replace(few, source="Kaggle CSV"), folds=2)  # known again by its pixels
+    run = pipeline.train(tiny, input=replace(few, source="Kaggle CSV"), folds=2)  # recognized by its pixels
     assert run.record.data.practice is True
     assert run.withheld_accuracy == accuracy_score(labels, run.outputs().test.argmax(1))
 
@@ -107,7 +114,7 @@ def test_repeats_add_members_and_are_averaged(few: Digits, tiny: Recipe) -> None
     assert run.record.scores.oof_accuracy > run.cv_accuracy
 
 
-def test_in_a_kaggle_notebook_the_submission_lands_where_it_is_looked_for(
+def test_in_a_kaggle_notebook_the_submission_is_copied_to_the_working_folder(
     few: Digits, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "KAGGLE_WORKING", tmp_path)
@@ -115,7 +122,7 @@ def test_in_a_kaggle_notebook_the_submission_lands_where_it_is_looked_for(
     assert (tmp_path / "submission.csv").read_bytes() == run.submission.read_bytes()
 
 
-def test_it_is_one_python_call_and_says_nothing(few: Digits, tiny: Recipe, capfd: pytest.CaptureFixture[str]) -> None:
+def test_train_is_one_call_and_prints_nothing(few: Digits, tiny: Recipe, capfd: pytest.CaptureFixture[str]) -> None:
     run = kaggle_mnist.train(tiny, input=few, folds=2, output="elsewhere")
     assert run.submission.parent.parent == Path("elsewhere")
     assert capfd.readouterr() == ("", "")
@@ -132,13 +139,13 @@ def test_it_is_one_python_call_and_says_nothing(few: Digits, tiny: Recipe, capfd
         ({"recipe": Recipe(optimizer="sgd", learning_rate=1e9, hidden=(8,))}, UserError),
     ],
 )
-def test_what_cannot_be_done_leaves_no_run_folder(few: Digits, arguments: dict, kind: type[UserError]) -> None:
+def test_invalid_arguments_leave_no_run_folder(few: Digits, arguments: dict[str, Any], kind: type[UserError]) -> None:
     with pytest.raises(kind):
         pipeline.train(**{"recipe": "mlp", "input": few, **arguments})
     assert not Path("submissions").exists() or list(Path("submissions").iterdir()) == []
 
 
-def test_another_number_of_threads_gives_nearly_the_same_scores_and_is_told(few: Digits, tiny: Recipe) -> None:
+def test_another_number_of_threads_gives_nearly_the_same_scores_and_is_recorded(few: Digits, tiny: Recipe) -> None:
     def with_threads(count: int) -> Run:
         before = torch.get_num_threads()
         torch.set_num_threads(count)

@@ -16,34 +16,12 @@ PRACTICE = {
 }
 OLD_RUN = {"tests/runs/version-0.1/20261124-200000-old/outputs.npz"}
 ENDINGS = (
-    *(
-        ".7z",
-        ".apk",
-        ".bz2",
-        ".conda",
-        ".crate",
-        ".deb",
-        ".dmg",
-        ".egg",
-        ".gem",
-        ".gz",
-        ".iso",
-        ".jar",
-        ".lz4",
-        ".lzma",
-    ),
-    *(".npz", ".rar", ".rpm", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".whl", ".xz", ".z", ".zip", ".zst"),
+    *(".7z", ".apk", ".bz2", ".conda", ".crate", ".deb", ".dmg", ".egg", ".gem", ".gz", ".iso", ".jar", ".lz4"),
+    *(".lzma", ".npz", ".rar", ".rpm", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".whl", ".xz", ".z", ".zip", ".zst"),
 )
 # Of gzip, zip, bzip2, xz, 7-Zip, Zstandard, RAR, ar (deb) and RPM
 BEGINNINGS = (
-    b"\x1f\x8b",
-    b"PK\x03\x04",
-    b"BZh",
-    b"\xfd7zXZ",
-    b"7z\xbc\xaf",
-    b"\x28\xb5\x2f\xfd",
-    b"Rar!",
-    b"!<arch>",
+    *(b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"Rar!", b"!<arch>"),
     b"\xed\xab\xee",
 )
 

@@ -84,20 +84,20 @@ def test_a_zip_that_points_outside_itself_writes_nothing_anywhere(up: str, folde
 
 @pytest.mark.parametrize("size", [2**29 + 1, 2**32, 2**40, 2**63])
 def test_a_zip_that_would_unpack_to_terabytes_is_refused_before_reading(size: int, folder: Path) -> None:
-    refused(lambda: load_digits(zipped(folder, told_size=size)), "digits.zip", f"{size:,} bytes")
+    refused(lambda: load_digits(zipped(folder, declared_size=size)), "digits.zip", f"{size:,} bytes")
 
 
 def test_a_zip_that_understates_the_size_of_a_member_is_refused(folder: Path) -> None:
     size = len((folder / "train.csv").read_bytes())
     for claimed in (0, 100, size - 1):
-        path = zipped(folder, told_size=claimed)
+        path = zipped(folder, declared_size=claimed)
         refused(lambda path=path: load_digits(path), "train.csv")  # type: ignore[misc]
 
 
 def test_a_zip_with_two_members_of_the_same_name_is_refused(folder: Path) -> None:
     """The check would see the first, and the reader the second, of any size."""
     member, path = Member(b"train.csv", ROW), Path("files/twice.zip")
-    path.write_bytes(zip_bytes([member, Member(b"train.csv", ROW, told_size=2**40), Member(b"test.csv", ROW)]))
+    path.write_bytes(zip_bytes([member, Member(b"train.csv", ROW, declared_size=2**40), Member(b"test.csv", ROW)]))
     refused(lambda: load_digits(path), "twice.zip", "'train.csv' 2 times")
 
 
@@ -110,10 +110,10 @@ def test_a_zip_with_an_endless_table_of_contents_is_refused(monkeypatch: pytest.
 @pytest.mark.parametrize(
     "lie",
     [
-        {"method": LZMA, "told_crc": 0},
-        {"told_method": LZMA},  # the data is not LZMA: lzma.LZMAError
-        {"told_method": 12},
-        {"told_method": 99},
+        {"method": LZMA, "declared_crc": 0},
+        {"declared_method": LZMA},  # the data is not LZMA: lzma.LZMAError
+        {"declared_method": 12},
+        {"declared_method": 99},
         {"local_name": b"\xff\xfe", "flags": 0x800},  # invalid UTF-8 in a name flagged as UTF-8: UnicodeDecodeError
         {"flags": 1},
         {"offset": 7},
@@ -202,7 +202,7 @@ def test_gigabytes_in_one_line_one_quote_or_one_image_do_not_fill_the_memory() -
     megabyte = packer.compress(b"0," * (1 << 19)) + packer.flush(zlib.Z_FULL_FLUSH)
     head = zlib.compressobj(1, zlib.DEFLATED, -15)
     deflated = head.compress(HEADERS["train.csv"]) + head.flush(zlib.Z_FULL_FLUSH) + megabyte * 500
-    bomb = Member(b"train.csv", deflated, method=0, told_method=8, told_size=500 << 20)
+    bomb = Member(b"train.csv", deflated, method=0, declared_method=8, declared_size=500 << 20)
     Path("bomb.zip").write_bytes(zip_bytes([bomb, Member(b"test.csv", HEADERS["test.csv"])]))
     assert Path("bomb.zip").stat().st_size < 3 << 20
     half, whole = 500 << 20, 100 << 30

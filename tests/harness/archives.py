@@ -1,4 +1,4 @@
-"""Hostile zip files, `.npz` files, IDX files and safetensors: their structure stays, what it says is changed."""
+"""Hostile zip, `.npz`, IDX and safetensors files: structurally plausible, with changed contents and claims."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ import pickle
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tests.harness.mutation import INTEGERS, SIGNS, mutated, mutated_json, mutated_lines, pick
+from tests.harness.mutation import INTEGERS, ODD_STRINGS, mutated, mutated_json, mutated_lines, pick
 
 STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
+Mutator = Callable[[Random, bytes, bytes], bytes]
 
 
 class Payload:
-    """Unpickled, it would call a program; the watch hears of it."""
+    """Unpickling it would run a program, which the watch reports."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.system, ("true",)
@@ -33,21 +37,22 @@ PICKLES = [pickle.dumps(Payload(), protocol) for protocol in (0, 2, 4, 5)]
 
 @dataclass(frozen=True)
 class Member:
-    """A zip's member; what is None is told as it is."""
+    """A member of a zip file. Fields that are None are written truthfully."""
 
     name: bytes
     content: bytes
     method: int = DEFLATED
     flags: int = 0
-    told_method: int | None = None
-    told_size: int | None = None
-    told_packed: int | None = None
-    told_crc: int | None = None
+    declared_method: int | None = None
+    declared_size: int | None = None
+    declared_packed: int | None = None
+    declared_crc: int | None = None
     local_name: bytes | None = None
     extra: bytes = b""
-    offset: int = 0  # added to where it is
+    offset: int = 0  # added to its true position
 
     def packed(self) -> bytes:
+        """The content, compressed with `method`."""
         if self.method == DEFLATED:
             packer = zlib.compressobj(1, zlib.DEFLATED, -15)
             return packer.compress(self.content) + packer.flush()
@@ -61,14 +66,14 @@ class Member:
 
 
 def zip_bytes(members: list[Member], count: int | None = None, comment: bytes = b"") -> bytes:
-    """A zip file that says of its members what they want it to say."""
+    """A zip file whose directory has the declared values of its members; `count` overrides their number."""
     out, directory = io.BytesIO(), io.BytesIO()
     for member in members:
         packed, at = member.packed(), out.tell()
-        method = member.method if member.told_method is None else member.told_method
-        crc = zlib.crc32(member.content) if member.told_crc is None else member.told_crc
-        size = len(member.content) if member.told_size is None else member.told_size
-        packed_size = len(packed) if member.told_packed is None else member.told_packed
+        method = member.method if member.declared_method is None else member.declared_method
+        crc = zlib.crc32(member.content) if member.declared_crc is None else member.declared_crc
+        size = len(member.content) if member.declared_size is None else member.declared_size
+        packed_size = len(packed) if member.declared_packed is None else member.declared_packed
         extra = member.extra
         if max(size, packed_size) >= 2**32:
             extra = struct.pack("<HHQQ", 1, 16, size % 2**64, packed_size % 2**64) + extra
@@ -87,28 +92,28 @@ def zip_bytes(members: list[Member], count: int | None = None, comment: bytes = 
 
 
 def members_of(data: bytes) -> list[Member] | None:
-    """What is in a zip; None where it cannot be read."""
+    """The members of a zip file; None if it cannot be read."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return [
                 Member(info.filename.encode("utf-8", "replace"), archive.open(info).read(1 << 20), info.compress_type)
                 for info in archive.infolist()[:20]
             ]
-    except Exception:  # as many kinds as there are faults
+    except Exception:  # zipfile raises many kinds
         return None
 
 
 def forged(rng: Random, member: Member) -> Member:
-    """A member that lies about itself, or has an odd name."""
+    """A member with false declarations or an odd name."""
     number = pick(rng, (*INTEGERS, len(member.content) - 1, len(member.content) + 1))
     name = pick(rng, (b"../", b"/", b"a/b/", b"C:\\", b"", b"\\\\x\\")) + member.name
-    odd = member.name + pick(rng, SIGNS).encode("utf-8", "surrogatepass")
+    odd = member.name + pick(rng, ODD_STRINGS).encode("utf-8", "surrogatepass")
     changes: list[dict[str, object]] = [
-        {"told_size": number},
-        {"told_packed": number},
-        {"told_crc": number},
+        {"declared_size": number},
+        {"declared_packed": number},
+        {"declared_crc": number},
         {"method": pick(rng, (STORED, DEFLATED, BZIP2, LZMA))},
-        {"told_method": pick(rng, (0, 1, 6, 8, 9, 12, 14, 93, 95, 99, 65535))},
+        {"declared_method": pick(rng, (0, 1, 6, 8, 9, 12, 14, 93, 95, 99, 65535))},
         {"flags": pick(rng, (1, 8, 0x20, 0x40, 0x800, 0x2000, 0xFFFF))},
         {"local_name": pick(rng, (b"", b"\xff", odd, name))},
         {"local_name": b"\xff\xfe", "flags": 0x800},
@@ -133,8 +138,8 @@ def forged(rng: Random, member: Member) -> Member:
     return replace(member, **pick(rng, changes))  # type: ignore[arg-type]
 
 
-def mutated_zip(rng: Random, data: bytes, other: bytes, content=mutated_lines) -> bytes:  # type: ignore[no-untyped-def]
-    """A zip after a change of its members' content, of what it says of them, or of any bytes."""
+def mutated_zip(rng: Random, data: bytes, other: bytes, content: Mutator = mutated_lines) -> bytes:
+    """A zip file with changed member contents, declarations or bytes; `content` mutates a member's content."""
     members = members_of(data)
     if not members or rng.random() < 0.1:
         return mutated(rng, data, other)
@@ -158,51 +163,21 @@ def mutated_zip(rng: Random, data: bytes, other: bytes, content=mutated_lines) -
 SHAPES = ["()", "(0,)", "(-1,)", "(6, 10)", "(2, 10)", "(10, 6)", "(6,)", "(2**3,)", "(6.0, 10)", "(True,)", "(1,)*3"]
 SHAPES += ["(2147483648, 2147483648)", "(1000000000, 10)", "(9223372036854775808,)", "[6, 10]", "6", "None", "'6'"]
 KINDS = [
-    "'<f4'",
-    "'>f4'",
-    "'<f8'",
-    "'|O'",
-    "'<i8'",
-    "'>i8'",
-    "'|u1'",
-    "'<U1000000'",
-    "'|V8'",
-    "'<M8[s]'",
-    "'<c8'",
-    "''",
+    *("'<f4'", "'>f4'", "'<f8'", "'|O'", "'<i8'", "'>i8'", "'|u1'", "'<U1000000'", "'|V8'", "'<M8[s]'"),
+    *("'<c8'", "''"),
 ]
 KINDS += [
-    "[('a', '<f4')]",
-    "[('a', '|O')]",
-    "('<f4', (2,))",
-    "{}",
-    "None",
-    "'f4,f4'",
-    "'|S0'",
-    "'<f2'",
-    "'?'",
-    "'<m8[25s]'",
+    *("[('a', '<f4')]", "[('a', '|O')]", "('<f4', (2,))", "{}", "None", "'f4,f4'", "'|S0'", "'<f2'"),
+    *("'?'", "'<m8[25s]'"),
 ]
 HEADERS = [
-    "{",
-    "{}",
-    "[]",
-    "1",
-    "{'a': 1}",
-    "{[]: 1}",
-    "'" * 3,
-    "(" * 200,
-    "-" * 5000,
-    "{'descr'",
-    "\\",
-    "1" * 5000,
-    "L" * 9,
-    "1L",
+    *("{", "{}", "[]", "1", "{'a': 1}", "{[]: 1}", "'" * 3, "(" * 200, "-" * 5000, "{'descr'", "\\"),
+    *("1" * 5000, "L" * 9, "1L"),
 ]
 
 
 def mutated_npy(rng: Random, data: bytes, other: bytes) -> bytes:
-    """An array file with another header, as long as it says it is, or with other values."""
+    """A `.npy` file with another header, of valid length, or other values."""
     size = int.from_bytes(data[8:10], "little")
     head, values, kind = data[10 : 10 + size].decode("latin-1"), data[10 + size :], rng.random()
     if not data.startswith(b"\x93NUMPY") or kind < 0.1:
@@ -210,8 +185,8 @@ def mutated_npy(rng: Random, data: bytes, other: bytes) -> bytes:
     if kind < 0.3:
         return data[: 10 + size] + mutated(rng, values, other)
     try:
-        told = ast.literal_eval(head)
-        shape, descr, order = repr(told["shape"]), repr(told["descr"]), repr(told["fortran_order"])
+        header = ast.literal_eval(head)
+        shape, descr, order = repr(header["shape"]), repr(header["descr"]), repr(header["fortran_order"])
     except Exception:
         return mutated(rng, data, other)
     if kind < 0.7:
@@ -236,11 +211,12 @@ def mutated_npy(rng: Random, data: bytes, other: bytes) -> bytes:
 
 
 def mutated_npz(rng: Random, data: bytes, other: bytes) -> bytes:
+    """A `.npz` file with mutated arrays or zip structure, or a pickle in its place."""
     return pick(rng, PICKLES) if rng.random() < 0.005 else mutated_zip(rng, data, other, mutated_npy)
 
 
 def mutated_safetensors(rng: Random, data: bytes, other: bytes) -> bytes:
-    """A changed header whose length is told as it is, another length, or other values."""
+    """A safetensors file with a changed header, a false header length, or other values."""
     size, kind = int.from_bytes(data[:8], "little"), rng.random()
     header, values = data[8 : 8 + size], data[8 + size :]
     if kind < 0.1:
@@ -275,7 +251,7 @@ def mutated_safetensors(rng: Random, data: bytes, other: bytes) -> bytes:
 
 
 def mutated_idx(rng: Random, data: bytes, other: bytes) -> bytes:
-    """IDX, packed by gzip or not, with another header, other values, or a damaged packing."""
+    """An IDX file, compressed or not, with another header, other values, or damaged compression."""
     kind = rng.random()
     if not data.startswith(b"\x1f\x8b") or kind < 0.15:
         return mutated(rng, data, other)
@@ -293,7 +269,8 @@ def mutated_idx(rng: Random, data: bytes, other: bytes) -> bytes:
     return packer.compress(content) + packer.flush() if rng.random() < 0.9 else content
 
 
-def npy_bytes(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def npy_bytes(array: NDArray[Any]) -> bytes:
+    """The array as a `.npy` file."""
     file = io.BytesIO()
     np.lib.format.write_array(file, array, allow_pickle=False)
     return file.getvalue()

@@ -1,12 +1,12 @@
-"""What becomes of a run when the machine fails it: killed, out of space, out of memory, damaged, started twice.
+"""What happens to a run when the machine fails: killed, out of space, out of memory, damaged, started twice.
 
     ./run.sh bench faults [FAULT …] [--times N] [--seed N]
 
-Every trial is the real program in a process of its own, forked from one that has imported it, on 1,500 labeled and 300
-unlabeled digits as CSV files. *Same bytes* means that submission, outputs, members and history are those of a run that
-nothing happened to, in the end: after `resume` where the run was begun, or after `train` where it had not been.
-The writes that fail are chosen through Python's audit hooks: the n-th time that the program opens a file for writing,
-renames, removes or makes a folder, it is told that it cannot. Where it may, a full disk is a real one too (tmpfs).
+Every trial runs the real program in a process forked from one that has imported it, on 1,500 labeled and 300 unlabeled
+digits as CSV files. *Same bytes* means that submission, outputs, members and history end up identical to those of an
+undisturbed run: after `resume` if the run had started, otherwise after `train`.
+Writes fail through Python's audit hooks: the n-th time that the program opens a file for writing, or renames, removes
+or creates something, the hook raises an error. With the right to mount, a full disk is also a real one (tmpfs).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,12 +53,13 @@ RECIPE = ["--folds", "3", "--epochs", "8", "--set", "hidden=[64]", "--set", "bat
 TRAIN = ["train", "--input", "digits", "--output", "runs", *RECIPE]
 RESUME = ["resume", "--output", "runs"]
 WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate"}
-Hook = Callable[[int], None]  # is told the number of each write, from 1
-Fault = Callable[["Laboratory", int], "Counter[str]"]  # as often as told; gives the outcomes
+NO_LIMITS: dict[str, int] = {}
+Hook = Callable[[int], None]  # called with the number of each write, from 1
+Fault = Callable[["Laboratory", int], "Counter[str]"]  # runs that many trials; returns the outcomes
 
 
 class Trial:
-    """A folder with digits in it, and the program run there."""
+    """A folder with digits, and the program running there."""
 
     def __init__(self, folder: Path, digits: Path):
         self.folder, self.digits = folder, digits
@@ -66,12 +67,14 @@ class Trial:
         (folder / "digits").symlink_to(digits)
 
     def run(self, arguments: list[str], hook: Hook | None = None, **limits: int) -> tuple[int, str]:
-        """Exit status (negative: the signal) and what was written to stderr."""
-        child = self.start(arguments, hook, **limits)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), self.said()
+        """Exit status (negative: the signal) and stderr."""
+        child = self.start(arguments, hook, limits=limits)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), self.stderr()
 
-    def start(self, arguments: list[str], hook: Hook | None = None, err: str = "err", **limits: int) -> int:
-        """The process, at work."""
+    def start(
+        self, arguments: list[str], hook: Hook | None = None, err: str = "err", limits: Mapping[str, int] = NO_LIMITS
+    ) -> int:
+        """Start the program in a fork, with stderr in the file `err`; the process id."""
         sys.stdout.flush()
         if child := os.fork():
             return child
@@ -98,11 +101,12 @@ class Trial:
             sys.stderr.flush()
             os._exit(status)
 
-    def said(self, err: str = "err") -> str:
+    def stderr(self, err: str = "err") -> str:
+        """What the program wrote to stderr."""
         return (self.folder / err).read_text(errors="replace")
 
-    def bring_to_an_end(self) -> Path:
-        """Resume the run that was begun, or begin anew if none was; the finished run."""
+    def finish(self) -> Path:
+        """Resume the interrupted run, or start one if there is none; the folder of the finished run."""
         output = self.folder / "runs"
         arguments = RESUME if unfinished.unfinished_runs(output) else TRAIN
         if arguments == RESUME or not list_runs(output):
@@ -111,7 +115,18 @@ class Trial:
         return find_run(None, output).path
 
 
+def _kill_at(write: int) -> Hook:
+    """A hook that kills its own process at that write."""
+
+    def kill(n: int) -> None:
+        if n == write:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill
+
+
 def _count_writes(hook: Hook) -> None:
+    """Call `hook` before every write of this process."""
     count, in_hook = 0, False
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -135,7 +150,7 @@ def _count_writes(hook: Hook) -> None:
 
 
 class Laboratory:
-    """The digits, and the run that nothing happened to."""
+    """The digits, and an undisturbed run to compare with."""
 
     def __init__(self, folder: Path, seed: int):
         self.folder, self.random, self.number = folder, random.Random(seed), 0
@@ -157,10 +172,12 @@ class Laboratory:
         self.whole = find_run(None, trial.folder / "runs").path
 
     def trial(self) -> Trial:
+        """A new trial in its own folder."""
         self.number += 1
         return Trial(self.folder / f"{self.number}", self.folder / "digits")
 
     def same(self, run: Path) -> bool:
+        """Whether a run is intact and has the bytes of the undisturbed one."""
         try:
             find_run(str(run), run.parent).verify()
         except errors.BadRun:
@@ -169,50 +186,50 @@ class Laboratory:
 
 
 def kills(lab: Laboratory, times: int) -> Counter[str]:
-    """SIGKILL, half of them at random times and half at random writes; then resume."""
+    """SIGKILL, half at random times and half at random writes; then resume."""
     found: Counter[str] = Counter()
     for i in range(times):
         trial = lab.trial()
         if i % 2:
             at = lab.random.randint(1, lab.writes)
-            trial.run(TRAIN, lambda n, at=at: os.kill(os.getpid(), signal.SIGKILL) if n == at else None)
+            trial.run(TRAIN, _kill_at(at))
         else:
             child = trial.start(TRAIN)
             time.sleep(lab.random.uniform(0, lab.seconds))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-        begun = unfinished.unfinished_runs(trial.folder / "runs")
+        interrupted = unfinished.unfinished_runs(trial.folder / "runs")
         done = list_runs(trial.folder / "runs")
         if done:
-            when = "after its end"
-        elif begun:
-            when = "after a checkpoint" if unfinished.epoch_of(begun[0]) else "before its first checkpoint"
+            when = "after it finished"
+        elif interrupted:
+            when = "after a checkpoint" if unfinished.epoch_of(interrupted[0]) else "before its first checkpoint"
         else:
-            when = "before it was begun"
-        found[f"killed {when}: {'same bytes' if lab.same(trial.bring_to_an_end()) else 'OTHER BYTES'}"] += 1
+            when = "before it started"
+        found[f"killed {when}: {'same bytes' if lab.same(trial.finish()) else 'OTHER BYTES'}"] += 1
     return found
 
 
 def failing_writes(lab: Laboratory, times: int) -> Counter[str]:
-    """Each write of the program fails once, and every one after it: full, read-only, forbidden, too large a file."""
+    """Each write fails in turn, with every later one: disk full, read-only, permission denied, file too large."""
     return Counter(failing_write(lab, n) for n in range(1, min(times, lab.writes) + 1))
 
 
 def failing_write(lab: Laboratory, n: int) -> str:
-    """The outcome where the `n`-th write fails and every later one."""
+    """The outcome if the `n`-th write and all later ones fail."""
     trial = lab.trial()
-    earlier = _earlier(lab, trial)
+    earlier = _add_earlier_run(lab, trial)
     kind = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG)[n % 4]
 
     def fails(count: int) -> None:
         if count >= n:
             raise OSError(kind, os.strerror(kind), "somewhere")
 
-    return _judged(lab, trial, *trial.run(TRAIN, fails), earlier)
+    return _outcome(lab, trial, *trial.run(TRAIN, fails), earlier)
 
 
 def full_disk(lab: Laboratory, times: int) -> Counter[str]:
-    """A file system of a random size (tmpfs) that fills up, then gets room."""
+    """A file system of random size (tmpfs) fills up, and is then enlarged."""
     found: Counter[str] = Counter()
     for _ in range(times):
         trial = lab.trial()
@@ -220,64 +237,64 @@ def full_disk(lab: Laboratory, times: int) -> Counter[str]:
         size = lab.random.randint(8, 1200)
         command = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(trial.folder / "runs")]
         if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-            return Counter({"not tried: needs the right to mount": 1})
+            return Counter({"skipped: needs the right to mount": 1})
         try:
             status, said = trial.run(TRAIN)
             subprocess.run([*command[:3], "-o", "remount,size=64m", *command[-1:]], check=True)
-            found[_judged(lab, trial, status, said, None)] += 1
+            found[_outcome(lab, trial, status, said, None)] += 1
         finally:
             subprocess.run(["umount", str(trial.folder / "runs")], check=True)
     return found
 
 
 def large_files(lab: Laboratory, times: int) -> Counter[str]:
-    """A limit on the size of files (ulimit -f), of a random number of bytes."""
+    """A random limit on the size of files (ulimit -f)."""
     found: Counter[str] = Counter()
     for _ in range(times):
         trial = lab.trial()
-        earlier = _earlier(lab, trial)
+        earlier = _add_earlier_run(lab, trial)
         status, said = trial.run(TRAIN, RLIMIT_FSIZE=lab.random.randint(0, 1_000_000))
-        found[_judged(lab, trial, status, said, earlier)] += 1
+        found[_outcome(lab, trial, status, said, earlier)] += 1
     return found
 
 
 def vanished_folder(lab: Laboratory, times: int) -> Counter[str]:
-    """`submissions/` removed at a random write."""
+    """The output folder is removed at a random write."""
     found: Counter[str] = Counter()
     for _ in range(times):
         trial, at = lab.trial(), lab.random.randint(1, lab.writes)
-        goes = False
+        vanished = False
 
         def vanish(n: int, trial: Trial = trial, at: int = at) -> None:
-            nonlocal goes
-            if n == at and not goes:
-                goes = True
+            nonlocal vanished
+            if n == at and not vanished:
+                vanished = True
                 subprocess.run(["rm", "-rf", str(trial.folder / "runs")], check=True)
 
         status, said = trial.run(TRAIN, vanish)
-        found[_judged(lab, trial, status, said, None)] += 1
+        found[_outcome(lab, trial, status, said, None)] += 1
     return found
 
 
 def little_memory(lab: Laboratory, times: int) -> Counter[str]:
-    """A limit on memory (ulimit -v) at random above what importing takes."""
+    """A random limit on memory (ulimit -v) above what the imports need."""
     found: Counter[str] = Counter()
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     for _ in range(times):
         trial = lab.trial()
         status, said = trial.run(TRAIN, RLIMIT_AS=size + lab.random.randint(0, 200 << 20))
-        found[_judged(lab, trial, status, said, None, memory=True)] += 1
+        found[_outcome(lab, trial, status, said, None, memory=True)] += 1
     return found
 
 
 def damaged_files(lab: Laboratory, times: int) -> Counter[str]:
-    """Every file of a finished and of an unfinished run, cut at a random place or with a random bit flipped."""
+    """Every file of a finished and an unfinished run, truncated at random or with a random bit flipped."""
     found: Counter[str] = Counter()
     trial = lab.trial()
-    trial.run(TRAIN, lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == lab.writes * 2 // 3 else None)
-    [begun] = unfinished.unfinished_runs(trial.folder / "runs")
-    sealed = [begun / "checkpoint" / line.split("  ")[1] for line in _sums(begun / "checkpoint")]
-    sealed.append(begun / "checkpoint" / "SHA256SUMS")
+    trial.run(TRAIN, _kill_at(lab.writes * 2 // 3))
+    [interrupted] = unfinished.unfinished_runs(trial.folder / "runs")
+    sealed = [interrupted / "checkpoint" / line.split("  ")[1] for line in _sums(interrupted / "checkpoint")]
+    sealed.append(interrupted / "checkpoint" / "SHA256SUMS")
     for file in [lab.whole / "SHA256SUMS", *(lab.whole / line.split("  ")[1] for line in _sums(lab.whole)), *sealed]:
         content = file.read_bytes()
         for _ in range(times):
@@ -286,20 +303,20 @@ def damaged_files(lab: Laboratory, times: int) -> Counter[str]:
             file.write_bytes(content[:at] if lab.random.random() < 0.5 else flipped)
             try:
                 if file in sealed:
-                    pipeline.resume(str(begun), output=begun.parent, input=lab.folder / "digits")
+                    pipeline.resume(str(interrupted), output=interrupted.parent, input=lab.folder / "digits")
                 else:
                     find_run(str(lab.whole), lab.whole.parent).verify()
                 found["USED SILENTLY"] += 1
             except errors.BadRun as error:
-                named = file.name in str(error) or file.name == "SHA256SUMS"  # then the file whose sum it was
+                named = file.name in str(error) or file.name == "SHA256SUMS"  # names the file whose sum is wrong
                 found["noticed and named" if named else f"WRONG: {error}"] += 1
             file.write_bytes(content)
-    found["same bytes after the damage was undone" if lab.same(trial.bring_to_an_end()) else "OTHER BYTES"] += 1
+    found["same bytes after the damage was undone" if lab.same(trial.finish()) else "OTHER BYTES"] += 1
     return found
 
 
 def at_once(lab: Laboratory, times: int) -> Counter[str]:
-    """Two or four runs begun at the same moment in the same folder; two resumes of the same run."""
+    """Two or four runs started at the same time in the same folder; two resumes of the same run."""
     found: Counter[str] = Counter()
     for i in range(times):
         trial, number = lab.trial(), (2, 4)[i % 2]
@@ -312,16 +329,18 @@ def at_once(lab: Laboratory, times: int) -> Counter[str]:
 
         trial = lab.trial()
         at = lab.writes // 2
-        trial.run(TRAIN, lambda n, at=at: os.kill(os.getpid(), signal.SIGKILL) if n == at else None)
+        trial.run(TRAIN, _kill_at(at))
         first = trial.start(RESUME)
         second = trial.start(RESUME, err="err2")
         statuses = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in (first, second))
-        told = trial.said() + trial.said("err2")
+        said = trial.stderr() + trial.stderr("err2")
         good = (
-            statuses == [0, 2] and told.count("\n") == 1 and ("another process" in told or "no unfinished run" in told)
+            statuses == [0, 2] and said.count("\n") == 1 and ("another process" in said or "no unfinished run" in said)
         )
         good = good and lab.same(find_run(None, trial.folder / "runs").path)
-        found["two resumes: one goes on to the same bytes, one is told" if good else f"WRONG: {statuses}, {told}"] += 1
+        found[
+            "two resumes: one finishes with the same bytes, one refuses" if good else f"WRONG: {statuses}, {said}"
+        ] += 1
     return found
 
 
@@ -349,8 +368,8 @@ def closed_output(lab: Laboratory, times: int) -> Counter[str]:
         time.sleep(lab.random.uniform(0, lab.seconds))
         os.kill(child, signal.SIGHUP)
         os.waitpid(child, 0)
-        quiet = "no traceback" if "Traceback" not in trial.said() else trial.said()[-200:]
-        same = "same bytes" if lab.same(trial.bring_to_an_end()) else "OTHER BYTES"
+        quiet = "no traceback" if "Traceback" not in trial.stderr() else trial.stderr()[-200:]
+        same = "same bytes" if lab.same(trial.finish()) else "OTHER BYTES"
         found[f"terminal closed: {quiet}, {same}"] += 1
     return found
 
@@ -359,15 +378,15 @@ def _sums(folder: Path) -> list[str]:
     return (folder / "SHA256SUMS").read_text().splitlines()
 
 
-def _earlier(lab: Laboratory, trial: Trial) -> Path:
-    """A finished run that must not be touched."""
+def _add_earlier_run(lab: Laboratory, trial: Trial) -> Path:
+    """Copy a finished run into the trial; nothing may change it."""
     return Path(shutil.copytree(lab.whole, trial.folder / "runs" / "20200101-000000-earlier"))
 
 
-def _judged(
+def _outcome(
     lab: Laboratory, trial: Trial, status: int, said: str, earlier: Path | None, *, memory: bool = False
 ) -> str:
-    """What became of a trial, in words; in capitals what must not be."""
+    """The outcome of a trial in words; in capitals if it must not happen."""
     lines = said.splitlines()
     if "Traceback" in said or status < 0:
         return f"TRACEBACK: {' / '.join(lines[-2:])}" if status >= 0 else f"ENDED BY SIGNAL {-status}"
@@ -378,15 +397,15 @@ def _judged(
     output = trial.folder / "runs"
     for run in list_runs(output):
         if not lab.same(find_run(str(run), output).path):
-            return "HALF WRITTEN BUT LOOKS WHOLE"
+            return "INCOMPLETE BUT LOOKS FINISHED"
     ours = [line for line in lines if line.startswith("kaggle-mnist: ")]
     if status == 0:
-        how = "finished all the same"
+        how = "finished anyway"
     elif len(ours) == 1 and len(lines) == 1 and (status == 2 or memory):
         how = "one clear line"
     else:
         return f"STATUS {status}: {' / '.join(lines)[-300:]}"
-    return f"{how}; {'same bytes' if lab.same(trial.bring_to_an_end()) else 'OTHER BYTES'} in the end"
+    return f"{how}; {'same bytes' if lab.same(trial.finish()) else 'OTHER BYTES'} in the end"
 
 
 FAULTS: dict[str, tuple[Fault, int]] = {
@@ -404,22 +423,22 @@ FAULTS: dict[str, tuple[Fault, int]] = {
 
 @contextmanager
 def laboratory(seed: int = 0) -> Iterator[Laboratory]:
-    """Everything in a folder that goes away."""
+    """A laboratory in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         yield Laboratory(Path(folder), seed)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("faults", nargs="*", help=f"of {', '.join(FAULTS)}")
-    parser.add_argument("--times", type=int, help="trials of each; the default is each fault's own")
+    parser.add_argument("faults", nargs="*", help=f"any of: {', '.join(FAULTS)}; all by default")
+    parser.add_argument("--times", type=int, help="trials of each; by default, each fault's own number")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if unknown := set(arguments.faults) - set(FAULTS):
         parser.error(f"no such fault: {', '.join(unknown)}")
     rows: list[dict[str, object]] = []
     with laboratory(arguments.seed) as lab:
-        print(f"a run makes {lab.writes} writes in {lab.seconds:.1f} s", flush=True)
+        print(f"An undisturbed run makes {lab.writes} writes in {lab.seconds:.1f} s", flush=True)
         for name in arguments.faults or FAULTS:
             job, times = FAULTS[name]
             found = job(lab, arguments.times or times)

@@ -2,15 +2,14 @@
 
     ./run.sh bench fuzz [READER …] [--inputs N] [--seed N] [--save DIR]
 
-Of N inputs (a million unless told) every reader gets its share; a reader that is slow gets few. They are made from
-valid files, of real digits, by changes that keep the structure: checksums put right, lengths told as they are, cells
-replaced by numbers that are none. An input that reaches a line of Python that none reached before is kept, and others
-are made from it.
+Every reader gets its share of N inputs (a million by default); slow readers get few. They are made from valid files of
+real digits by changes that keep the structure: valid checksums and lengths, cells replaced by malformed numbers. An
+input that reaches a new line of Python is kept, and others are made from it.
 
-A finding is: an exception other than UserError; a message that is not one printable line of at most 2,000 signs; a
-warning; a result that is none; more than 10 seconds; more than 2 GB; a file opened for writing outside the reader's
-own folder; a process, a socket, an unpickled object or executed code, of which Python's audit hooks tell. Each kind is
-printed once, with the place where it was raised, and the input that caused it is kept.
+A finding is: an exception other than UserError; a message that is not one printable line of at most 2,000 characters; a
+warning; an invalid result; more than 10 seconds; more than 2 GB; a file opened for writing outside the reader's own
+folder; a process, a socket, an unpickled object or executed code, as reported by Python's audit hooks. Each kind is
+printed once, with the place where it was raised, and the input that caused it is saved.
 """
 
 from __future__ import annotations
@@ -34,35 +33,35 @@ from tests.harness.readers import Reader, all_readers
 from tests.harness.samples import FOLDER, LINK, Sample
 from tests.harness.watch import SECONDS, Watch, peak, work_folder
 
-KEPT = 400  # samples from which others are made
-TRACED = 10  # one input in so many is followed line by line
-STUCK = 3 * SECONDS  # until a reader that does not come back to Python is ended
+KEPT = 400  # samples to mutate
+TRACED = 10  # one input in this many is traced line by line
+STUCK = 3 * SECONDS  # until a reader that hangs outside Python is killed
 
 
-class Place:
-    """A folder that holds one sample at a time."""
+class SampleFolder:
+    """A folder with one sample at a time."""
 
     def __init__(self, folder: Path):
-        self.folder, self.holds = folder, Sample()
+        self.folder, self.sample = folder, Sample()
         folder.mkdir()
 
-    def hold(self, sample: Sample) -> None:
-        """Write what differs from the last sample. Raises OSError or ValueError for names that cannot be."""
-        new = [path for path in sample if self.holds.get(path) != sample[path]]
-        odd = any(content.startswith((LINK, FOLDER)) for content in (*self.holds.values(), *sample.values()))
-        if odd or not self.holds.keys() <= sample.keys():
-            shutil.rmtree(self.folder)  # something goes, or is no file: begin anew
+    def write(self, sample: Sample) -> None:
+        """Write what differs from the last sample. Raises OSError or ValueError for impossible file names."""
+        new = [path for path in sample if self.sample.get(path) != sample[path]]
+        odd = any(content.startswith((LINK, FOLDER)) for content in (*self.sample.values(), *sample.values()))
+        if odd or not self.sample.keys() <= sample.keys():
+            shutil.rmtree(self.folder)  # files disappear, or are links or folders: start over
             self.folder.mkdir()
             new = list(sample)
-        self.holds = Sample()  # if the following fails, nothing is known
+        self.sample = Sample()  # unknown if the following fails
         for path in new:
-            self._write(self.folder / path, sample[path])
-        self.holds = sample
+            self._write_file(self.folder / path, sample[path])
+        self.sample = sample
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write_file(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent != self.folder and not path.parent.resolve().is_relative_to(self.folder.resolve()):
-            raise OSError("by a link, this would be written elsewhere")
+            raise OSError("a link leads out of the folder")
         if content.startswith(LINK):
             path.symlink_to(os.fsdecode(content.removeprefix(LINK)))
         elif content == FOLDER:
@@ -74,19 +73,19 @@ class Place:
 
 
 def fuzz(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object]:
-    """Give a reader its inputs, and a row of the table."""
+    """Run a reader on its inputs, and return its row of the table."""
     work = work_folder()
     os.environ["KAGGLE_MNIST_CACHE"] = f"{work / 'cache'}"
     tempfile.tempdir = f"{work}"
-    place, watch, rng = Place(work / "in"), Watch(work), Random(f"{reader.name} {seed}")
+    place, watch, rng = SampleFolder(work / "in"), Watch(work), Random(f"{reader.name} {seed}")
     kept, reached = list(reader.seeds), set[tuple[str, int]]()
     largest = 3 * max(sum(map(len, sample.values())) for sample in reader.seeds) + 500
     kinds, findings = Counter[str](), Counter[str]()
-    for sample in (reader.seeds[0], *reader.seeds):  # the first time, it imports what is imported late
-        place.hold(sample)
-        begun = time.perf_counter()
+    for sample in (reader.seeds[0], *reader.seeds):  # the first time, it imports modules lazily
+        place.write(sample)
+        started_input = time.perf_counter()
         reader.read(place.folder)
-        quick = time.perf_counter() - begun < 0.1
+        quick = time.perf_counter() - started_input < 0.1
         empty(work / "cache/digits")
     faulthandler.enable()
     watch.begin()
@@ -95,23 +94,23 @@ def fuzz(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object
         if (number := kinds.total()) == inputs:
             break
         try:
-            place.hold(sample)
-        except (OSError, ValueError):  # two changes at odds, as a file where a folder is to be; another in its place
+            place.write(sample)
+        except (OSError, ValueError):  # changes that conflict, as a file in place of a folder: try another
             shutil.rmtree(place.folder)
-            place = Place(work / "in")
+            place = SampleFolder(work / "in")
             continue
-        begun = time.perf_counter()
-        if begun > armed + 1:
+        started_input = time.perf_counter()
+        if started_input > armed + 1:
             faulthandler.dump_traceback_later(STUCK, exit=True)
-            armed = begun
+            armed = started_input
         outcome = watch.outcome(reader.read, place.folder, trace=quick and number % TRACED == 0)
-        slowest = max(slowest, time.perf_counter() - begun)
+        slowest = max(slowest, time.perf_counter() - started_input)
         kinds[outcome.kind] += 1
         if outcome.kind == "valid":
             empty(work / "cache/digits")
         if not outcome.reached <= reached:
             reached |= outcome.reached
-            if sum(map(len, sample.values())) <= largest:  # or each would be longer than the last
+            if sum(map(len, sample.values())) <= largest:  # or inputs would grow without limit
                 kept.append(sample)
             if len(kept) > KEPT:
                 del kept[len(reader.seeds) + rng.randrange(KEPT - len(reader.seeds))]
@@ -135,7 +134,7 @@ def fuzz(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object
 
 
 def samples(reader: Reader, kept: list[Sample], rng: Random) -> Iterator[Sample]:
-    """Changed samples without end; the latest of those kept are taken more often."""
+    """Endless mutated samples; recently kept ones are mutated more often."""
     while True:
         newest = rng.random() < 0.3
         chosen = kept[-1 - int(rng.random() * min(len(kept), 20))] if newest else kept[int(rng.random() * len(kept))]
@@ -143,37 +142,27 @@ def samples(reader: Reader, kept: list[Sample], rng: Random) -> Iterator[Sample]
 
 
 def keep_finding(reader: Reader, what: str, sample: Sample, findings: Counter[str], save: Path) -> None:
-    """Print a kind of finding that is new, and write its input."""
+    """Print a new kind of finding, and save its input."""
     kind = " ".join(what.split(":")[0:2])[:80]
     findings[kind] += 1
     if findings[kind] > 1 or len(findings) > 40:
         return
-    place = Place(save / f"{reader.name}-{len(findings)}")
-    place.hold(sample)
+    place = SampleFolder(save / f"{reader.name}-{len(findings)}")
+    place.write(sample)
     print(f"{reader.name}: {what}\n  input: {place.folder}", file=sys.stderr)
 
 
 def empty(folder: Path) -> None:
+    """Delete the files in a folder, if it exists."""
     if folder.is_dir():
         for file in folder.iterdir():
             file.unlink()
 
 
 def run_alone(reader: Reader, inputs: int, seed: int, save: Path) -> dict[str, object]:
-    """`fuzz` in a process of its own: its bounds are its own, and if it is killed, that is a finding too."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.harness.fuzz",
-        reader.name,
-        "--inputs",
-        f"{inputs}",
-        "--seed",
-        f"{seed}",
-        "--save",
-        f"{save}",
-        "--alone",
-    ]
+    """`fuzz` in a separate process with its own limits; being killed is a finding too."""
+    options = ["--inputs", f"{inputs}", "--seed", f"{seed}", "--save", f"{save}", "--alone"]
+    command = [sys.executable, "-m", "tests.harness.fuzz", reader.name, *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         print(f"{reader.name}: the process ended with {done.returncode}", file=sys.stderr)
@@ -188,7 +177,7 @@ def main() -> None:
     parser.add_argument("readers", nargs="*", metavar="READER", help=", ".join(readers))
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--save", type=Path, help="where inputs that are findings go")
+    parser.add_argument("--save", type=Path, help="folder for inputs that cause findings")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if unknown := set(options.readers) - set(readers):
@@ -207,6 +196,7 @@ def main() -> None:
 
 
 def show(rows: list[dict[str, object]], save: Path) -> None:
+    """Print the table; remove the folder of findings if it is empty."""
     import pandas as pd
 
     table = pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Hostile pictures: PNG with checksums put right, JPEG by its segments, the others by their bytes."""
+"""Hostile images: PNG with valid checksums, JPEG segment by segment, other formats byte by byte."""
 
 from __future__ import annotations
 
@@ -10,28 +10,19 @@ from tests.harness.mutation import INTEGERS, LARGEST, mutated, pick
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KINDS = [
-    b"IHDR",
-    b"PLTE",
-    b"IDAT",
-    b"IEND",
-    b"tEXt",
-    b"zTXt",
-    b"iTXt",
-    b"iCCP",
-    b"tRNS",
-    b"gAMA",
-    b"cHRM",
-    b"sRGB",
-    b"pHYs",
+    *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"tRNS", b"gAMA", b"cHRM"),
+    *(b"sRGB", b"pHYs"),
 ]
 KINDS += [b"eXIf", b"acTL", b"fcTL", b"fdAT", b"sBIT", b"bKGD", b"abcd", b"\0\0\0\0", b"CgBI", b"tIME"]
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
+    """A PNG chunk with its length and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def mutated_picture(rng: Random, data: bytes, other: bytes) -> bytes:
+    """An image file with changed chunks, segments or bytes."""
     if rng.random() < 0.15:
         return mutated(rng, data, other)
     if data.startswith(SIGNATURE):
@@ -42,7 +33,8 @@ def mutated_picture(rng: Random, data: bytes, other: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
-    found, at = [], len(SIGNATURE)
+    found: list[tuple[bytes, bytes]] = []
+    at = len(SIGNATURE)
     while at + 8 <= len(data) and len(found) < 100:
         size = int.from_bytes(data[at : at + 4], "big")
         found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + size]))
@@ -93,8 +85,9 @@ def _changed_header(rng: Random, content: bytes) -> bytes:
 
 
 def _mutated_jpeg(rng: Random, data: bytes, other: bytes) -> bytes:
-    """The segments before the picture's data are changed one by one, their lengths put right."""
-    segments, at = [], 2
+    """Change the segments before the image data one by one, with valid lengths."""
+    segments: list[tuple[int, bytes]] = []
+    at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA and len(segments) < 100:
         size = int.from_bytes(data[at + 2 : at + 4], "big")
         segments.append((data[at + 1], data[at + 4 : at + 2 + size]))

@@ -1,4 +1,4 @@
-"""Every reader of kaggle-mnist: the valid files it starts from, how they are changed, and how it is called."""
+"""Every reader of kaggle-mnist: valid files to start from, how they are mutated, and how the reader is called."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaggle_mnist.cli.screens import runs as screens
 from kaggle_mnist.compare import compare_runs
@@ -50,15 +53,15 @@ from tests.harness.samples import (
 
 @dataclass(frozen=True)
 class Reader:
-    """One way into the program.
+    """One reader of the program.
 
     Attributes
     ----------
-    name : what the command line calls it
+    name : its name on the command line
     share : inputs of each million
     seeds : valid samples
-    mutate : makes a hostile sample of one, with another to take pieces from
-    read : reads what lies in the folder, raising what the program raises; AssertionError for a result that is none
+    mutate : makes a hostile sample from one, with another to splice from
+    read : reads the folder and raises what the program raises; AssertionError for an invalid result
     """
 
     name: str
@@ -69,12 +72,13 @@ class Reader:
 
 
 def read_recipe(folder: Path) -> None:
+    """recipe.toml."""
     recipe = find_recipe(f"{folder / 'recipe.toml'}")
     assert Recipe.of(recipe.model_dump()) == recipe
 
 
 def read_settings(folder: Path) -> None:
-    """A line for each `--set`."""
+    """A file with one line per `--set`."""
     text = (folder / "settings").read_bytes().decode("utf-8", "surrogateescape")
     fields = dict(parse_setting(line) for line in text.split("\n") if line)
     recipe = find_recipe("mlp").replaced(**fields)
@@ -145,29 +149,27 @@ def read_submission(folder: Path) -> None:
 
 
 def at_2x2(read: Callable[[Path], object], at: str = "") -> Callable[[Path], object]:
-    """`read` where images have 2×2 pixels."""
+    """`read` for CSV files of 2×2 pixels."""
 
     def read_narrow(folder: Path) -> object:
-        wide = kaggle_csv.SIDE, kaggle_csv.PIXELS, dict(kaggle_csv.COLUMNS)
         pixels = kaggle_csv.PIXELS[:4]
-        kaggle_csv.SIDE, kaggle_csv.PIXELS = 2, pixels
-        kaggle_csv.COLUMNS.update({"train.csv": ["label", *pixels], "test.csv": pixels})
-        try:
+        columns = {"train.csv": ["label", *pixels], "test.csv": pixels}
+        with (
+            patch.multiple(kaggle_csv, SIDE=2, PIXELS=pixels),
+            patch.dict(kaggle_csv.COLUMNS, columns),
+        ):
             return read(folder / at)
-        finally:
-            kaggle_csv.SIDE, kaggle_csv.PIXELS = wide[:2]
-            kaggle_csv.COLUMNS.update(wide[2])
 
     return read_narrow
 
 
 def sealed(change: Callable[[Random, bytes, bytes], bytes]) -> Mutate:
-    """Change one of a sample's files, and give it the checksum of what is there now."""
+    """A mutator that changes one of a sample's files, then recomputes the checksums."""
     return recorded.then_sealed(only(change))
 
 
 def all_readers() -> list[Reader]:
-    """Every reader, with samples made from digits of the practice set."""
+    """Every reader, with samples made from practice-set digits."""
     practice_set = practice.load_practice()
     first = [int(np.flatnonzero(practice_set.train_labels == digit)[0]) for digit in range(10)]
     images, tests = practice_set.train_images[first], practice_set.test_images[:2]
@@ -177,7 +179,7 @@ def all_readers() -> list[Reader]:
     samples = {name: recorded.sealed({name: run[name]}) for name in run}
     tables = recorded.sealed({f"{name}.csv": run[f"{name}.csv"] for name in recorded.TABLES})
     idx = (practice.FOLDER / "t10k-labels-idx1-ubyte.gz").read_bytes()
-    arrays = {"train_images": images, "train_labels": np.arange(10), "test_images": tests}
+    arrays: dict[str, NDArray[Any]] = {"train_images": images, "train_labels": np.arange(10), "test_images": tests}
     entry = {"source": np.array("x"), **arrays, "fingerprint": np.array(digits.fingerprint)}
     photos = [
         ("PNG", "L"),

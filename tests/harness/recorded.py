@@ -1,4 +1,4 @@
-"""A tiny run, made without training: ten labeled digits, two unlabeled ones, two members of four hidden units."""
+"""A tiny run made without training: ten labeled digits, two unlabeled ones, two members with four hidden units."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ HISTORY = (
 
 
 def blend_json() -> bytes:
+    """The run.json of a blend."""
     parents = (Parent(run="a", sha256="2" * 64, weight=0.5), Parent(run="b", sha256="3" * 64, weight=0.5))
     return (
         RECORD.model_copy(update={"recipe": None, "parents": parents, "weights": "equal", "seed": None})
@@ -66,6 +67,7 @@ def blend_json() -> bytes:
 
 
 def leaderboard_json() -> bytes:
+    """The leaderboard.json of a scored submission."""
     prediction = Prediction(expected=0.97, low=0.96, high=0.98)
     return Submitted(
         competition="digit-recognizer", submitted="2026-11-24T20:10:00+00:00", sha256="4" * 64, ref=1, message="tiny",
@@ -74,7 +76,7 @@ def leaderboard_json() -> bytes:
 
 
 def run_files(images: NDArray[np.uint8], tests: NDArray[np.uint8]) -> dict[str, bytes]:
-    """The files of the run's folder, `SHA256SUMS` among them."""
+    """The files of the run folder, including `SHA256SUMS`."""
     rng, labels = np.random.default_rng(0), np.arange(10)
     oof, test = (rng.random((n, 10), np.float32) for n in (len(images), len(tests)))
     fold_of = np.arange(10)[None] % 2
@@ -99,7 +101,7 @@ def checkpoint_files() -> dict[str, bytes]:
 
 
 def mutated_checkpoint(rng: Random, sample: dict[str, bytes], other: dict[str, bytes]) -> dict[str, bytes]:
-    """A changed list of checksums; or a changed plan or state, with the checksums of what is there now."""
+    """A changed list of checksums; or a changed plan or state, with valid checksums."""
     files = {name.removeprefix("checkpoint/"): content for name, content in sample.items()}
     sums = files.pop("SHA256SUMS")
     name = pick(rng, [*files, "SHA256SUMS"])
@@ -115,13 +117,13 @@ def mutated_checkpoint(rng: Random, sample: dict[str, bytes], other: dict[str, b
 
 
 def sealed(files: dict[str, bytes]) -> dict[str, bytes]:
-    """`files` with their checksums."""
+    """The files with valid checksums."""
     files = {name: content for name, content in files.items() if name != "SHA256SUMS"}
     return {**files, "SHA256SUMS": _sums(files)}
 
 
 def then_sealed(mutate: Mutate) -> Mutate:
-    """What `mutate` makes of the files that have checksums, with the checksums of what is there now."""
+    """A mutator that applies `mutate` to the files that have checksums, then recomputes the checksums."""
 
     def change(rng: Random, sample: dict[str, bytes], other: dict[str, bytes]) -> dict[str, bytes]:
         sample, other = ({n: content for n, content in of.items() if n != "SHA256SUMS"} for of in (sample, other))
@@ -145,7 +147,7 @@ COLUMNS = {
 
 
 def resealed(rng: Random, sample: dict[str, bytes], other: dict[str, bytes]) -> dict[str, bytes]:
-    """One of the files that jobs on finished runs read, changed, with the checksums of what is there now."""
+    """Changes to the files that jobs on finished runs read, with valid checksums."""
     files = {name: content for name, content in sample.items() if name != "SHA256SUMS"}
     for _ in range(pick(rng, (1, 1, 2))):
         name = pick(rng, list(CHANGES))
@@ -165,7 +167,7 @@ CHANGES = {
 
 
 def mutated_run(rng: Random, sample: dict[str, bytes], other: dict[str, bytes]) -> dict[str, bytes]:
-    """A changed list of checksums; or a changed file, most often with the checksum that it has now."""
+    """A changed list of checksums; or a changed file, most often with a valid checksum."""
     sample, kind = dict(sample), rng.random()
     if kind < 0.5:
         sample["SHA256SUMS"] = mutated_lines(rng, sample["SHA256SUMS"], b"", b"  ")

@@ -1,4 +1,4 @@
-"""Valid samples of every kind of file, and how those that are no plain bytes are changed."""
+"""Valid samples of every kind of file, and mutators for folders and recipes."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.recipes.recipe import Recipe
 from tests.harness.archives import npy_bytes
-from tests.harness.mutation import SIGNS, mutated, mutated_text, pick
+from tests.harness.mutation import ODD_STRINGS, mutated, mutated_text, pick
 from tests.harness.pictures import mutated_picture
 
-Sample = dict[str, bytes]  # content by path, below the reader's folder; a link's begins with LINK, a folder is FOLDER
+Sample = dict[str, bytes]  # content by path in the reader's folder; LINK + target is a link, FOLDER a folder
 LINK, FOLDER = b"@link ", b"@folder"
 Mutate = Callable[[Random, Sample, Sample], Sample]
 
 
 def only(change: Callable[[Random, bytes, bytes], bytes]) -> Mutate:
-    """Change one of a sample's files."""
+    """A mutator that changes one of a sample's files."""
 
     def mutate(rng: Random, sample: Sample, other: Sample) -> Sample:
         name = pick(rng, list(sample))
@@ -34,13 +36,13 @@ def only(change: Callable[[Random, bytes, bytes], bytes]) -> Mutate:
 
 
 def narrow(digits: Digits) -> Digits:
-    """Every image's middle 2×2 pixels: CSV files of the same form, parsed in a fiftieth of the time."""
+    """The middle 2×2 pixels of every image: CSV files of the same form that parse fifty times as fast."""
     train, test = (images[:, 13:15, 13:15].copy() for images in (digits.train_images, digits.test_images))
     return Digits(digits.source, digits.path, train, digits.train_labels, test)
 
 
 def csv_sample(digits: Digits) -> Sample:
-    """As `export_csv` writes them, whatever the size of the images."""
+    """train.csv and test.csv as `export_csv` writes them, for images of any size."""
     pixels = ",".join(f"pixel{i}" for i in range(digits.test_images[0].size))
     labeled = zip(digits.train_labels, digits.train_images, strict=True)
     train = [f"label,{pixels}", *(f"{label}," + ",".join(map(str, image.ravel())) for label, image in labeled)]
@@ -49,6 +51,7 @@ def csv_sample(digits: Digits) -> Sample:
 
 
 def zip_sample(sample: Sample, inside: str = "", method: int = zipfile.ZIP_DEFLATED) -> Sample:
+    """The files of a sample as one zip file, in its folder `inside`."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         for name, content in sample.items():
@@ -56,8 +59,8 @@ def zip_sample(sample: Sample, inside: str = "", method: int = zipfile.ZIP_DEFLA
     return {"digits.zip": file.getvalue()}
 
 
-def picture(image: np.ndarray, kind: str, mode: str = "L", side: int = 28) -> bytes:  # type: ignore[type-arg]
-    """An image file; dark on light and larger where it is to be a photo."""
+def picture(image: NDArray[np.uint8], kind: str, mode: str = "L", side: int = 28) -> bytes:
+    """An image file of a digit; any other side gives a photo of that size, dark on light."""
     made = Image.fromarray(image)
     if side != 28:
         made = Image.eval(made, lambda value: 255 - value).resize((side, side))
@@ -67,6 +70,7 @@ def picture(image: np.ndarray, kind: str, mode: str = "L", side: int = 28) -> by
 
 
 def folders_sample(digits: Digits, kind: str, mode: str) -> Sample:
+    """The digits as folders of image files."""
     suffix = {"PNG": ".png", "JPEG": ".jpg"}[kind]
     labeled = enumerate(zip(digits.train_labels, digits.train_images, strict=True), start=1)
     sample = {f"train/{label}/img_{i}{suffix}": picture(image, kind, mode) for i, (label, image) in labeled}
@@ -77,7 +81,7 @@ LINKS = [b"..", b".", b"/", b"/etc/passwd", b"../../..", b"img_1.png", b"nowhere
 
 
 def mutated_folders(rng: Random, sample: Sample, other: Sample) -> Sample:
-    """Another picture, or another name, a link, a folder, a stranger, a gap."""
+    """Image folders with a changed image or name, or a link, folder or foreign file added, or a file missing."""
     sample, kind = dict(sample), rng.random()
     name = pick(rng, list(sample))
     if kind < 0.75:
@@ -87,10 +91,10 @@ def mutated_folders(rng: Random, sample: Sample, other: Sample) -> Sample:
     elif kind < 0.85:
         del sample[name]
     elif kind < 0.9:
-        sign = pick(rng, SIGNS).replace("/", "_").replace("\0", "_")[:200] or "_"
+        text = pick(rng, ODD_STRINGS).replace("/", "_").replace("\0", "_")[:200] or "_"
         head, _, tail = name.rpartition("/")
         at = rng.randrange(len(tail) + 1)
-        sample[f"{head}/{tail[:at]}{sign}{tail[at:]}"] = sample.pop(name)
+        sample[f"{head}/{tail[:at]}{text}{tail[at:]}"] = sample.pop(name)
     elif kind < 0.95:
         folder = name.rpartition("/")[0]
         new = pick(
@@ -107,6 +111,7 @@ def mutated_folders(rng: Random, sample: Sample, other: Sample) -> Sample:
 
 
 def recipe_sample(recipe: Recipe) -> bytes:
+    """A recipe as a TOML file."""
     lines = (f"{name} = {_toml(value)}" for name, value in recipe.model_dump().items())
     return f'# a recipe\nbase = "mlp"\n{chr(10).join(lines)}\n'.encode()
 
@@ -116,61 +121,31 @@ def _toml(value: object) -> str:
 
 
 ODD_TOML = [
-    "1e400",
-    "inf",
-    "-nan",
-    "0x1F",
-    "0o7",
-    "1_000",
-    "1979-05-27T07:32:00Z",
-    "07:32:00",
-    "1979-13-40",
-    '"""x\n"""',
-    "'''y'''",
+    *("1e400", "inf", "-nan", "0x1F", "0o7", "1_000", "1979-05-27T07:32:00Z", "07:32:00", "1979-13-40"),
+    *('"""x\n"""', "'''y'''"),
 ]
 
 
 ODD_TOML += [
-    "[[1, 2], [3]]",
-    "[" * 60,
-    "{a = 1}",
-    "{a.b.c = [{}]}",
-    "true",
-    '"\\uD800"',
-    '"\\u202e"',
-    "[1,]",
-    "1" * 5000,
-    "0x" + "f" * 5000,
+    *("[[1, 2], [3]]", "[" * 60, "{a = 1}", "{a.b.c = [{}]}", "true", '"\\uD800"', '"\\u202e"', "[1,]"),
+    *("1" * 5000, "0x" + "f" * 5000),
 ]
 
 
 ODD_LINES = [
-    "[table]",
-    "[[array]]",
-    "a.b.c = 1",
-    "self = 1",
-    "cls = 1",
-    "fields = 1",
-    '"" = 1',
-    "'é' = 1",
-    "=",
-    "name",
-    "x" * 400 + " = 1",
+    *("[table]", "[[array]]", "a.b.c = 1", "self = 1", "cls = 1", "fields = 1", '"" = 1', "'é' = 1", "="),
+    *("name", "x" * 400 + " = 1"),
 ]
 
 
 ODD_LINES += [
-    "a." * 200 + "a = 1",
-    '"\\u202e" = 1',
-    "[mlp.hidden]",
-    "__proto__ = 1",
-    "model_config = {}",
-    'base = "article"',
-    "base = []",
+    *("a." * 200 + "a = 1", '"\\u202e" = 1', "[mlp.hidden]", "__proto__ = 1", "model_config = {}"),
+    *('base = "article"', "base = []"),
 ]
 
 
 def mutated_recipe(rng: Random, data: bytes, other: bytes) -> bytes:
+    """A TOML recipe with changed values, names, lines or bytes."""
     if rng.random() < 0.25:
         return mutated(rng, data, other)
     lines = data.split(b"\n")
@@ -191,10 +166,11 @@ def mutated_recipe(rng: Random, data: bytes, other: bytes) -> bytes:
 
 
 def idx_of(packed: bytes) -> bytes:
-    """The first hundred of a bundled file's labels."""
+    """The first hundred labels of a bundled file."""
     content = gzip.decompress(packed)
     return gzip.compress(content[:4] + (100).to_bytes(4, "big") + content[8:108], 1)
 
 
-def npz_sample(arrays: dict[str, np.ndarray]) -> bytes:  # type: ignore[type-arg]
+def npz_sample(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The arrays as a `.npz` file."""
     return zip_sample({f"{name}.npy": npy_bytes(array) for name, array in arrays.items()}, "", 0)["digits.zip"]

@@ -1,4 +1,4 @@
-"""Who watches a reader: its time, its memory, what it opens, starts and unpickles, and which lines an input reached."""
+"""Watches a reader: its time, its memory, what it opens, starts and unpickles, and which lines an input reaches."""
 
 from __future__ import annotations
 
@@ -18,45 +18,30 @@ from typing import Any
 
 from kaggle_mnist.utils.errors import UserError
 
-SECONDS = 10  # that an input may take
-MEMORY = 2 << 30  # bytes that an input may add
+SECONDS = 10  # allowed per input
+MEMORY = 2 << 30  # bytes allowed per input
 LONGEST_MESSAGE = 2000  # characters: one line that a person can read
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# Events of sys.addaudithook that no reader may cause, and those whose first path must lie in the reader's own folder.
-FORBIDDEN = ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "os.kill", "os.startfile")
-FORBIDDEN += (
-    "socket.",
-    "urllib.",
-    "http.",
-    "ftplib.",
-    "smtplib.",
-    "pickle.find_class",
-    "ctypes.dlopen",
-    "pty.",
+# Audit events that no reader may cause, and those whose first path must be in the reader's own folder.
+FORBIDDEN = (
+    *("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "os.kill", "os.startfile"),
+    *("socket.", "urllib.", "http.", "ftplib.", "smtplib.", "pickle.find_class", "ctypes.dlopen", "pty."),
     "webbrowser.",
 )
 PATHS = (
-    "os.mkdir",
-    "os.remove",
-    "os.rename",
-    "os.rmdir",
-    "os.link",
-    "os.symlink",
-    "os.truncate",
-    "os.chmod",
-    "os.chown",
+    *("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown"),
+    *("shutil.", "tempfile.mk", "os.utime", "os.setxattr"),
 )
-PATHS += ("shutil.", "tempfile.mk", "os.utime", "os.setxattr")
 WATCHED = ("/kaggle_mnist/", "/zipfile", "/tomllib/", "/PIL/", "/numpy/lib/", "/gzip.py", "/safetensors/", "/csv.py")
 
 
 class Hang(BaseException):
-    """More than `SECONDS` in one input."""
+    """An input took more than `SECONDS`."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an input: `kind` is valid, refused or finding, `what` says which finding."""
+    """The outcome of an input: `kind` is valid, refused or finding, and `what` describes the finding."""
 
     kind: str
     what: str = ""
@@ -65,7 +50,7 @@ class Outcome:
 
 @dataclass
 class Watch:
-    """Runs a reader on an input at a time; `folder` is the only place where something may be written."""
+    """Runs a reader on one input at a time; it may write to `folder` only."""
 
     folder: Path
     violations: list[str] = field(default_factory=list)
@@ -74,25 +59,25 @@ class Watch:
     peak: int = 0
 
     def begin(self) -> None:
-        """Bound the process's memory, listen for what it does, and mind the clock."""
-        with contextlib.suppress(OSError):  # on Linux: forget what loading the samples took
+        """Limit the process's memory, install the audit hook and set up the timer."""
+        with contextlib.suppress(OSError):  # on Linux: reset the peak that loading the samples reached
             Path("/proc/self/clear_refs").write_text("5")
         self.peak = peak()
         self.own = (f"{self.folder}", f"{self.folder.resolve()}")
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._audit)
         signal.signal(signal.SIGALRM, self._too_long)
         try:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY + (1 << 30),) * 2)
         except (OSError, ValueError):
-            pass  # not on Linux: the peak below is still looked at
+            pass  # not on Linux: the peak is still checked after each input
         warnings.simplefilter("always")
         for hidden in (ResourceWarning, DeprecationWarning, PendingDeprecationWarning):  # as Python hides them
             warnings.simplefilter("ignore", hidden)
         warnings.showwarning = lambda message, category, *_: self._note(f"warning {category.__name__}: {message}")
 
     def outcome(self, read: Callable[[Path], object], folder: Path, *, trace: bool) -> Outcome:
-        """What `read` makes of the input that lies in `folder`."""
+        """Run `read` on the input in `folder`."""
         self.violations.clear()
         reached = set[tuple[str, int]]()
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
@@ -103,7 +88,7 @@ class Watch:
             read(folder)
             found = Outcome("valid")
         except UserError as error:
-            reached |= _way(error)
+            reached |= _lines_of(error)
             found = Outcome("refused", _bad_message(str(error)))
         except Hang as error:
             found = Outcome("finding", f"hang {_last(error)}")
@@ -127,7 +112,7 @@ class Watch:
     def _too_long(self, signum: int, frame: FrameType | None) -> None:
         raise Hang
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.active:
             return
         if event == "open":
@@ -146,43 +131,43 @@ class Watch:
 
 
 def peak() -> int:
-    """Bytes, the most that this process has held; `ru_maxrss` begins with what the process held that started it."""
+    """Peak resident bytes of this process; `ru_maxrss` starts at the parent's on Linux."""
     try:
-        with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123  quicker, and asked for often
+        with open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123  faster, and called often
             return int(status.read().split(b"VmHWM:")[1].split()[0]) * 1024
     except (OSError, IndexError):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def work_folder() -> Path:
-    """In memory where there is such a place."""
+    """A new temporary folder, in memory if possible."""
     shared = Path("/dev/shm")
     return Path(tempfile.mkdtemp(prefix="fuzz-", dir=shared if shared.is_dir() else None))
 
 
 def _bad_message(message: str) -> str:
     if not message.isprintable():
-        return "message with signs that do not print"
+        return "message with unprintable characters"
     if len(message) > LONGEST_MESSAGE:
-        return f"message of thousands of characters, begins {message[:60]!r}"
-    return "" if message.strip() else "message without words"
+        return f"message of {len(message):,} characters: {message[:60]!r}"
+    return "" if message.strip() else "empty message"
 
 
 def _importing() -> bool:
-    """Whether a module is being imported: some make their classes by executing code."""
+    """Whether a module is being imported: some create classes by executing code."""
     return any("importlib" in frame.filename for frame in traceback.extract_stack())
 
 
 def _last(error: BaseException) -> str:
-    """Where it was raised: the last frame, and the last of ours."""
+    """Where it was raised: the last frame in the package, and the last of all."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "/kaggle_mnist/" in frame.filename]
     places = dict.fromkeys(f"{Path(frame.filename).name}:{frame.lineno}" for frame in (*ours[-1:], *frames[-1:]))
     return " ".join(places)
 
 
-def _way(error: BaseException | None) -> set[tuple[str, int]]:
-    """Every line that an exception and its causes came by."""
+def _lines_of(error: BaseException | None) -> set[tuple[str, int]]:
+    """Every line in the tracebacks of an exception and its causes."""
     found = set()
     while error is not None:
         trace: TracebackType | None = error.__traceback__
