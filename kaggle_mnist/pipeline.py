@@ -133,7 +133,7 @@ def train(
         score=score,
         dropped=drop_suspects or (),
         input=digits.input,
-        data=_described(digits),
+        data=Data.of(digits),
         environment=environment_of(resolved, recipe),
     )
     unfinished = tuple(unfinished_like(output, plan))
@@ -271,19 +271,6 @@ def _write(
     if KAGGLE_WORKING.is_dir():
         write_whole(KAGGLE_WORKING / "submission.csv", files["submission.csv"])
     return Run(checkpoint.run, record)
-
-
-def _described(digits: Digits) -> Data:
-    """What the record says of the digits."""
-    return Data(
-        source=digits.source,
-        path=digits.path,
-        fingerprint=digits.fingerprint,
-        test_fingerprint=digits.test_fingerprint,
-        practice=practice.is_practice(digits),
-        train_images=len(digits.train_images),
-        test_images=len(digits.test_images),
-    )
 
 
 def _refuse_changed(digits: Digits, data: Data) -> None:

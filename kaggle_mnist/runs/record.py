@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.practice import is_practice
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.utils.errors import BadRun, one_line
 
@@ -67,6 +69,19 @@ class Data(Strict):
     practice: bool
     train_images: Images
     test_images: Images
+
+    @classmethod
+    def of(cls, digits: Digits) -> Self:
+        """The record of `digits`."""
+        return cls(
+            source=digits.source,
+            path=digits.path,
+            fingerprint=digits.fingerprint,
+            test_fingerprint=digits.test_fingerprint,
+            practice=is_practice(digits),
+            train_images=len(digits.train_images),
+            test_images=len(digits.test_images),
+        )
 
 
 class Scores(Strict):

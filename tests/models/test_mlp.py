@@ -44,7 +44,12 @@ def test_dropout_drops_that_share_of_hidden_units_and_keeps_their_mean(monkeypat
     x = torch.rand(1, 200, 784)
     seen: list[torch.Tensor] = []
     original = torch.baddbmm
-    monkeypatch.setattr(torch, "baddbmm", lambda bias, a, b: seen.append(a) or original(bias, a, b))
+
+    def watched(bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        seen.append(a)
+        return original(bias, a, b)
+
+    monkeypatch.setattr(torch, "baddbmm", watched)
     plain = StackedMLP(one, hidden=(2000,))(x)
     dropped = StackedMLP([generator_for(0, INITIAL_WEIGHTS, 0)], hidden=(2000,), dropout=0.6)(
         x, generator=generator_for(1, EPOCH, 0)
