@@ -10,14 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kaggle_mnist.data import practice
-from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
+from kaggle_mnist.data.contact_sheet import Caption, labeled_sheet
 from kaggle_mnist.data.sources import labeled_places, load_same_digits
 from kaggle_mnist.data.suspects import HEADER, suspects_csv
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import MissingPackage, OutputError
-from kaggle_mnist.utils.files import refuse_foreign, write_whole
+from kaggle_mnist.utils.files import refuse_foreign, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
 MAX_PICTURED = 200  # suspects on the contact sheet
@@ -110,8 +110,8 @@ def audit_run(
     captions = [Caption(f"{row.label}", f"{row.suggested}", f"{row.image}") for row in shown.itertuples(index=False)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(table, suspects_csv(suspects))
-        write_whole(picture, labelled_sheet(digits.train_images[shown.image.to_numpy()], captions))
+        write_atomic(table, suspects_csv(suspects))
+        write_atomic(picture, labeled_sheet(digits.train_images[shown.image.to_numpy()], captions))
     except OSError as error:
         raise OutputError(f"{folder}: cannot write there ({error.strerror}); {OTHER_FOLDER}") from error
     confirmed = _count_confirmed(suspects) if data.practice else None

@@ -17,7 +17,7 @@ from kaggle_mnist.runs.finding import find_run, list_runs, other_runs
 from kaggle_mnist.runs.run import Run, ScoredRun, read_run
 from kaggle_mnist.significance import Pair, count_both_right, difference_interval, mcnemar_p
 from kaggle_mnist.utils.errors import BadRun, OutputError
-from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_whole
+from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
 PLOTS = ("png", "svg", "pdf")
@@ -225,7 +225,7 @@ def plot_folds(comparison: Comparison, path: Path) -> None:
         metadata = {"Software" if kind == "png" else "Creator": WRITER}
         figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
     try:
-        write_whole(path, buffer.getvalue())
+        write_atomic(path, buffer.getvalue())
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 

@@ -31,7 +31,7 @@ from kaggle_mnist.training.device import environment_of, resolve_device
 from kaggle_mnist.training.folds import assign_folds, check_folds
 from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.utils.errors import BadData, BadOption
-from kaggle_mnist.utils.files import write_whole
+from kaggle_mnist.utils.files import write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
@@ -269,7 +269,7 @@ def _write(
     files["members.safetensors"] = save_tensors(result.members)
     finish_run(checkpoint.run, files)
     if KAGGLE_WORKING.is_dir():
-        write_whole(KAGGLE_WORKING / "submission.csv", files["submission.csv"])
+        write_atomic(KAGGLE_WORKING / "submission.csv", files["submission.csv"])
     return Run(checkpoint.run, record)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_mnist.data.contact_sheet import Caption, labelled_sheet
+from kaggle_mnist.data.contact_sheet import Caption, labeled_sheet
 from kaggle_mnist.data.digits import CLASSES, SIDE
 from kaggle_mnist.data.photos import prepare_photo
 from kaggle_mnist.data.pictures import SUFFIXES, UNREAD
@@ -20,7 +20,7 @@ from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.training.inference import ensemble_outputs
 from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
-from kaggle_mnist.utils.files import SUMS, refuse_foreign, sha256_of, write_whole
+from kaggle_mnist.utils.files import SUMS, refuse_foreign, sha256_of, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
 MAX_PICTURED = 200  # prepared images in one picture
@@ -186,11 +186,11 @@ def write_prediction(prediction: Prediction, *, csv: Path | None = None, show: P
     if show is not None and prediction.files:
         names = [file.name for file in prediction.files]
         captions = [Caption("", f"{digit}", name) for digit, name in zip(prediction.digits, names, strict=True)]
-        contents[show] = labelled_sheet(prediction.images[:MAX_PICTURED], captions[:MAX_PICTURED])
+        contents[show] = labeled_sheet(prediction.images[:MAX_PICTURED], captions[:MAX_PICTURED])
     for file, content in contents.items():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, content)
+            write_atomic(file, content)
         except OSError as error:
             raise OutputError(f"{file}: cannot be written ({error.strerror})") from error
 

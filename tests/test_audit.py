@@ -91,7 +91,7 @@ def test_audit_refuses_other_digits_an_unwritable_folder_and_a_missing_cleanlab(
     few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = find_run(A, submissions)
-    with pytest.raises(DataNotFound, match="are not the digits of that run"):
+    with pytest.raises(DataNotFound, match="not the digits of that run"):
         audit_run(run)  # input/ is empty, so the practice set is loaded
     export_csv(few, Path("input"))
     Path("file").touch()

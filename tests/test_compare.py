@@ -158,7 +158,7 @@ def test_a_damaged_run_is_skipped_unless_it_was_named(file: str, submissions: Pa
     content = bytearray((damaged / file).read_bytes())
     content[len(content) // 2] ^= 1
     (damaged / file).write_bytes(content)
-    with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+    with pytest.raises(BadRun, match=f"{file}: does not match its checksum"):
         compare_runs([damaged.name], submissions)
     comparison = compare_runs([], submissions)
     assert len(comparison.rows) == 2

@@ -14,10 +14,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
 from kaggle_mnist.utils.errors import OutputError, one_line
-from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_whole
+from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_atomic
 
 COLUMNS, GAP, ZOOM = 24, 2, 2
-LABELLED_COLUMNS, LABELLED_ZOOM, MARGIN, CAPTION = 10, 3, 8, 44  # in pixels except the number of columns
+LABELED_COLUMNS, LABELED_ZOOM, MARGIN, CAPTION = 10, 3, 8, 44  # in pixels except the number of columns
 GIVEN, SUGGESTED, FAINT = (
     (178, 34, 34),
     (0, 100, 0),
@@ -73,7 +73,7 @@ def write_contact_sheet(digits: Digits, path: Path) -> Path:
     picture = Image.fromarray(sheet).resize((sheet.shape[1] * ZOOM, sheet.shape[0] * ZOOM), Image.Resampling.NEAREST)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, _png(picture))
+        write_atomic(path, _png(picture))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     return path
@@ -84,7 +84,7 @@ def refuse_foreign_sheet(path: Path) -> None:
     refuse_foreign(path, advice="name another folder with --output")
 
 
-def labelled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> bytes:
+def labeled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> bytes:
     """Draw digits with captions, ten in a row, dark on light and enlarged.
 
     Parameters
@@ -99,13 +99,13 @@ def labelled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> by
 
     Examples
     --------
-    >>> png = labelled_sheet(np.zeros((1, 28, 28), np.uint8), [Caption("4", "9", "image 17")])
+    >>> png = labeled_sheet(np.zeros((1, 28, 28), np.uint8), [Caption("4", "9", "image 17")])
     >>> Image.open(io.BytesIO(png)).size
     (100, 144)
     """
-    side = SIDE * LABELLED_ZOOM
+    side = SIDE * LABELED_ZOOM
     width, height = side + 2 * MARGIN, side + MARGIN + CAPTION  # of a cell
-    columns = max(1, min(LABELLED_COLUMNS, len(images)))
+    columns = max(1, min(LABELED_COLUMNS, len(images)))
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * width, max(1, rows) * height + MARGIN), "white")
     draw = ImageDraw.Draw(sheet)

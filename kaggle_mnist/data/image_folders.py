@@ -25,7 +25,7 @@ from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.progress import Progress, quiet
-from kaggle_mnist.utils.reading import shown_size
+from kaggle_mnist.utils.reading import format_size
 
 NAMES = (("train", "test"), ("trainingSet", "testSet"))
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -221,7 +221,7 @@ def _decode_one(path: str) -> bytes:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             size = os.fstat(file.fileno()).st_size
             if size > MAX_BYTES:
-                raise BadData(f"{path}: has {shown_size(size)}; an image of {SIDE}×{SIDE} pixels needs less than 1 kB")
+                raise BadData(f"{path}: has {format_size(size)}; an image of {SIDE}×{SIDE} pixels needs less than 1 kB")
             content = file.read(size)
         if content.startswith(JPEG):  # calling the decoder directly is a sixth faster than Image.open
             image: Image.Image = JpegImageFile(BytesIO(content))

@@ -19,9 +19,9 @@ from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.csv_errors import MAX_LINE, MAX_START, first_error, header_error
 from kaggle_mnist.data.digits import SIDE, Digits
 from kaggle_mnist.utils.errors import BadData, OutputError
-from kaggle_mnist.utils.files import write_whole
+from kaggle_mnist.utils.files import write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
-from kaggle_mnist.utils.reading import ZIP_FAULTS, BoundedLines, TranslatedErrors, open_regular, open_zip
+from kaggle_mnist.utils.reading import ZIP_ERRORS, BoundedLines, TranslatedErrors, open_regular, open_zip
 
 PIXELS = [f"pixel{i}" for i in range(SIDE * SIDE)]
 COLUMNS = {"train.csv": ["label", *PIXELS], "test.csv": PIXELS}
@@ -74,7 +74,7 @@ class CsvFile:
             yield
         except OSError as error:
             raise BadData(f"{self}: cannot be read ({error.strerror or error})") from error
-        except ZIP_FAULTS as error:
+        except ZIP_ERRORS as error:
             raise BadData(f"{self.path}: the zip cannot be read ({error}); download it again") from error
 
     @property
@@ -142,7 +142,7 @@ def in_zip(path: Path) -> dict[str, CsvFile]:
             members = [info for info in archive.infolist() if info.filename.count("/") <= 1]
     except OSError as error:
         raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ZIP_FAULTS as error:
+    except ZIP_ERRORS as error:
         raise BadData(f"{path}: not a readable zip ({error}); download it again") from error
     found: dict[str, CsvFile] = {}
     for info in members:
@@ -229,7 +229,7 @@ def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> N
         folder.mkdir(parents=True, exist_ok=True)
         for i, (name, table) in enumerate(tables.items()):
             progress("Exporting", i, len(tables), name)
-            write_whole(folder / name, table.to_csv(index=False, lineterminator="\n").encode())
+            write_atomic(folder / name, table.to_csv(index=False, lineterminator="\n").encode())
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
     progress("Exporting", len(tables), len(tables))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.reading import LimitedReads, jpeg_scans, read_bounded, shown_size
+from kaggle_mnist.utils.reading import LimitedReads, format_size, jpeg_scans, read_bounded
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 PHOTOS = ("JPEG", "MPO")  # Pillow calls a JPG with several pictures MPO
@@ -58,7 +58,7 @@ def read_grey(file: Path) -> Grey:
         raise BadData(f"{file}: not a file")
     try:
         if (size := file.stat().st_size) > MAX_BYTES:
-            raise BadData(f"{file}: too large ({shown_size(size)}); the limit is {shown_size(MAX_BYTES)}")
+            raise BadData(f"{file}: too large ({format_size(size)}); the limit is {format_size(MAX_BYTES)}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about invalid metadata
             content = read_bounded(file, MAX_BYTES)

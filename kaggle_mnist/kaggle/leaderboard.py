@@ -16,7 +16,7 @@ from kaggle_mnist.runs.record import Prediction, Submitted
 from kaggle_mnist.runs.run import LEADERBOARD, Run, ScoredRun, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS, check_submission
 from kaggle_mnist.utils.errors import BadRun, KaggleRefused, OutputError
-from kaggle_mnist.utils.files import sha256_of, write_whole
+from kaggle_mnist.utils.files import sha256_of, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
 FIRST_PAUSE, LAST_PAUSE = 2.0, 20.0  # seconds between requests for a score, which takes Kaggle some seconds
@@ -219,7 +219,7 @@ def _fetch_score(
 
 def _store(run: Run, submitted: Submitted) -> None:
     try:
-        write_whole(run.path / LEADERBOARD, submitted.model_dump_json(indent=2).encode() + b"\n")
+        write_atomic(run.path / LEADERBOARD, submitted.model_dump_json(indent=2).encode() + b"\n")
     except OSError as error:
         reason = f"cannot be written ({error.strerror}), but Kaggle has the submission as {submitted.ref}"
         raise OutputError(f"{run.path / LEADERBOARD}: {reason}") from error

@@ -22,7 +22,7 @@ from kaggle_mnist.training import metrics
 from kaggle_mnist.training.inference import SHIFTS
 from kaggle_mnist.training.trainer import WATCHED
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, OutputError
-from kaggle_mnist.utils.files import SUMS, sha256_of, write_whole
+from kaggle_mnist.utils.files import SUMS, sha256_of, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
 PAGE = "report.html"
@@ -98,7 +98,7 @@ def write_report(
     progress("Report", 3, STEPS)
     path = run.path / PAGE
     try:
-        write_whole(path, page)
+        write_atomic(path, page)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     progress("Report", STEPS, STEPS)

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.utils.errors import BadRun
-from kaggle_mnist.utils.reading import ZIP_FAULTS, open_zip, read_bounded, shown_size
+from kaggle_mnist.utils.reading import ZIP_ERRORS, format_size, open_zip, read_bounded
 
 MAX_BYTES = 1 << 30  # of all arrays; 42,000 and 28,000 images take 3 MB, plus 0.3 MB for each repeat
 MAX_OVERHEAD = 1 << 20  # bytes of a file that are not array data
 
 # What NumPy and zipfile raise on truncated, damaged or malicious files.
-FAULTS = (*ZIP_FAULTS, OSError, MemoryError, SyntaxError, TypeError, tokenize.TokenError, Warning)
+FAULTS = (*ZIP_ERRORS, OSError, MemoryError, SyntaxError, TypeError, tokenize.TokenError, Warning)
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -69,7 +69,7 @@ def read_npz(
     arrays: dict[str, NDArray[Any]] = {}
     size = sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind, _ in expected.values())
     if size > MAX_BYTES:
-        raise BadRun(f"{file}: run.json describes more than {shown_size(MAX_BYTES)} of outputs; no run has that many")
+        raise BadRun(f"{file}: run.json describes more than {format_size(MAX_BYTES)} of outputs; no run has that many")
     try:
         content = io.BytesIO(read(file, 2 * size + MAX_OVERHEAD))
         with open_zip(content) as archive, warnings.catch_warnings():

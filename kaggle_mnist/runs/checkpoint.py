@@ -39,7 +39,7 @@ from kaggle_mnist.runs.unfinished import (
     state_name,
 )
 from kaggle_mnist.utils.errors import BadRun, Interrupted, OutputError
-from kaggle_mnist.utils.files import SUMS, check_sum, leftovers, listed_sums, write_sums, write_whole
+from kaggle_mnist.utils.files import SUMS, leftovers, read_sums, verify_file, write_atomic, write_sums
 
 PRICE = 60  # train this many times as long as the last checkpoint took before writing the next: 1.7 %
 GUESSED_RATE = 300e6  # bytes a second, assumed for the first checkpoint
@@ -86,7 +86,7 @@ class Checkpoint:
         name, trained = state_name(epoch), self.seconds_before + started - self._opened
         notes = {"history": json.dumps(history), "seconds": f"{trained}"}
         try:
-            write_whole(self.folder / name, save_tensors(tensors, notes))
+            write_atomic(self.folder / name, save_tensors(tensors, notes))
             write_sums(self.folder, [PLAN, name])
         except OSError as error:
             resumes = f"`{resume_command(self.run)}` resumes after epoch {self.epoch}"
@@ -106,7 +106,7 @@ class Checkpoint:
         """Epoch, tensors and history as last saved, or None before the first save. Raises BadRun if damaged."""
         if not self.epoch:
             return None
-        file = check_sum(self.folder, state_name(self.epoch), listed_sums(self.folder))
+        file = verify_file(self.folder, state_name(self.epoch), read_sums(self.folder))
         try:
             with safe_open(file, "pt") as stored:
                 notes = stored.metadata()
@@ -120,7 +120,7 @@ class Checkpoint:
 
     def tidy(self) -> None:
         """Delete complete and partial states that a killed process left and that have no checksum."""
-        kept = listed_sums(self.folder)
+        kept = read_sums(self.folder)
         states = [path for path in self.folder.iterdir() if STATE.fullmatch(path.name) and path.name not in kept]
         partial = [*leftovers(self.folder, [PLAN, SUMS]), *self.folder.glob(".epoch-*.safetensors.*")]
         for path in (*states, *partial):
@@ -175,7 +175,7 @@ def _write_plan(checkpoint: Checkpoint, lock: FileLock) -> None:
     try:
         checkpoint.folder.mkdir()
         lock.acquire(timeout=0)
-        write_whole(checkpoint.folder / PLAN, checkpoint.plan.model_dump_json(indent=2).encode() + b"\n")
+        write_atomic(checkpoint.folder / PLAN, checkpoint.plan.model_dump_json(indent=2).encode() + b"\n")
         write_sums(checkpoint.folder, [PLAN])
     except OSError as error:
         raise OutputError(f"{checkpoint.run}: cannot write there ({error.strerror})") from error

@@ -17,7 +17,7 @@ from kaggle_mnist.runs.record import Record
 from kaggle_mnist.runs.run import Outputs
 from kaggle_mnist.runs.submission import submission_csv
 from kaggle_mnist.utils.errors import OutputError
-from kaggle_mnist.utils.files import SUMS, leftovers, write_sums, write_whole
+from kaggle_mnist.utils.files import SUMS, leftovers, write_atomic, write_sums
 
 
 def run_files(record: Record, outputs: Outputs, tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
@@ -141,7 +141,7 @@ def finish_run(folder: Path, files: Mapping[str, bytes]) -> None:
         for part in leftovers(folder, [*files, SUMS]):
             part.unlink()
         for name, content in files.items():
-            write_whole(folder / name, content)
+            write_atomic(folder / name, content)
         write_sums(folder, files)
     except OSError as error:
         raise OutputError(f"{folder}: the run could not be written ({error.strerror})") from error

@@ -21,7 +21,7 @@ from kaggle_mnist.models.registry import network_class
 from kaggle_mnist.runs.arrays import read_npz
 from kaggle_mnist.runs.record import Record, Submitted, parse_record
 from kaggle_mnist.utils.errors import BadRun
-from kaggle_mnist.utils.files import SUMS, check_sum, checked_sums, listed_sums
+from kaggle_mnist.utils.files import SUMS, read_sums, verify_file, verify_sums
 from kaggle_mnist.utils.reading import read_bounded, require_regular
 
 LEADERBOARD = "leaderboard.json"  # written after the run; not among the checksums
@@ -97,11 +97,11 @@ class Run:
 
     def verify(self) -> None:
         """Compare every file with its checksum. Raises BadRun for the first that is missing or was changed."""
-        checked_sums(self.path)
+        verify_sums(self.path)
 
     def verified(self, name: str) -> Path:
         """The path of one of the run's files, after comparing its checksum. Raises BadRun."""
-        return check_sum(self.path, name, listed_sums(self.path))
+        return verify_file(self.path, name, read_sums(self.path))
 
     def table(self, name: str) -> pd.DataFrame:
         """Read one of the run's CSV files.
@@ -258,7 +258,7 @@ def read_run(path: Path) -> Run:
     """
     if (path / CHECKPOINT).is_dir() and not (path / SUMS).exists():
         raise BadRun(f"{path}: is not finished; resume it with `kaggle-mnist resume {as_argument(path)}`")
-    sums, file = listed_sums(path), path / "run.json"
+    sums, file = read_sums(path), path / "run.json"
     if missing := {"run.json", "submission.csv", "outputs.npz"} - set(sums):
         raise BadRun(f"{path / SUMS}: does not list {min(missing)}; the run can no longer be trusted")
     content = _read_verified(file, MAX_RECORD, sums)
@@ -270,14 +270,14 @@ def read_run(path: Path) -> Run:
 
 def _read_verified(file: Path, most: int, sums: Mapping[str, str] | None = None) -> bytes:
     """The content of a run's file, at most `most` bytes, verified by its checksum. Raises BadRun."""
-    sums = sums or listed_sums(file.parent)
+    sums = sums or read_sums(file.parent)
     try:
         content = read_bounded(file, most)
     except OSError as error:
         if error.errno != errno.EFBIG:  # a checksum of a file this large may take very long
-            check_sum(file.parent, file.name, sums)
+            verify_file(file.parent, file.name, sums)
         raise BadRun(f"{file}: cannot be read ({error})") from error
     if sums.get(file.name) != hashlib.sha256(content).hexdigest():
-        check_sum(file.parent, file.name, sums)
+        verify_file(file.parent, file.name, sums)
         raise BadRun(f"{file}: changed while being read; try again")
     return content

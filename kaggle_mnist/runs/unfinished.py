@@ -16,7 +16,7 @@ from kaggle_mnist.runs.finding import LATEST, find_folder
 from kaggle_mnist.runs.record import FORMAT, Count, Data, Moment, Readable, RecordedRecipe, Strict
 from kaggle_mnist.runs.run import CHECKPOINT, as_argument
 from kaggle_mnist.utils.errors import BadRun, OutputError
-from kaggle_mnist.utils.files import SUMS, check_sum, listed_sums
+from kaggle_mnist.utils.files import SUMS, read_sums, verify_file
 from kaggle_mnist.utils.reading import read_bounded
 
 PLAN, LOCK = "plan.json", "lock"
@@ -102,7 +102,7 @@ def is_running(run: Path) -> bool:
 def read_plan(run: Path) -> Plan:
     """The plan of an unfinished run. Raises BadRun if it is missing, damaged or from a newer version."""
     folder = run / CHECKPOINT
-    file = check_sum(folder, PLAN, listed_sums(folder))
+    file = verify_file(folder, PLAN, read_sums(folder))
     try:
         return Plan.model_validate_json(read_bounded(file, MAX_PLAN), context={"recorded": True})
     except (OSError, ValidationError) as error:
@@ -111,7 +111,7 @@ def read_plan(run: Path) -> Plan:
 
 def epoch_of(run: Path) -> int:
     """The epoch of the last state written; 0 before the first. Raises BadRun if the checksums are damaged."""
-    names = [name for name in listed_sums(run / CHECKPOINT) if name != PLAN]
+    names = [name for name in read_sums(run / CHECKPOINT) if name != PLAN]
     found = [int(match[1]) for name in names if (match := STATE.fullmatch(name))]
     if len(names) > 1 or len(found) < len(names):
         raise BadRun(f"{run / CHECKPOINT / SUMS}: is not as the run wrote it; the run can no longer be trusted")

@@ -26,7 +26,7 @@ OUR_MARKS = {  # by the first bytes of a picture: what its first or last 64 kB c
 END = 1 << 16  # bytes searched at each end of a file; a PDF's metadata precede a table of up to 20 kB
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Write a file atomically: readers see the old content or the new content, never a part of it.
 
     The content goes to a temporary file in the same folder, is flushed to disk, and replaces `path`. A new file gets
@@ -41,7 +41,7 @@ def write_whole(path: Path, content: bytes) -> None:
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder, "a.txt"), b"digits")
+    ...     write_atomic(Path(folder, "a.txt"), b"digits")
     ...     Path(folder, "a.txt").read_bytes()
     b'digits'
     """
@@ -111,7 +111,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Find the temporary files in `folder` that `write_whole` left for these names when its process was killed.
+    """Find the temporary files in `folder` that `write_atomic` left for these names when its process was killed.
 
     Examples
     --------
@@ -151,27 +151,27 @@ def write_sums(folder: Path, names: Iterable[str]) -> None:
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder, "a.txt"), b"digits")
+    ...     write_atomic(Path(folder, "a.txt"), b"digits")
     ...     write_sums(Path(folder), ["a.txt"])
-    ...     checked_sums(Path(folder))
+    ...     verify_sums(Path(folder))
     ['a.txt']
     """
     sums = "".join(f"{sha256_of(folder / name)}  {name}\n" for name in sorted(names))
-    write_whole(folder / SUMS, sums.encode())
+    write_atomic(folder / SUMS, sums.encode())
 
 
-def checked_sums(folder: Path) -> list[str]:
+def verify_sums(folder: Path) -> list[str]:
     """Verify every file in the folder's `SHA256SUMS`, and return their names.
 
     Raises BadRun, naming the file, if one of them or the list itself is missing, damaged or edited.
     """
-    sums = listed_sums(folder)
+    sums = read_sums(folder)
     for name in sums:
-        check_sum(folder, name, sums)
+        verify_file(folder, name, sums)
     return list(sums)
 
 
-def listed_sums(folder: Path) -> dict[str, str]:
+def read_sums(folder: Path) -> dict[str, str]:
     """Read the checksums by file name from the folder's `SHA256SUMS`, without reading the files themselves.
 
     Raises BadRun if the list is missing or invalid.
@@ -188,8 +188,8 @@ def listed_sums(folder: Path) -> dict[str, str]:
     return sums
 
 
-def check_sum(folder: Path, name: str, sums: Mapping[str, str]) -> Path:
-    """Verify one file of `folder` against the checksums from `listed_sums`, and return its path.
+def verify_file(folder: Path, name: str, sums: Mapping[str, str]) -> Path:
+    """Verify one file of `folder` against the checksums from `read_sums`, and return its path.
 
     Raises BadRun if the file is missing, not listed, unreadable, or does not match its checksum.
 
@@ -197,9 +197,9 @@ def check_sum(folder: Path, name: str, sums: Mapping[str, str]) -> Path:
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder, "a.txt"), b"digits")
+    ...     write_atomic(Path(folder, "a.txt"), b"digits")
     ...     write_sums(Path(folder), ["a.txt"])
-    ...     check_sum(Path(folder), "a.txt", listed_sums(Path(folder))).name
+    ...     verify_file(Path(folder), "a.txt", read_sums(Path(folder))).name
     'a.txt'
     """
     file = folder / name

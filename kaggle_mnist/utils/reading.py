@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 # What the standard library raises for truncated, damaged or malicious archives.
-ZIP_FAULTS = (
+ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -58,7 +58,7 @@ def read_bounded(file: Path, most: int, *, pipe: bool = False) -> bytes:
     with open_regular(file, pipe=pipe) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
-        raise OSError(errno.EFBIG, f"it is larger than {shown_size(most)}", f"{file}")
+        raise OSError(errno.EFBIG, f"it is larger than {format_size(most)}", f"{file}")
     return content
 
 
@@ -83,7 +83,7 @@ def require_regular(file: Path | str, status: os.stat_result, *, pipe: bool = Fa
 def open_zip(file: Path | io.BytesIO) -> Iterator[zipfile.ZipFile]:
     """Open a zip, and check that its table of contents is at most `MAX_READ` bytes and lists every member once.
 
-    Raises OSError or one of `ZIP_FAULTS`, and so does reading its members.
+    Raises OSError or one of `ZIP_ERRORS`, and so does reading its members.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class _BoundedReads:
     def read(self, size: int = -1) -> bytes:
         content = self.stream.read(MAX_READ + 1 if size < 0 else min(size, MAX_READ + 1))
         if len(content) > MAX_READ:
-            raise zipfile.BadZipFile(f"its table of contents is larger than {shown_size(MAX_READ)}")
+            raise zipfile.BadZipFile(f"its table of contents is larger than {format_size(MAX_READ)}")
         return content
 
 
@@ -224,12 +224,12 @@ def jpeg_scans(content: bytes, most: int) -> int:
     return scans
 
 
-def shown_size(size: int) -> str:
+def format_size(size: int) -> str:
     """Format a number of bytes in whole kB or MB (2¹⁰ or 2²⁰ bytes), rounded down.
 
     Examples
     --------
-    >>> shown_size(16 << 20)
+    >>> format_size(16 << 20)
     '16 MB'
     """
     return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} kB"

@@ -66,7 +66,7 @@ def test_predict_prints_bars_for_one_image_a_table_for_several_and_csv_for_a_fol
     (folder / "[bold]2.png").write_bytes(b"")
     piped = invoke("predict", "latest", "photos")
     assert piped.exit_code == 2
-    assert piped.stderr.startswith("kaggle-mnist: photos/[bold]2.png: is no picture")
+    assert piped.stderr.startswith("kaggle-mnist: photos/[bold]2.png: not a supported image format")
     assert [row.split(",")[0] for row in piped.stdout.splitlines()] == ["file", "photos/000.png", "photos/001.png"]
     to_file = invoke("predict", A, "photos", "--csv", "out.csv")
     assert to_file.exit_code == 2
@@ -81,7 +81,7 @@ def test_damaged_weights_are_refused(few: Digits, submissions: Path) -> None:
     save(few.test_images[:1])
     done = invoke("predict", A, "photos/000.png")
     assert done.exit_code == 2
-    assert "members.safetensors: is not as the run wrote it" in done.stderr
+    assert "members.safetensors: does not match its checksum" in done.stderr
 
 
 def test_predict_does_not_overwrite_a_photo_that_is_named_as_output(

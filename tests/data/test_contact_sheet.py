@@ -14,7 +14,7 @@ from kaggle_mnist.data.contact_sheet import (
     GIVEN,
     SUGGESTED,
     Caption,
-    labelled_sheet,
+    labeled_sheet,
     refuse_foreign_sheet,
     write_contact_sheet,
 )
@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_created_is_an_error(handful: Digits) -> None:
 
 
 def captioned(images: NDArray[np.uint8], captions: list[Caption]) -> NDArray[np.uint8]:
-    return pixels_of(Image.open(io.BytesIO(labelled_sheet(images, captions))))
+    return pixels_of(Image.open(io.BytesIO(labeled_sheet(images, captions))))
 
 
 def has_colour(sheet: NDArray[np.uint8], colour: tuple[int, int, int]) -> bool:
@@ -113,4 +113,4 @@ def test_a_long_or_odd_name_stays_below_its_own_digit(handful: Digits) -> None:
 def test_no_digits_make_an_empty_sheet_and_captions_must_match() -> None:
     assert (captioned(np.empty((0, 28, 28), np.uint8), []) == 255).all()
     with pytest.raises(ValueError, match="shorter"):
-        labelled_sheet(np.zeros((2, 28, 28), np.uint8), [Caption("", "1", "a")])
+        labeled_sheet(np.zeros((2, 28, 28), np.uint8), [Caption("", "1", "a")])

@@ -95,7 +95,7 @@ def test_a_kind_that_the_page_cannot_compute_gets_no_box(
 ) -> None:
     monkeypatch.setattr(StackedSoftmaxRegression, "page_layers", StackedNetwork.page_layers)
     page = write_report(pipeline.train(toy.replaced(epochs=1), input=few, folds=2), few).read_text()
-    assert "This page cannot compute this kind of network" in page
+    assert "this page cannot compute this kind of network" in page
 
 
 def test_fields_of_another_kind_are_refused(toy: Recipe) -> None:

@@ -194,7 +194,7 @@ def test_a_state_with_other_members_or_an_odd_name_is_refused(few: Digits) -> No
         pipeline.resume()
     state.rename(state.with_name("epoch-zz.safetensors"))
     files.write_sums(path / "checkpoint", ["plan.json", "epoch-zz.safetensors"])
-    with pytest.raises(BadRun, match="SHA256SUMS: is not as the run wrote it"):
+    with pytest.raises(BadRun, match="SHA256SUMS: does not match its checksum"):
         pipeline.resume()
 
 
@@ -223,9 +223,9 @@ def test_a_full_disk_stops_the_run_and_keeps_the_previous_state(few: Digits, mon
     def full(path: Path, content: bytes) -> None:
         if path.name == "epoch-00003.safetensors":
             raise OSError(28, "No space left on device")
-        files.write_whole(path, content)
+        files.write_atomic(path, content)
 
-    monkeypatch.setattr(checkpoint, "write_whole", full)
+    monkeypatch.setattr(checkpoint, "write_atomic", full)
     with pytest.raises(OutputError, match=r"No space left on device.*`kaggle-mnist resume \S+` resumes after epoch 2"):
         pipeline.train(TINY, input=few, folds=2)
     assert epoch_of(unfinished_runs(Path("submissions"))[0]) == 2
@@ -237,9 +237,9 @@ def test_a_disk_that_is_full_from_the_start_leaves_nothing_and_advises_to_train_
     def full(path: Path, content: bytes) -> None:
         if path.suffix == ".safetensors":
             raise OSError(28, "No space left on device")
-        files.write_whole(path, content)
+        files.write_atomic(path, content)
 
-    monkeypatch.setattr(checkpoint, "write_whole", full)
+    monkeypatch.setattr(checkpoint, "write_atomic", full)
     with pytest.raises(OutputError, match=r"\(No space left on device\); once that is fixed, train again$"):
         pipeline.train(TINY, input=few, folds=2)
     assert list(Path("submissions").iterdir()) == []

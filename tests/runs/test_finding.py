@@ -47,7 +47,7 @@ def test_a_run_that_does_not_exist_or_did_not_finish_is_refused(run_content: dic
     with pytest.raises(BadRun, match="nowhere: no such run, here or in out"):
         find_run("nowhere", output)
     (path / "SHA256SUMS").unlink()
-    with pytest.raises(BadRun, match="SHA256SUMS: is missing; the run did not finish"):
+    with pytest.raises(BadRun, match="SHA256SUMS: is missing; restore it"):
         find_run(path.name, output)
 
 

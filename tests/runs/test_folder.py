@@ -69,9 +69,9 @@ def test_a_failed_write_leaves_nothing(
     def full(path: Path, content: bytes) -> None:
         if path.name == "submission.csv":
             raise OSError(28, "No space left on device")
-        files.write_whole(path, content)
+        files.write_atomic(path, content)
 
-    monkeypatch.setattr(folder, "write_whole", full)
+    monkeypatch.setattr(folder, "write_atomic", full)
     with pytest.raises(OutputError, match="No space left on device"):
         write_run(output, "mlp", run_content)
     assert list(output.iterdir()) == []

@@ -36,7 +36,7 @@ BOARD = {
 def test_a_file_that_was_edited_or_removed_is_named(file: str, submissions: Path) -> None:
     path = list_runs(submissions)[-1]
     (path / file).write_bytes((path / file).read_bytes() + b"\n")
-    with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+    with pytest.raises(BadRun, match=f"{file}: does not match its checksum"):
         read_run(path).verify()
     (path / file).unlink()
     with pytest.raises(BadRun, match=f"{file}: is missing"):
@@ -67,7 +67,7 @@ def test_a_flipped_bit_is_noticed_when_the_file_is_read(
     read(run)
     flip_a_bit(run.path / file)
     for use in (read, Run.verify):
-        with pytest.raises(BadRun, match=f"{file}: is not as the run wrote it"):
+        with pytest.raises(BadRun, match=f"{file}: does not match its checksum"):
             use(run)
     (run.path / file).unlink()
     with pytest.raises(BadRun, match=f"{file}: is missing"):
@@ -82,7 +82,7 @@ def test_check_notices_that_the_runs_own_csv_was_changed(submissions: Path) -> N
     run.submission.write_bytes(content[:-2] + (b"1" if content[-2:-1] != b"1" else b"2") + b"\n")
     done = CliRunner().invoke(app, check)
     assert done.exit_code == 2
-    assert "submission.csv: is not as the run wrote it" in done.stderr
+    assert "submission.csv: does not match its checksum" in done.stderr
 
 
 def test_a_file_that_the_checksums_do_not_list_is_not_read(submissions: Path) -> None:

@@ -35,10 +35,12 @@ def test_more_members_parameters_and_images_need_more_memory() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("repeats", [1, 6])
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
+@pytest.mark.parametrize("repeats", [1, 4])
 def test_the_estimate_is_near_the_measured_peak(repeats: int, practice: Digits) -> None:
-    script = """
-import sys, psutil, resource
+    script = r"""
+import re, sys, psutil
+from pathlib import Path
 from kaggle_mnist import find_recipe, load_digits, train
 from kaggle_mnist import pipeline
 from kaggle_mnist.runs import checkpoint
@@ -50,9 +52,10 @@ def required(*arguments, **named):
     estimates.append(require(*arguments, **named).total + psutil.Process().memory_info().rss)
 
 pipeline.require_memory = required
-digits = load_digits("practice").head(6000, 1000)
+digits = load_digits("practice").head(3000, 1000)
 train(find_recipe("mlp", epochs=2), input=digits, repeats=int(sys.argv[1]), score=False)
-print(estimates[0] / (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]  # ru_maxrss counts the parent's too
+print(estimates[0] / (int(peak) * 1024))
 """
     command = [sys.executable, "-c", script, f"{repeats}"]
     ratio = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -8,14 +8,14 @@ import pytest
 
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import (
-    check_sum,
-    checked_sums,
     leftovers,
-    listed_sums,
+    read_sums,
     refuse_foreign,
     sha256_of,
+    verify_file,
+    verify_sums,
+    write_atomic,
     write_sums,
-    write_whole,
 )
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no permission bits")
@@ -35,21 +35,21 @@ def mode_of(path: str) -> int:
 
 
 def test_a_file_is_replaced_atomically() -> None:
-    write_whole(Path("a"), b"old")
-    write_whole(Path("a"), b"new")
+    write_atomic(Path("a"), b"old")
+    write_atomic(Path("a"), b"new")
     assert Path("a").read_bytes() == b"new"
     assert [path.name for path in Path().iterdir()] == ["a"]
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    write_whole(Path("a"), b"old")
+    write_atomic(Path("a"), b"old")
 
     def refuse(self: Path, target: Path) -> None:
         raise OSError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match="Permission denied"):
-        write_whole(Path("a"), b"new")
+        write_atomic(Path("a"), b"new")
     assert Path("a").read_bytes() == b"old"
     assert [path.name for path in Path().iterdir()] == ["a"]
 
@@ -58,7 +58,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_temporary_file(monkeypa
 @pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
 def test_a_new_file_has_the_permissions_that_the_umask_allows(mask: int, mode: int) -> None:
     with umask(mask):
-        write_whole(Path("a"), b"x")
+        write_atomic(Path("a"), b"x")
     assert mode_of("a") == mode
 
 
@@ -68,7 +68,7 @@ def test_a_replaced_file_keeps_its_permissions(mode: int) -> None:
     Path("a").write_bytes(b"old")
     Path("a").chmod(mode)
     with umask(0o022):
-        write_whole(Path("a"), b"new")
+        write_atomic(Path("a"), b"new")
     assert mode_of("a") == mode
     assert Path("a").read_bytes() == b"new"
 
@@ -85,7 +85,7 @@ def test_the_replacement_of_a_private_file_is_private_while_it_is_empty(monkeypa
         return handle
 
     monkeypatch.setattr(os, "open", watched)
-    write_whole(Path("a"), b"new")
+    write_atomic(Path("a"), b"new")
     assert modes[0] == 0o600
 
 
@@ -96,12 +96,12 @@ def test_leftovers_finds_the_temporary_file_of_a_killed_process(monkeypatch: pyt
     monkeypatch.setattr(Path, "replace", killed)
     monkeypatch.setattr(Path, "unlink", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_whole(Path("a"), b"x")
+        write_atomic(Path("a"), b"x")
     assert [part.read_bytes() for part in leftovers(Path(), ["a"])] == [b"x"]
 
 
 def test_names_of_up_to_245_bytes_can_be_written() -> None:
-    write_whole(Path("n" * 245), b"x")
+    write_atomic(Path("n" * 245), b"x")
     assert Path("n" * 245).read_bytes() == b"x"
 
 
@@ -166,27 +166,27 @@ def sealed() -> Path:
 def test_checksums_are_written_as_sha256sum_writes_them(sealed: Path) -> None:
     lines = (sealed / "SHA256SUMS").read_text().splitlines()
     assert lines == [f"{sha256_of(sealed / name)}  {name}" for name in ("a.csv", "b.csv")]
-    assert checked_sums(sealed) == ["a.csv", "b.csv"]
+    assert verify_sums(sealed) == ["a.csv", "b.csv"]
 
 
 def test_a_changed_or_missing_file_is_named_with_what_to_do(sealed: Path) -> None:
     (sealed / "b.csv").write_bytes(b"changed")
     remedy = "restore it or recreate the run"
     with pytest.raises(BadRun, match=rf"b\.csv: does not match its checksum; {remedy}"):
-        checked_sums(sealed)
+        verify_sums(sealed)
     (sealed / "b.csv").unlink()
     with pytest.raises(BadRun, match=rf"b\.csv: is missing; {remedy}"):
-        checked_sums(sealed)
-    assert check_sum(sealed, "a.csv", listed_sums(sealed)) == sealed / "a.csv"
+        verify_sums(sealed)
+    assert verify_file(sealed, "a.csv", read_sums(sealed)) == sealed / "a.csv"
     with pytest.raises(BadRun, match=r"SHA256SUMS: does not list c\.csv"):
-        check_sum(sealed, "c.csv", listed_sums(sealed))
+        verify_file(sealed, "c.csv", read_sums(sealed))
 
 
 @pytest.mark.parametrize("content", [b"", b"no checksum", b"\xff", b"0  ../a.csv\n", b"x" * (1 << 17)])
 def test_an_invalid_list_of_checksums_is_refused(content: bytes, sealed: Path) -> None:
     (sealed / "SHA256SUMS").write_bytes(content)
     with pytest.raises(BadRun, match="SHA256SUMS: is damaged or was edited"):
-        listed_sums(sealed)
+        read_sums(sealed)
     (sealed / "SHA256SUMS").unlink()
     with pytest.raises(BadRun, match="SHA256SUMS: is missing"):
-        listed_sums(sealed)
+        read_sums(sealed)

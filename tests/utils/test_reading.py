@@ -20,11 +20,11 @@ from kaggle_mnist.utils.reading import (
     BoundedLines,
     LimitedReads,
     TranslatedErrors,
+    format_size,
     jpeg_scans,
     open_regular,
     open_zip,
     read_bounded,
-    shown_size,
 )
 
 POSIX = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
@@ -155,4 +155,4 @@ def test_the_scans_of_a_jpg_are_counted_up_to_the_limit(handful: Digits) -> None
 
 
 def test_sizes_are_shown_in_whole_kb_or_mb() -> None:
-    assert [shown_size(size) for size in (100, 2048, (1 << 20) - 1, 16 << 20)] == ["0 kB", "2 kB", "1023 kB", "16 MB"]
+    assert [format_size(size) for size in (100, 2048, (1 << 20) - 1, 16 << 20)] == ["0 kB", "2 kB", "1023 kB", "16 MB"]
