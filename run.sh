@@ -109,7 +109,7 @@ case "${1:-}" in
 test)
     shift
     install "[dev]"
-    exec .venv/bin/python -m pytest "$@"
+    exec .venv/bin/python -m pytest -n auto --dist worksteal "$@" # -n 0: in one process
     ;;
 bench)
     shift

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: networks this small do not profit from a second thread
-
 import shutil
 from pathlib import Path
 
@@ -19,15 +15,6 @@ from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.utils.files import sha256_of
 
 TINY = Recipe(name="tiny", hidden=(48,), epochs=4, batch_size=100, learning_rate=5e-3, shift=1.0, elastic=0.5)
-
-
-@pytest.fixture(autouse=True)
-def _own_cache_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the user's cache, input/ or submissions/."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    monkeypatch.setenv("KAGGLE_MNIST_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from kaggle_mnist.runs.finding import LATEST, find_folder
 from kaggle_mnist.runs.record import FORMAT, Count, Data, Moment, Readable, RecordedRecipe, Strict
 from kaggle_mnist.runs.run import CHECKPOINT, as_argument
 from kaggle_mnist.utils.errors import BadRun, OutputError
-from kaggle_mnist.utils.files import SUMS, read_sums, verify_file
+from kaggle_mnist.utils.files import REMEDY, SUMS, read_sums, verify_file
 from kaggle_mnist.utils.reading import read_bounded
 
 PLAN, LOCK = "plan.json", "lock"
@@ -114,7 +114,7 @@ def epoch_of(run: Path) -> int:
     names = [name for name in read_sums(run / CHECKPOINT) if name != PLAN]
     found = [int(match[1]) for name in names if (match := STATE.fullmatch(name))]
     if len(names) > 1 or len(found) < len(names):
-        raise BadRun(f"{run / CHECKPOINT / SUMS}: is not as the run wrote it; the run can no longer be trusted")
+        raise BadRun(f"{run / CHECKPOINT / SUMS}: is damaged or was edited; {REMEDY}")
     return max(found, default=0)
 
 
