@@ -94,7 +94,7 @@ class Watcher:
         self._show("Training", event.epoch, event.epochs, f"held-out accuracy {event.accuracy:.4f}")
         left = event.epochs - event.epoch
         if not self.announced and left * event.seconds >= QUICK_SECONDS:
-            say("Expected", f"{duration(left * event.seconds)} of training left, {event.seconds:.2g} s per epoch")
+            say("Expected", f"{duration(left * event.seconds)} of training left, {event.seconds:.1f} s per epoch")
         self.announced = True
 
     def _show(self, stage: str, done: int, total: int, note: str) -> None:

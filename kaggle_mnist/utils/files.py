@@ -70,7 +70,7 @@ def refuse_foreign(path: Path, *, header: bytes = b"", advice: str = "name anoth
 
     Parameters
     ----------
-    path : the file about to be written; fine if it does not exist
+    path : the file about to be written; fine if it does not exist or is empty
     header : the first bytes of our own files of this kind, a CSV's; if empty, our own files are PNG, SVG or PDF
         pictures with `WRITER` in their metadata
     advice : what the user can do about it, the end of the message
@@ -91,6 +91,8 @@ def refuse_foreign(path: Path, *, header: bytes = b"", advice: str = "name anoth
     try:
         with open_regular(path) as file:
             start = file.read(END)
+            if not start and not path.is_symlink():
+                return  # nothing to lose, such as a file that mktemp made
             file.seek(max(len(start), os.fstat(file.fileno()).st_size - END))
             content = start + file.read(END)
     except OSError:

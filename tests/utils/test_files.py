@@ -115,14 +115,21 @@ def test_a_csv_is_replaced_only_if_it_starts_with_our_header() -> None:
     Path("ours.csv").write_bytes(b"file,digit\na.png,3\n")
     refuse_foreign(Path("ours.csv"), header=b"file,digit\n")
     refuse_foreign(Path("new.csv"), header=b"file,digit\n")
-    for content in (b"name,mark\n", b"file,digit,remark\n", b"", b"file,dig"):
+    for content in (b"name,mark\n", b"file,digit,remark\n", b"\n", b"file,dig"):
         Path("theirs.csv").write_bytes(content)
         expected = "theirs.csv: exists and was not written by kaggle-mnist; name another file"
         assert refusal("theirs.csv", b"file,digit\n") == expected
 
 
+def test_an_empty_file_is_replaced_but_not_a_link_to_one() -> None:
+    Path("empty").touch()
+    refuse_foreign(Path("empty"))
+    Path("link").symlink_to("empty")
+    assert refusal("link") == "link: exists and was not written by kaggle-mnist; name another file"
+
+
 def test_a_picture_that_only_mentions_us_is_not_ours() -> None:
-    for content in (b"\xff\xd8\xff\xe0 kaggle-mnist", b"<svg>kaggle-mnist</svg>", b"%PDF-1.4 (kaggle-mnist)", b""):
+    for content in (b"\xff\xd8\xff\xe0 kaggle-mnist", b"<svg>kaggle-mnist</svg>", b"%PDF-1.4 (kaggle-mnist)", b"\0"):
         Path("theirs").write_bytes(content)
         refusal("theirs")
 
