@@ -164,6 +164,7 @@ def test_dropping_a_whole_fold_is_refused(handful: Digits, tiny: Recipe) -> None
         cross_validate(handful, tiny, fold_of, dropped=np.flatnonzero(fold_of[0] == 1).tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 def test_a_list_of_suspects_may_be_a_pipe(few: Digits) -> None:
     export_csv(few, Path("input"))

@@ -12,6 +12,8 @@ pytest.importorskip("resource", reason="the harness forks and sets resource limi
 from tests.harness import faults
 from tests.harness.faults import Laboratory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:

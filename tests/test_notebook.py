@@ -33,6 +33,7 @@ def cells() -> list[str]:
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
+@pytest.mark.slow
 def test_three_cells_build_a_submission(few: Digits, cells: list[str]) -> None:
     export_csv(few, Path("input"))
     Path("tiny.toml").write_text(TINY_TOML)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
@@ -37,6 +38,7 @@ def test_the_hook_ends_a_process_that_opens_a_socket() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 9
 
 
+@pytest.mark.slow
 def test_only_download_and_upload_use_the_network(few: Digits, submissions: Path) -> None:
     export_csv(few, Path("input"))
     Image.fromarray(few.test_images[0]).resize((280, 280)).save("digit.png")

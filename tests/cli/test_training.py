@@ -21,6 +21,7 @@ from tests.conftest import write_folders
 QUICK = ["--folds", "2", "--epochs", "2", "--set", "hidden=[32]", "--set", "batch_size=100"]
 
 
+@pytest.mark.slow
 def test_train_prints_the_digits_the_folds_the_confusion_matrix_and_the_csv(few: Digits) -> None:
     export_csv(few, Path("input"))
     done = run_program("train", *QUICK)

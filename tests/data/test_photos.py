@@ -67,6 +67,7 @@ def test_an_image_in_mnists_form_is_not_changed(practice: Digits) -> None:
         assert correlation(prepare_photo(Path("digit.jpg")), image) > 0.97
 
 
+@pytest.mark.slow
 def test_photographs_are_recognized_nearly_as_well_as_the_digits_themselves(
     practice: Digits, few: Digits, tiny: Recipe
 ) -> None:

@@ -110,6 +110,7 @@ def test_pickles_in_place_of_arrays_and_weights_are_not_unpickled(run: Run) -> N
     assert not Path("unpickled").exists()
 
 
+@pytest.mark.slow
 def test_a_non_utf8_folder_name_does_not_lose_the_run(handful: Digits) -> None:
     export_csv(handful, Path("x\udcffy"))
     run = train(TINY.replaced(epochs=1), input="x\udcffy", output="runs", folds=2)

@@ -47,6 +47,7 @@ def test_weights_that_are_not_finite_or_of_another_type_are_refused(run: Run) ->
         refused(run.weights, "members.safetensors", words)
 
 
+@pytest.mark.slow
 def test_weights_of_gigabytes_are_refused_by_their_header(run: Run) -> None:  # noqa: F811
     file, size = run.path / "members.safetensors", 1 << 30
     header = f'{{"weights.0":{{"dtype":"F32","shape":[{size >> 2}],"data_offsets":[0,{size}]}}}}'.encode()

@@ -79,6 +79,7 @@ def test_what_cannot_fit_is_refused_with_the_numbers_and_what_would_fit(
         require_memory(tiny, few, folds=5, repeats=1, device=CPU)
 
 
+@pytest.mark.slow
 def test_train_refuses_before_it_makes_a_folder(few: Digits) -> None:
     command = [sys.executable, "-m", "kaggle_mnist", "train", "--input", "practice", "--folds", "20"]
     done = subprocess.run([*command, "--repeats", "20000"], capture_output=True, text=True, check=False)
