@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./run.sh              train the default recipe and write a submission
 # ./run.sh ARGS…        kaggle-mnist ARGS… (see ./run.sh --help)
-# ./run.sh test ARGS…   the tests (pytest ARGS…)
+# ./run.sh test ARGS…   the tests, on all cores (pytest ARGS…; -n 0 runs them in one process)
 # ./run.sh bench NAME   a measurement of benchmarks/
 # The first call makes .venv and installs into it; PYTHON names the Python to use.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as for: sh run.sh
@@ -109,7 +109,7 @@ case "${1:-}" in
 test)
     shift
     install "[dev]"
-    exec .venv/bin/python -m pytest -n auto --dist worksteal "$@" # -n 0: in one process
+    exec .venv/bin/python -m pytest -n auto --dist worksteal "$@"
     ;;
 bench)
     shift

@@ -99,6 +99,15 @@ def test_a_command_installs_the_packages_that_only_it_needs(clone: Path, argumen
     assert run_sh(clone, *arguments).stdout == ""  # installed already
 
 
+def test_tests_run_on_all_cores_unless_a_number_is_given(clone: Path) -> None:
+    """With a stub for Python that prints its arguments: of two ``-n``, pytest takes the last."""
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/home").write_text(f"{clone}\n")
+    python_stub(clone / ".venv/bin", 'if [ "$2" = pytest ]; then echo "$@"; fi')
+    assert run_sh(clone, "test").stdout == "-m pytest -n auto --dist worksteal\n"
+    assert run_sh(clone, "test", "-n", "0").stdout == "-m pytest -n auto --dist worksteal -n 0\n"
+
+
 def test_bench_lists_the_benchmarks(clone: Path) -> None:
     done = run_sh(clone, "bench", "nothing")
     assert done.returncode == 2
