@@ -15,8 +15,6 @@ import subprocess
 import sys
 import tempfile
 
-from peak import show
-
 RECIPES, REPEATS = ("fast", "mlp", "article"), (1, 4)
 
 RUN = """
@@ -68,7 +66,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, nargs="+", default=REPEATS)
     parser.add_argument("--epochs", type=int, default=2)
     arguments = parser.parse_args()
-    show([measure(name, n, arguments.epochs) for name in arguments.recipes for n in arguments.repeats])
+    rows = [measure(name, n, arguments.epochs) for name in arguments.recipes for n in arguments.repeats]
+    from peak import show  # imports torch: on Linux, ru_maxrss of a child starts at its parent's size
+
+    show(rows)
 
 
 if __name__ == "__main__":
