@@ -91,7 +91,7 @@ def show_run(run: Run) -> None:
 
     confusion = run.table("confusion").set_index("true")
     table = new_table("true", *confusion.columns, "recall", numbers=True)
-    table.title = "Out of fold: true digit × predicted digit"
+    table.title, table.title_justify = "Out of fold: true digit × predicted digit", "left"
     recall = run.table("digits").recall
     for digit, counts in enumerate(confusion.to_numpy()):
         cells = [f"[bold]{n}[/bold]" if digit == i else f"{n}" if n else "·" for i, n in enumerate(counts)]
