@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_mnist.runs.finding import list_runs
-from kaggle_mnist.runs.run import CHECKPOINT, read_run
+from kaggle_mnist.runs.run import CHECKPOINT, LEADERBOARD, read_run
 from kaggle_mnist.runs.unfinished import LOCK, PLAN, STATE, epoch_of, is_running, lock_run, read_plan
 from kaggle_mnist.utils.errors import BadRun, OutputError
-from kaggle_mnist.utils.files import SUMS
+from kaggle_mnist.utils.files import SUMS, leftovers
+
+OUR_FILES = (
+    *("submission.csv", "run.json", "folds.csv", "history.csv", "confusion.csv", "digits.csv", "outputs.npz"),
+    *("members.safetensors", SUMS, "report.html", "audit.csv", "audit.png", LEADERBOARD),
+)
+TEMPORARY = re.compile(r"\.(plan\.json|SHA256SUMS|epoch-[0-9]{5,9}\.safetensors)\.[^.]+")  # of a killed process
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,9 @@ def all_runs(output: Path) -> list[RunStatus]:
 
 
 def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
-    """Delete runs and return their folders; if one is refused, none is deleted.
+    """Delete the files of runs and return their folders; if one is refused, none is deleted.
+
+    Only files that kaggle-mnist writes are deleted: a folder stays if something else is in it.
 
     Parameters
     ----------
@@ -77,10 +85,27 @@ def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
         for path in chosen:
             try:
                 (path / SUMS).unlink(missing_ok=True)  # first, so that a partly deleted run does not look finished
-                shutil.rmtree(path)
+                _delete_ours(path)
             except OSError as error:
                 raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
     return chosen
+
+
+def _delete_ours(run: Path) -> None:
+    """Delete a run's files, and its folder unless something of the user's is left in it."""
+    folder = run / CHECKPOINT
+    inside = [file for file in folder.iterdir() if _is_of_checkpoint(file.name)] if folder.is_dir() else []
+    for file in (*(run / name for name in OUR_FILES), *leftovers(run, OUR_FILES), *inside):
+        file.unlink(missing_ok=True)
+    for place in (folder, run):
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
+
+
+def _is_of_checkpoint(name: str) -> bool:
+    """Whether we write a file of that name, or a temporary file for it, into a checkpoint."""
+    whole = name in (PLAN, LOCK, SUMS) or STATE.fullmatch(name) is not None
+    return whole or TEMPORARY.fullmatch(name) is not None
 
 
 def _find(name: str, output: Path) -> Path:
@@ -98,10 +123,11 @@ def _is_run(path: Path) -> bool:
             return False
         if (path / SUMS).is_file():
             return (path / "run.json").is_file() or (path / "outputs.npz").is_file()
-        inside = [file.name.lstrip(".") for file in (path / CHECKPOINT).iterdir()]
+        inside = [file.name for file in (path / CHECKPOINT).iterdir()]
+        alone = len(list(path.iterdir())) == 1
     except OSError:
         return False
-    return all(name.startswith((PLAN, LOCK, SUMS)) or STATE.match(name) for name in inside)
+    return all(map(_is_of_checkpoint, inside)) and (bool(inside) or alone)
 
 
 def _finished(path: Path) -> RunStatus:

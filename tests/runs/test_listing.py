@@ -75,3 +75,23 @@ def test_folders_that_are_not_runs_are_not_removed(submissions: Path) -> None:
 
 def test_an_empty_folder_says_how_to_make_a_run() -> None:
     assert "`kaggle-mnist train` makes one" in CliRunner().invoke(app, ["runs"]).output
+
+
+def test_nothing_of_the_users_is_removed_with_a_run(stopped: Path, submissions: Path) -> None:
+    finished = list_runs(submissions)[0]
+    for folder in (finished, stopped):
+        (folder / "notes.txt").write_text("mine")
+    remove_runs([finished.name, stopped.name], submissions)
+    for folder in (finished, stopped):
+        assert [file.name for file in folder.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("inside", [[], ["locksmith.txt"], ["plan.json.backup"], ["lock", "notes.txt"]])
+def test_a_folder_with_a_checkpoint_that_is_not_ours_is_not_removed(inside: list[str], submissions: Path) -> None:
+    precious = submissions / "precious"
+    (precious / "checkpoint").mkdir(parents=True)
+    for name in ("thesis.txt", *(f"checkpoint/{name}" for name in inside)):
+        (precious / name).write_text("mine")
+    with pytest.raises(BadRun, match="precious: no such run"):
+        remove_runs(["precious"], submissions)
+    assert (precious / "thesis.txt").read_text() == "mine"
