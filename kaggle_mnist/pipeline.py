@@ -30,8 +30,9 @@ from kaggle_mnist.training.cross_validation import CrossValidation, EpochEnd, Tr
 from kaggle_mnist.training.device import environment_of, resolve_device
 from kaggle_mnist.training.folds import assign_folds, check_folds
 from kaggle_mnist.training.memory import require_memory
-from kaggle_mnist.utils.errors import BadData, BadOption
-from kaggle_mnist.utils.files import write_atomic
+from kaggle_mnist.training.trainer import check_dropped
+from kaggle_mnist.utils.errors import BadData, BadOption, OutputError
+from kaggle_mnist.utils.files import refuse_foreign, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
@@ -115,10 +116,14 @@ def train(
     resolved = resolve_device(device)
     output = Path(output)
     ensure_writable(output)
+    if KAGGLE_WORKING.is_dir():
+        refuse_foreign(KAGGLE_WORKING / "submission.csv", header=b"ImageId,Label")
 
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
     if isinstance(drop_suspects, (str, Path)):
         drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
+    dropped = tuple(sorted(set(drop_suspects or ())))
+    check_dropped(dropped, len(digits.train_images))
     check_folds(digits.train_labels, n_splits=folds, repeats=repeats)
     require_memory(recipe, digits, folds=folds, repeats=repeats, device=resolved)
     fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
@@ -131,7 +136,7 @@ def train(
         device=resolved.type,
         threads=torch.get_num_threads(),
         score=score,
-        dropped=drop_suspects or (),
+        dropped=dropped,
         input=digits.input,
         data=Data.of(digits),
         environment=environment_of(resolved, recipe),
@@ -147,7 +152,7 @@ def resume(
     run: str | None = None,
     *,
     output: str | Path = "submissions",
-    input: str | Path | None = None,
+    input: str | Path | Digits | None = None,
     on_start: Callable[[Start], None] | None = None,
     on_epoch: Callable[[EpochEnd], None] | None = None,
     progress: Progress = quiet,
@@ -157,7 +162,7 @@ def resume(
     Parameters
     ----------
     run : a path, a folder's name below `output`, or None for the newest unfinished run
-    input : where the digits are, if they have moved
+    input : the digits, or where they are if they have moved
     output, on_start, on_epoch, progress : as in `train`
 
     Raises
@@ -171,7 +176,8 @@ def resume(
     threads = torch.get_num_threads()
     with checkpoints.reopen(find_unfinished(run, Path(output))) as checkpoint:
         plan = checkpoint.plan
-        digits = load_digits(plan.input if input is None else input, progress=progress)
+        place = plan.input if input is None else input
+        digits = place if isinstance(place, Digits) else load_digits(place, progress=progress)
         _refuse_changed(digits, plan.data)
         fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
         device = resolve_device(plan.device)
@@ -269,7 +275,11 @@ def _write(
     files["members.safetensors"] = save_tensors(result.members)
     finish_run(checkpoint.run, files)
     if KAGGLE_WORKING.is_dir():
-        write_atomic(KAGGLE_WORKING / "submission.csv", files["submission.csv"])
+        copy = KAGGLE_WORKING / "submission.csv"
+        try:
+            write_atomic(copy, files["submission.csv"])
+        except OSError as error:
+            raise OutputError(f"{copy}: cannot be written ({error.strerror}); {checkpoint.run} is complete") from error
     return Run(checkpoint.run, record)
 
 

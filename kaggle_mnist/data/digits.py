@@ -47,6 +47,7 @@ class Digits:
         """Return a smaller set for a quick trial: the first `labeled` and the first `unlabeled` images."""
         return replace(
             self,
+            input=None,  # which names all of them
             train_images=self.train_images[:labeled],
             train_labels=self.train_labels[:labeled],
             test_images=self.test_images[:unlabeled],

@@ -1,4 +1,4 @@
-"""Cross-validation as a pure function: no files, no console, and everything it takes and gives can be pickled."""
+"""Cross-validation as a pure function: no files, no console, and its arguments and result can be pickled."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """The trained members and what they say of the digits. Outputs are sigmoid outputs, float32, from 0 to 1.
+    """The trained members and their predictions. Outputs are sigmoid outputs, float32, from 0 to 1.
 
     Attributes
     ----------
@@ -164,7 +164,8 @@ def cross_validate(
                 row = {"epoch": event.epoch, "learning_rate": event.learning_rate, **asdict(member)}
                 history.append({column: row[column] for column in HISTORY})
             if on_state is not None:
-                on_state(TrainingState(event.epoch, _stacked([trainer.tensors() for trainer in trainers]), history))
+                tensors = _stacked([trainer.tensors() for trainer in trainers])
+                on_state(TrainingState(event.epoch, tensors, list(history)))
             if on_epoch is not None:
                 on_epoch(event)
         return _result(trainers, digits, folds, recipe, history, progress)
@@ -232,6 +233,8 @@ def _restore(trainers: Sequence[RepeatTrainer], start: TrainingState) -> None:
     try:
         for i, trainer in enumerate(trainers):
             k = trainer.network.members
+            if any(t.dim() and len(t) != k * len(trainers) for t in start.tensors.values()):
+                raise ValueError("another number of members")
             # Clones are aligned as what training allocates: vector and scalar code round differently.
             trainer.restore(
                 {name: (t[i * k : (i + 1) * k] if t.dim() else t).clone() for name, t in start.tensors.items()}

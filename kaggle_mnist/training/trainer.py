@@ -19,7 +19,7 @@ from kaggle_mnist.training.device import precision_of
 from kaggle_mnist.training.losses import member_losses
 from kaggle_mnist.training.ring import leave_own_fold_out, shuffle_within_folds
 from kaggle_mnist.training.schedule import learning_rate
-from kaggle_mnist.utils.errors import BadFolds
+from kaggle_mnist.utils.errors import BadFolds, BadOption
 from kaggle_mnist.utils.seeding import EPOCH, INITIAL_WEIGHTS, generator_for
 
 WATCHED = 2000  # held-out images per member that every epoch is judged by, unshifted; a finished run is judged by all
@@ -43,6 +43,7 @@ class TrainingSet:
     @classmethod
     def of(cls, digits: Digits, dropped: Sequence[int], device: torch.device) -> TrainingSet:
         """The labeled images of `digits`; those numbered in `dropped` are excluded from training."""
+        check_dropped(dropped, len(digits.train_images))
         images = torch.from_numpy(digits.train_images).to(device)
         labels = torch.from_numpy(digits.train_labels).to(device)
         kept = None
@@ -77,9 +78,9 @@ class RepeatTrainer:
         self.watched = [torch.nonzero(fold_of == fold).flatten()[:WATCHED] for fold in range(k)]
 
     def train_epoch(self, epoch: int) -> list[float]:
-        """Train for one pass over the images (`epoch` counts from 0) and give each member's mean loss.
+        """Train for one epoch, counted from 0: as many images of every fold as the smallest fold has.
 
-        On a GPU, the host waits for nothing before the end.
+        Returns each member's mean loss. On a GPU, the host does not wait inside the loop over steps.
         """
         recipe, device = self.recipe, self.images.device
         generator = generator_for(self.seed, EPOCH, epoch, self.repeat, device=device)
@@ -131,6 +132,13 @@ class RepeatTrainer:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Continue from what `tensors` gave. Raises KeyError, RuntimeError or ValueError for those of other members."""
+        expected = {
+            f"optimizer.{i}.{key}": parameter.shape
+            for i, parameter in enumerate(self.network.parameters())
+            for key in _moments(self.recipe)
+        }
+        if any(tensors[name].shape != shape for name, shape in expected.items()):
+            raise ValueError("the optimizer's state has other shapes")
         values: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimizer."):
@@ -139,6 +147,20 @@ class RepeatTrainer:
         of_network = {name: tensor for name, tensor in tensors.items() if name.startswith("network.")}
         self.network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in of_network.items()})
         self.optimizer.load_state_dict({"state": values, "param_groups": self.optimizer.state_dict()["param_groups"]})
+
+
+def check_dropped(dropped: Sequence[int], images: int) -> None:
+    """Raise BadOption unless every number in `dropped` is that of one of `images` labeled images, from 0."""
+    strangers = [image for image in dropped if not 0 <= image < images]
+    if strangers:
+        raise BadOption(f"dropped image {strangers[0]}: there are only the images 0 to {images - 1}")
+
+
+def _moments(recipe: Recipe) -> tuple[str, ...]:
+    """What the optimizer keeps for each parameter, in its shape, by PyTorch's names."""
+    if recipe.optimizer == "sgd":
+        return ("momentum_buffer",) if recipe.momentum else ()
+    return ("exp_avg", "exp_avg_sq")
 
 
 def _optimizer(network: StackedNetwork, recipe: Recipe) -> torch.optim.Optimizer:

@@ -15,7 +15,7 @@ from kaggle_mnist.training import trainer
 from kaggle_mnist.training.cross_validation import CrossValidation, EpochEnd, TrainingState, cross_validate
 from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.training.metrics import fold_scores
-from kaggle_mnist.utils.errors import BadFolds, BadRun, Diverged
+from kaggle_mnist.utils.errors import BadFolds, BadOption, BadRun, Diverged
 
 
 def same_members(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
@@ -125,6 +125,7 @@ def test_a_state_continues_to_the_same_bytes(few: Digits, tiny: Recipe, fields: 
 
     whole = cross_validate(few, recipe, folds, on_state=keep)
     assert [state.epoch for state in states] == [1, 2, 3, 4]
+    assert [len(state.history) for state in states] == [3 * repeats * epoch for epoch in (1, 2, 3, 4)]
     for state in (states[0], states[-1]):
         assert same_results(cross_validate(few, recipe, folds, start=state), whole)
 
@@ -133,9 +134,20 @@ def test_a_state_of_other_members_is_refused(few: Digits, tiny: Recipe) -> None:
     folds = assign_folds(few.train_labels, n_splits=3)
     states: list[TrainingState] = []
     cross_validate(few, tiny.replaced(epochs=1), folds, on_state=states.append)
-    for recipe in (tiny.replaced(hidden=(47,)), tiny.replaced(hidden=(48, 9))):
+    for recipe in (tiny.replaced(hidden=(47,)), tiny.replaced(hidden=(48, 9)), tiny.replaced(optimizer="sgd")):
         with pytest.raises(BadRun, match="is not of this recipe's members"):
             cross_validate(few, recipe, folds, start=states[0])
+    without_moments = {name: t for name, t in states[0].tensors.items() if name.startswith("network.")}
+    of_more_repeats = {name: torch.cat([t, t]) if t.dim() else t for name, t in states[0].tensors.items()}
+    for tensors in (without_moments, of_more_repeats):
+        with pytest.raises(BadRun, match="is not of this recipe's members"):
+            cross_validate(few, tiny, folds, start=replace(states[0], tensors=tensors))
+
+
+@pytest.mark.parametrize("image", [-1, 1500])
+def test_an_image_that_does_not_exist_cannot_be_dropped(few: Digits, tiny: Recipe, image: int) -> None:
+    with pytest.raises(BadOption, match=rf"dropped image {image}: there are only the images 0 to 1499"):
+        cross_validate(few, tiny, assign_folds(few.train_labels, n_splits=3), dropped=[3, image])
 
 
 def test_mixed_precision_multiplies_in_bfloat16_keeps_float32_parameters_and_learns_as_well(
