@@ -29,7 +29,7 @@ grep -qs '^name = "kaggle-mnist"' pyproject.toml ||
 unset PYTHONHOME PYTHONPATH PIP_PREFIX PIP_PYTHON PIP_ROOT PIP_TARGET
 export PIP_USER=0 # stronger than `user = true` in pip.conf, which no virtual environment can obey
 
-# Freed memory stays with the process: wide layers' gradients, asked for anew at every step, cost a tenth of the time.
+# Freed memory stays with the process: reallocating wide layers' gradients at every step takes a tenth of the time.
 modern='^glibc 2\.(3[5-9]|[4-9][0-9])' # older ones take no such threshold
 if [[ "$(getconf GNU_LIBC_VERSION 2>/dev/null || true)" =~ $modern ]]; then
     export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-1000000000}
@@ -85,7 +85,8 @@ make_venv() { # only where there is none, or one of ours: .venv/home marks those
 
 install() { # $1: the extra, as "", "[dev]", "[bench]", "[kaggle]" or "[audit]"
     local stamp=".venv/installed$1"
-    if [ -f "$stamp" ] && state | cmp -s - "$stamp"; then return; fi
+    # A link to a Python that is gone is repaired below.
+    if [ -f "$stamp" ] && { [ -e .venv/bin/python ] || ! [ -L .venv/bin/python ]; } && state | cmp -s - "$stamp"; then return; fi
     if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null || ! grep -qsxF "$(pwd -P)" .venv/home; then
         make_venv
     fi

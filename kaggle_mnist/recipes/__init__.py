@@ -1,1 +1,1 @@
-"""Recipes: everything that decides a result but the digits, the folds and the seed."""
+"""Recipes: everything that determines a result except the digits, the folds and the seed."""

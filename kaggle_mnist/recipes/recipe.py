@@ -1,4 +1,4 @@
-"""The recipe: everything that decides a result but the digits, the folds and the seed, as one frozen object."""
+"""The recipe: everything that determines a result except the digits, the folds and the seed, as one frozen object."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ LONGEST_VALUE = 60  # characters of a value in a message
 
 Epoch = Annotated[int, Field(ge=0)]
 Units = Annotated[int, Field(ge=1, le=65_536)]
+Rate = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Recipe(BaseModel):
-    """Everything that decides a result but the digits, the folds and the seed.
+    """Everything that determines a result except the digits, the folds and the seed.
 
     A frozen pydantic model. The fields of `models.registry.KINDS` that belong to other networks must keep their
     defaults, as must other fields that cannot change the result.
@@ -46,7 +47,7 @@ class Recipe(BaseModel):
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adamw", description="as in torch.optim")
     learning_rate: float = Field(1e-3, ge=0, description="peak")
     schedule: Literal["cosine", "steps"] = Field("cosine", description="cosine to zero, or steps")
-    steps: tuple[tuple[Epoch, float], ...] = Field((), description="[epoch from 0, new rate]")
+    steps: tuple[tuple[Epoch, Rate], ...] = Field((), description="[epoch from 0, new rate]")
     warmup: float = Field(0.0, ge=0, description="epochs to the peak rate")
     weight_decay: float = Field(0.0, ge=0, description="as in torch.optim")
     momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov, of sgd")
@@ -136,6 +137,8 @@ def _refuse_settings_without_effect(recipe: Recipe) -> None:
     for name, (condition, met) in conditions.items():
         if not met and getattr(recipe, name) != type(recipe).model_fields[name].default:
             raise ValueError(f"{name} has no effect unless {condition}")
+    if list(recipe.steps) != sorted(recipe.steps, key=lambda step: step[0]):
+        raise ValueError("steps must be in ascending order of epoch")
     if recipe.warmup > recipe.epochs:
         raise ValueError(
             f"warmup of {recipe.warmup:g} epochs is longer than the run of {recipe.epochs};"

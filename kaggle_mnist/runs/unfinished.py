@@ -66,7 +66,7 @@ def lock_run(run: Path) -> Iterator[None]:
         raise BadRun(f"{run}: no checkpoint to resume from; `kaggle-mnist train` starts a new run")
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # a process that only looks holds it for a moment
     except Timeout as error:
         raise BadRun(f"{run}: another process is working on this run; let it finish, or stop it first") from error
     except OSError as error:

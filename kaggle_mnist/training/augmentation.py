@@ -11,7 +11,7 @@ covariance.
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +70,7 @@ def _affine_numbers(n: int, recipe: Recipe, generator: torch.Generator) -> Tenso
     return torch.stack([x_row, y_row], 1)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _affine_basis(device: torch.device) -> Tensor:
     """x, y and 1 at every pixel, ``(3, 784)``."""
     centers = (torch.arange(SIDE) * 2 + 1) / SIDE - 1
@@ -78,7 +78,7 @@ def _affine_basis(device: torch.device) -> Tensor:
     return torch.stack([x, y, torch.ones_like(x)]).view(3, -1).to(device)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _elastic_basis(sigma: float, device: torch.device) -> Tensor:
     """Fields ``(k, 784)``; their sum with standard normal weights is a smooth field of standard deviation 1."""
     pixels = torch.arange(SIDE, dtype=torch.float64)

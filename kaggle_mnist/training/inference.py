@@ -1,4 +1,4 @@
-"""What trained members say of images: sigmoid outputs, out of fold and averaged."""
+"""The sigmoid outputs of trained members, out of fold and averaged."""
 
 from __future__ import annotations
 

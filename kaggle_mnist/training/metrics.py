@@ -1,4 +1,4 @@
-"""How good outputs are: scikit-learn's metrics, the recipe's loss, and calibration."""
+"""Metrics of outputs: scikit-learn's, the recipe's loss, and calibration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.recipes.recipe import Recipe
 
 DIGITS = list(range(CLASSES))
-LEAST = 1e-12  # what an output counts at least where it becomes a probability
+LEAST = 1e-12  # lower bound on an output used as a probability
 BINS = 15  # confidence bins, as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017
 
 

@@ -4,9 +4,9 @@ Every step draws equally many images from each fold. Laid out in a ring,
 
     fold 1 | fold 2 | … | fold k-1 | fold 0 | fold 1 | … | fold k-2
 
-the images that member m may learn from, all but those of fold m, are k-1 neighbours: a window, which costs no copy. The
-members' windows are the operands of batched matrix products. No arithmetic is spent on a held-out image, and none can
-reach its member.
+the images that member m may be trained on, all but those of fold m, are k-1 neighbours: a window into the ring, with no
+copy per member. The windows are the operands of batched matrix products. No arithmetic is spent on a held-out image,
+and none can reach its member.
 
 pytabkit, too, trains the models of all folds at once, but feeds each of them batches of its own; TabM trains members
 that share most weights on the same batch. Here members share nothing but the images they both may see.

@@ -44,6 +44,8 @@ def test_a_setting_is_read_as_toml_and_words_need_no_quotes(setting: str, value:
         ({"name": "../../elsewhere"}, "name: "),
         ({"steps": [[1, 0.1]]}, 'steps has no effect unless schedule = "steps"'),
         ({"targets": [0.01, 0.99]}, 'targets has no effect unless loss = "squared_error"'),
+        ({"schedule": "steps", "steps": [[40, 1e-5], [15, 1e-4]]}, "steps must be in ascending order of epoch"),
+        ({"schedule": "steps", "steps": [[40, -1e-5]]}, "steps: -1e-05: "),
         ({"momentum": 0.5}, 'momentum has no effect unless optimizer = "sgd"'),
         ({"elastic": 0.0, "elastic_sigma": 4.0}, "elastic_sigma has no effect unless elastic is above 0"),
         ({"warmup": 30.5}, "warmup of 30.5 epochs is longer than the run of 30"),
