@@ -197,3 +197,15 @@ def test_a_clone_reached_by_two_paths_is_installed_once(clone: Path, tmp_path: P
     (tmp_path / "link").symlink_to(clone)
     again = run_sh(tmp_path / "link", PYTHON=python)
     assert (again.stdout, again.stderr) == ("started\n", "")
+
+
+def test_a_venv_whose_python_is_gone_is_made_again(clone: Path) -> None:
+    """As after an upgrade of the system: the stamp is there, and .venv/bin/python leads nowhere."""
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/home").write_text(f"{clone}\n")
+    (clone / ".venv/bin/python").symlink_to("/nowhere/python3")
+    files = ("pyproject.toml", "constraints.txt", "kaggle_mnist/__init__.py")
+    (clone / ".venv/installed").write_text(f"{clone}\n" + "".join((clone / file).read_text() for file in files))
+    done = run_sh(clone, PYTHON=python_stub(clone, "exit 1"))
+    assert done.returncode == 2
+    assert "needs Python 3.11 to 3.14" in done.stderr
