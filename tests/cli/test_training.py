@@ -120,8 +120,8 @@ def write_faulty_inputs(handful: Digits) -> None:
 )
 def test_bad_input_gets_one_clear_line_and_status_2(handful: Digits, arguments: list[str], message: str) -> None:
     write_faulty_inputs(handful)
-    done = run_program(*arguments)
-    assert done.returncode == 2
+    done = invoke(*arguments)
+    assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.startswith("kaggle-mnist: ")
     assert done.stderr.count("\n") == 1
