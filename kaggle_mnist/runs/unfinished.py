@@ -66,17 +66,22 @@ def lock_run(run: Path) -> Iterator[None]:
         raise BadRun(f"{run}: no checkpoint to resume from; `kaggle-mnist train` starts a new run")
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=1)  # a process that only looks holds it for a moment
+        lock.acquire(timeout=0.2)  # a process that only looks holds it for a moment
     except Timeout as error:
         raise BadRun(f"{run}: another process is working on this run; let it finish, or stop it first") from error
     except OSError as error:
+        _refuse_finished(run)  # while we waited
         raise OutputError(f"{folder}: cannot write there ({error.strerror})") from error
     try:
-        if (run / SUMS).exists():
-            raise BadRun(f"{run}: is finished; there is nothing to resume")
+        _refuse_finished(run)
         yield
     finally:
         lock.release()
+
+
+def _refuse_finished(run: Path) -> None:
+    if (run / SUMS).exists():
+        raise BadRun(f"{run}: is finished; there is nothing to resume")
 
 
 def is_running(run: Path) -> bool:

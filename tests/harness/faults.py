@@ -335,7 +335,9 @@ def at_once(lab: Laboratory, times: int) -> Counter[str]:
         statuses = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in (first, second))
         said = trial.stderr() + trial.stderr("err2")
         good = (
-            statuses == [0, 2] and said.count("\n") == 1 and ("another process" in said or "no unfinished run" in said)
+            statuses == [0, 2]
+            and said.count("\n") == 1
+            and any(words in said for words in ("another process", "no unfinished run", "nothing to resume"))
         )
         good = good and lab.same(find_run(None, trial.folder / "runs").path)
         found[
