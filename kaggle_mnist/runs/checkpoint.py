@@ -174,7 +174,7 @@ def _write_plan(checkpoint: Checkpoint, lock: FileLock) -> None:
     """Lock the folder, then write what makes it visible as an unfinished run. Raises OutputError."""
     try:
         checkpoint.folder.mkdir()
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)
         write_atomic(checkpoint.folder / PLAN, checkpoint.plan.model_dump_json(indent=2).encode() + b"\n")
         write_sums(checkpoint.folder, [PLAN])
     except OSError as error:
