@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ OUR_FILES = (
     *("submission.csv", "run.json", "folds.csv", "history.csv", "confusion.csv", "digits.csv", "outputs.npz"),
     *("members.safetensors", SUMS, "report.html", "audit.csv", "audit.png", LEADERBOARD),
 )
-TEMPORARY = re.compile(r"\.(plan\.json|SHA256SUMS|epoch-[0-9]{5,9}\.safetensors)\.[^.]+")  # of a killed process
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,9 @@ def _delete_ours(run: Path) -> None:
 
 def _is_of_checkpoint(name: str) -> bool:
     """Whether we write a file of that name, or a temporary file for it, into a checkpoint."""
-    whole = name in (PLAN, LOCK, SUMS) or STATE.fullmatch(name) is not None
-    return whole or TEMPORARY.fullmatch(name) is not None
+    if name.startswith("."):  # of a process that was killed: `write_atomic` writes .plan.json.TOKEN
+        name = name[1:].rpartition(".")[0]
+    return name in (PLAN, LOCK, SUMS) or STATE.fullmatch(name) is not None
 
 
 def _find(name: str, output: Path) -> Path:
