@@ -171,6 +171,8 @@ def resume(
         There is no such run, another process is working on it, or its checkpoint is damaged.
     BadData
         The digits have changed since the run began.
+    BadOption, NotEnoughMemory
+        This machine lacks the run's device, or memory for it.
     """
     started = time.perf_counter()
     threads = torch.get_num_threads()
@@ -179,9 +181,9 @@ def resume(
         place = plan.input if input is None else input
         digits = place if isinstance(place, Digits) else load_digits(place, progress=progress)
         _refuse_changed(digits, plan.data)
-        fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
         device = resolve_device(plan.device)
         require_memory(plan.recipe, digits, folds=plan.folds, repeats=plan.repeats, device=device)
+        fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
         torch.set_num_threads(plan.threads)
         try:
             if on_start is not None:
