@@ -11,6 +11,7 @@ the CPU.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections import defaultdict
@@ -25,7 +26,6 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.flop_counter import FlopCounterMode
 
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.models.features import INPUTS
 from kaggle_mnist.models.registry import build_network, network_class
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
@@ -42,7 +42,9 @@ def operations_per_epoch(recipe: Recipe, images: int, folds: int) -> float:
     """Floating-point operations of all members in one epoch: counted for one image a member, and scaled."""
     network = build_network(recipe.network, recipe.network_settings, [torch.Generator() for _ in range(folds)])
     with FlopCounterMode(display=False) as counter:
-        network(torch.rand(folds, 1, INPUTS), generator=torch.Generator()).sum().backward()
+        network(
+            torch.rand(folds, 1, math.prod(recipe.network_settings["shape"])), generator=torch.Generator()
+        ).sum().backward()
     return float(counter.get_total_flops()) * images * (folds - 1) / folds
 
 

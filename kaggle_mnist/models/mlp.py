@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kaggle_mnist.data.digits import CLASSES
-from kaggle_mnist.models.features import INPUTS
-from kaggle_mnist.models.network import LinearLayer, StackedNetwork
+from kaggle_mnist.models.network import PageLayer, StackedNetwork
 
 
 class StackedMLP(StackedNetwork):
@@ -21,6 +22,7 @@ class StackedMLP(StackedNetwork):
     ----------
     generators : one for each member. Its weights and biases are drawn as in `torch.nn.Linear`: uniform within
         ``±1 / sqrt(inputs)``
+    shape : planes, rows and columns of the inputs; their arrangement does not matter to an MLP
     hidden : units of each hidden layer
     dropout : in training, each hidden unit is zero with this probability, and scaled by ``1 / (1 - dropout)`` if not
 
@@ -31,24 +33,33 @@ class StackedMLP(StackedNetwork):
 
     Examples
     --------
-    >>> network = StackedMLP([torch.Generator() for _ in range(5)], hidden=(300,))
+    >>> network = StackedMLP([torch.Generator() for _ in range(5)], shape=(1, 28, 28), hidden=(300,))
     >>> network(torch.rand(5, 7, 784)).shape
     torch.Size([5, 7, 10])
     """
 
-    def __init__(self, generators: Sequence[torch.Generator], *, hidden: Sequence[int], dropout: float = 0.0):
+    def __init__(
+        self,
+        generators: Sequence[torch.Generator],
+        *,
+        shape: tuple[int, int, int],
+        hidden: Sequence[int],
+        dropout: float = 0.0,
+    ):
         super().__init__(generators)
         self.dropout = dropout
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for n_in, n_out in itertools.pairwise(_units(hidden)):
+        for n_in, n_out in itertools.pairwise(_units(shape, hidden)):
             bound = 1 / math.sqrt(n_in)
             drawn = torch.stack([torch.rand(n_in + 1, n_out, generator=g) * 2 * bound - bound for g in generators])
             self.weights.append(nn.Parameter(drawn[:, :-1].contiguous()))  # (members, n_in, n_out)
             self.biases.append(nn.Parameter(drawn[:, -1:].contiguous()))  # (members, 1, n_out)
 
     @classmethod
-    def parameter_shapes(cls, *, hidden: Sequence[int], dropout: float = 0.0) -> dict[str, tuple[int, ...]]:
-        layers = list(enumerate(itertools.pairwise(_units(hidden))))
+    def parameter_shapes(
+        cls, *, shape: tuple[int, int, int], hidden: Sequence[int], dropout: float = 0.0
+    ) -> dict[str, tuple[int, ...]]:
+        layers = list(enumerate(itertools.pairwise(_units(shape, hidden))))
         weights: dict[str, tuple[int, ...]] = {f"weights.{i}": (n_in, n_out) for i, (n_in, n_out) in layers}
         return weights | {f"biases.{i}": (1, n_out) for i, (_, n_out) in layers}
 
@@ -66,17 +77,27 @@ class StackedMLP(StackedNetwork):
         return torch.addmm(self.biases[-1][member], x, self.weights[-1][member])
 
     @classmethod
-    def activations_per_image(cls, *, hidden: Sequence[int], dropout: float = 0.0) -> int:
+    def activations_per_image(cls, *, shape: tuple[int, int, int], hidden: Sequence[int], dropout: float = 0.0) -> int:
         return sum(hidden) * (3 if dropout else 1) + CLASSES  # with dropout, also what was kept, and before it
 
     @classmethod
-    def summary(cls, *, hidden: Sequence[int], dropout: float = 0.0) -> str:
-        return "-".join(map(str, _units(hidden)))
+    def summary(cls, *, shape: tuple[int, int, int], hidden: Sequence[int], dropout: float = 0.0) -> str:
+        return "-".join(map(str, _units(shape, hidden)))
 
     @classmethod
-    def page_layers(cls, *, hidden: Sequence[int], dropout: float = 0.0) -> list[LinearLayer]:
-        return [LinearLayer(f"weights.{i}", f"biases.{i}", relu=i < len(hidden)) for i in range(len(hidden) + 1)]
+    def page_layers(
+        cls,
+        member: Mapping[str, NDArray[np.float32]],
+        *,
+        shape: tuple[int, int, int],
+        hidden: Sequence[int],
+        dropout: float = 0.0,
+    ) -> list[PageLayer]:
+        return [
+            PageLayer(member[f"weights.{i}"], member[f"biases.{i}"], relu=i < len(hidden))
+            for i in range(len(hidden) + 1)
+        ]
 
 
-def _units(hidden: Sequence[int]) -> tuple[int, ...]:
-    return (INPUTS, *hidden, CLASSES)
+def _units(shape: tuple[int, int, int], hidden: Sequence[int]) -> tuple[int, ...]:
+    return (math.prod(shape), *hidden, CLASSES)

@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class LinearLayer:
-    """A layer that the report's page can compute: ``x @ weight + bias``, followed by ReLU if `relu`.
+class PageLayer:
+    """A layer of one member that the report's page can compute, followed by ReLU if `relu`.
 
-    `weight`, of shape ``(inputs, outputs)`` for one member, and `bias`, of ``outputs`` values, are names of parameters.
+    Attributes
+    ----------
+    weight : float32, ``(inputs, outputs)`` of a linear layer, or ``(outputs, inputs, 3, 3)`` of a convolution with a
+        border of zeros
+    bias : float32, one value for each output
+    shape : planes, rows and columns of a convolution's inputs; None for a linear layer
+    stride : of a convolution
     """
 
-    weight: str
-    bias: str
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
     relu: bool
+    shape: tuple[int, int, int] | None = None
+    stride: int = 1
 
 
 class StackedNetwork(nn.Module, ABC):
-    """Networks of the same form, trained side by side. Every parameter has a leading members axis.
+    """Networks of the same form, trained side by side. Every parameter and buffer has a leading members axis.
 
     A kind of network is a subclass and one line in `kaggle_mnist.models.registry`. Its settings are the recipe's fields
     that the registry lists for it, passed by name. Gradients come from autograd, and the optimizers work value by
     value, so members stay independent as long as `forward` keeps them apart. Class methods take the settings by name.
+    Among them is `shape`: planes, rows and columns of what the network is given, as `models.registry.input_shape` says.
     """
 
     def __init__(self, generators: Sequence[torch.Generator], **settings: Any) -> None:
@@ -40,7 +51,7 @@ class StackedNetwork(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def parameter_shapes(cls, *_: Any, **settings: Any) -> dict[str, tuple[int, ...]]:
-        """The shape of each parameter in `state_dict`, without the members axis."""
+        """The shape of each tensor in `state_dict`, without the members axis."""
 
     @abstractmethod
     def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -64,8 +75,11 @@ class StackedNetwork(nn.Module, ABC):
         """The form in a few characters, such as ``784-300-10``."""
 
     @classmethod
-    def page_layers(cls, *_: Any, **settings: Any) -> list[LinearLayer] | None:
-        """The layers with which the report's page computes a member in the browser; None if it cannot."""
+    def page_layers(cls, member: Mapping[str, NDArray[np.float32]], *_: Any, **settings: Any) -> list[PageLayer] | None:
+        """The layers with which the report's page computes a member in the browser; None if it cannot.
+
+        `member` has that member's parameters by name.
+        """
         return None
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The kinds of network that a recipe can name. Each kind is one file and one line in `KINDS`."""
+"""The kinds of network and of features that a recipe can name. A network is one file and one line in `KINDS`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from kaggle_mnist.data.digits import SIDE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,13 +31,32 @@ class NetworkKind:
 
 KINDS = {
     "mlp": NetworkKind("kaggle_mnist.models.mlp", "StackedMLP", fields=("hidden", "dropout")),
+    "cnn": NetworkKind("kaggle_mnist.models.cnn", "StackedCNN", fields=("stages", "dropout")),
 }
+
+
+FEATURES = {
+    "pixels": ("pixels",),
+    "gradients": ("directions", "grid", "smoothing"),
+}
+"""What a network can be given of an image, and the recipe's fields that shape it: `models.features` computes it."""
+
+
+def input_shape(features: str, settings: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Planes, rows and columns of what a network is given, for a name in `FEATURES` and the fields listed there.
+
+    >>> input_shape("gradients", {"directions": 8, "grid": 9, "smoothing": 1.1})
+    (8, 9, 9)
+    """
+    if features == "pixels":
+        return 1, SIDE, SIDE
+    return settings["directions"], settings["grid"], settings["grid"]
 
 
 def network_class(kind: str) -> type[StackedNetwork]:
     """The class of a kind in `KINDS`.
 
-    >>> network_class("mlp").summary(hidden=(300,), dropout=0.6)
+    >>> network_class("mlp").summary(shape=(1, 28, 28), hidden=(300,), dropout=0.6)
     '784-300-10'
     """
     entry = KINDS[kind]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from kaggle_mnist.models.registry import KINDS
+from kaggle_mnist.models.registry import FEATURES, KINDS, input_shape
 from kaggle_mnist.utils.errors import BadRecipe, shortened
 
 MAX_VALUE = 1 << 14  # characters of a setting's value
@@ -24,8 +24,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Recipe(BaseModel):
     """Everything that determines a result except the digits, the folds and the seed.
 
-    A frozen pydantic model. The fields of `models.registry.KINDS` that belong to other networks must keep their
-    defaults, as must other fields that cannot change the result.
+    A frozen pydantic model. Fields that cannot change the result, such as those of other kinds of network or features,
+    must keep their defaults.
 
     >>> Recipe(hidden=(300,), epochs=5).replaced(epochs=10).epochs
     10
@@ -37,8 +37,18 @@ class Recipe(BaseModel):
 
     network: str = Field("mlp", description="kind of network")
     hidden: tuple[Units, ...] = Field((1024, 512), min_length=1, description="units of each hidden layer")
+    stages: tuple[tuple[Units, ...], ...] = Field(
+        ((32, 32), (64, 64)), min_length=1, description="planes of convolutions"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="probability, of hidden units")
+
+    deslant: Share = Field(0.0, description="share of the slant removed")
+    equalize_width: Share = Field(0.0, description="share of the difference in width removed, on a logarithmic scale")
+    features: str = Field("pixels", description="what the network is given: pixels or gradients")
     pixels: tuple[float, float] = Field((0.0, 1.0), description="values of background and ink")
+    directions: int = Field(8, ge=4, le=32, multiple_of=2, description="of the gradient")
+    grid: int = Field(9, ge=2, le=28, description="samples of each direction along each side")
+    smoothing: float = Field(1.1, ge=0.5, le=14, description="SD of the Gaussian that is sampled, pixels")
 
     loss: Literal["cross_entropy", "squared_error"] = Field("cross_entropy", description="of softmax, or of sigmoids")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share spread over all classes")
@@ -78,6 +88,13 @@ class Recipe(BaseModel):
             raise ValueError(f"no such kind of network; use {' or '.join(KINDS)}")
         return network
 
+    @field_validator("features")
+    @classmethod
+    def _are_features(cls, features: str) -> str:
+        if features not in FEATURES:
+            raise ValueError(f"no such features; use {' or '.join(FEATURES)}")
+        return features
+
     @model_validator(mode="after")
     def _settings_have_an_effect(self, info: ValidationInfo) -> Self:
         if not (info.context or {}).get("recorded"):  # a run made before a rule stays readable
@@ -86,12 +103,18 @@ class Recipe(BaseModel):
 
     @property
     def network_settings(self) -> dict[str, Any]:
-        """The fields that shape the network, by name: what `models.registry.build_network` takes."""
-        return {name: getattr(self, name) for name in KINDS[self.network].fields}
+        """What shapes the network, by name: what `models.registry.build_network` takes."""
+        fields = {name: getattr(self, name) for name in KINDS[self.network].fields}
+        return {"shape": input_shape(self.features, self.feature_settings), **fields}
+
+    @property
+    def feature_settings(self) -> dict[str, Any]:
+        """The fields that shape the features, by name: what `models.features.compute_features` takes."""
+        return {name: getattr(self, name) for name in FEATURES[self.features]}
 
     def in_use(self) -> dict[str, Any]:
-        """All fields but those that shape other kinds of network only, with their values."""
-        unused = _of_any_network() - set(KINDS[self.network].fields)
+        """All fields but those that shape other kinds of network or features only, with their values."""
+        unused = {name for name, (_, met) in _shaping(self).items() if not met}
         return {name: getattr(self, name) for name in type(self).model_fields if name not in unused}
 
     @classmethod
@@ -118,8 +141,15 @@ class Recipe(BaseModel):
         return self.of({**self.model_dump(), **fields})
 
 
-def _of_any_network() -> set[str]:
-    return {field for kind in KINDS.values() for field in kind.fields}
+def _shaping(recipe: Recipe) -> dict[str, tuple[str, bool]]:
+    """For each field that shapes some kind of network or features: which, and whether the recipe names one of them."""
+    chosen = {"network": {kind: entry.fields for kind, entry in KINDS.items()}, "features": FEATURES}
+    found = {}
+    for choice, fields_of in chosen.items():
+        for name in {name for fields in fields_of.values() for name in fields}:
+            kinds = " or ".join(f'"{kind}"' for kind, fields in fields_of.items() if name in fields)
+            found[name] = (f"{choice} = {kinds}", name in fields_of[getattr(recipe, choice)])
+    return found
 
 
 def _refuse_settings_without_effect(recipe: Recipe) -> None:
@@ -131,9 +161,7 @@ def _refuse_settings_without_effect(recipe: Recipe) -> None:
         "momentum": ('optimizer = "sgd"', recipe.optimizer == "sgd"),
         "elastic_sigma": ("elastic is above 0", recipe.elastic > 0),
     }
-    for name in _of_any_network():
-        kinds = " or ".join(f'"{kind}"' for kind, entry in KINDS.items() if name in entry.fields)
-        conditions[name] = (f"network = {kinds}", name in KINDS[recipe.network].fields)
+    conditions |= _shaping(recipe)
     for name, (condition, met) in conditions.items():
         if not met and getattr(recipe, name) != type(recipe).model_fields[name].default:
             raise ValueError(f"{name} has no effect unless {condition}")

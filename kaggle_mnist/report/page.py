@@ -157,12 +157,11 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
     recipe = run.record.recipe
     if recipe is None:
         return None, "Drawing is not available: a blend has no weights. Draw in its parents' reports."
-    layers = network_class(recipe.network).page_layers(**recipe.network_settings)
+    member = {name: array[MEMBER] for name, array in run.weights().items()}
+    layers = network_class(recipe.network).page_layers(member, **recipe.network_settings)
     if layers is None:
         return None, "Drawing is not available: this page cannot compute this kind of network."
-    weights = run.weights()
-    arrays = [weights[name][MEMBER] for layer in layers for name in (layer.weight, layer.bias)]
-    shapes = [weights[layer.weight][MEMBER].shape for layer in layers]
+    arrays = [array for layer in layers for array in (layer.weight, layer.bias)]
     with np.errstate(over="ignore"):
         halves = np.concatenate([array.ravel() for array in arrays]).astype("<f2")
     if not np.isfinite(halves).all():
@@ -170,10 +169,17 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
     row = run.table("folds").iloc[MEMBER]
     network = {
         "layers": [
-            {"inputs": inputs, "outputs": outputs, "relu": layer.relu}
-            for layer, (inputs, outputs) in zip(layers, shapes, strict=True)
+            {
+                "inputs": layer.weight.size // layer.bias.size,  # values that one output is computed from
+                "outputs": layer.bias.size,
+                "relu": layer.relu,
+                "shape": layer.shape,
+                "stride": layer.stride,
+            }
+            for layer in layers
         ],
-        "pixels": recipe.pixels,
+        "normalization": {"deslant": recipe.deslant, "width": recipe.equalize_width},
+        "features": {"kind": recipe.features, **recipe.feature_settings},
         "loss": recipe.loss,
         "shifts": SHIFTS[: recipe.views],
         "member": {"repeat": MEMBER // run.record.folds, "fold": MEMBER % run.record.folds, "accuracy": row.accuracy},
@@ -194,7 +200,8 @@ def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | N
     environment = Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    files = {file: Markup(loader.get_source(environment, f"report.{file}")[0]) for file in ("css", "js")}
+    names = {"css": "report.css", "network_js": "network.js", "report_js": "report.js"}
+    files = {part: Markup(loader.get_source(environment, name)[0]) for part, name in names.items()}
     data = {
         "pictures": [
             [int(image), int(label), np.round(outputs * 10_000).astype(int).tolist()]

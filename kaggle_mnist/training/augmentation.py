@@ -1,4 +1,4 @@
-"""Random affine and elastic deformations of a whole batch at once.
+"""Random affine and elastic deformations of a whole batch at once, together with the normalization of its images.
 
 A deformation maps each pixel of the new image to the place in the old image where its value is sampled. Affine and
 elastic deformations are both linear in a few random numbers, so the displacement fields of a whole batch are one matrix
@@ -14,17 +14,18 @@ import math
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from kaggle_mnist.data.digits import SIDE
 from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.training.normalization import composed, normalize, normalizing_maps
+from kaggle_mnist.training.sampling import affine_basis, sample
 
 KEPT_VARIANCE = 0.999  # share of an elastic field's variance that its basis keeps, along each axis
 
 
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Deform each image at random, within the limits that the recipe sets.
+    """Normalize each image as the recipe says, and deform it at random within the recipe's limits.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
 
     Returns
     -------
-    ``(n, 28, 28)``; the images themselves if the recipe deforms nothing
+    ``(n, 28, 28)``; the images themselves if the recipe changes nothing
 
     Examples
     --------
@@ -43,17 +44,17 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     torch.Size([5, 28, 28])
     """
     if not (recipe.rotation or recipe.scaling or recipe.shear or recipe.shift or recipe.elastic):
-        return images
+        return normalize(images, recipe)
     n = len(images)
     numbers = _affine_numbers(n, recipe, generator)  # (n, 2, 3): the source x and y of a new pixel
-    basis = _affine_basis(images.device)
+    basis = affine_basis(images.device)
     if recipe.elastic:
         elastic_basis = _elastic_basis(recipe.elastic_sigma, images.device)
         noise = torch.randn(n, 2, len(elastic_basis), generator=generator, device=images.device)
         numbers = torch.cat([numbers, noise * (recipe.elastic * 2 / SIDE)], 2)
         basis = torch.cat([basis, elastic_basis])
-    places = (numbers @ basis).view(n, 2, SIDE, SIDE).permute(0, 2, 3, 1)  # (n, 28, 28, 2)
-    return F.grid_sample(images[:, None], places, align_corners=False)[:, 0]
+    maps = normalizing_maps(images, recipe)
+    return sample(images, numbers if maps is None else composed(maps, numbers), basis)
 
 
 def _affine_numbers(n: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -68,14 +69,6 @@ def _affine_numbers(n: int, recipe: Recipe, generator: torch.Generator) -> Tenso
     x_row = torch.stack([cos * x_scale, (cos * shear - sin) * y_scale, x_shift], 1)
     y_row = torch.stack([sin * x_scale, (sin * shear + cos) * y_scale, y_shift], 1)
     return torch.stack([x_row, y_row], 1)
-
-
-@lru_cache(maxsize=8)
-def _affine_basis(device: torch.device) -> Tensor:
-    """x, y and 1 at every pixel, ``(3, 784)``."""
-    centers = (torch.arange(SIDE) * 2 + 1) / SIDE - 1
-    y, x = torch.meshgrid(centers, centers, indexing="ij")
-    return torch.stack([x, y, torch.ones_like(x)]).view(3, -1).to(device)
 
 
 @lru_cache(maxsize=8)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kaggle_mnist.data.digits import CLASSES
-from kaggle_mnist.models.features import scale_pixels
+from kaggle_mnist.models.features import compute_features
 from kaggle_mnist.models.network import StackedNetwork
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.training.losses import sigmoid_outputs
+from kaggle_mnist.training.normalization import normalize
 from kaggle_mnist.utils.progress import Counter, Progress, quiet
 
 BATCH = 4096  # images at once: wide enough for full speed, 13 MB of pixels
@@ -35,9 +36,9 @@ def member_outputs(
     for start in range(0, len(images), BATCH):
         batch = torch.from_numpy(images[start : start + BATCH]).to(device)
         mean = torch.zeros(len(batch), CLASSES, device=device)
-        for view in shifted_views(batch.float() / 255, recipe.views):
-            logits = network.member_logits(member, scale_pixels(view.flatten(1), recipe.pixels))
-            mean += sigmoid_outputs(logits, recipe) / recipe.views
+        for view in shifted_views(normalize(batch.float() / 255, recipe), recipe.views):
+            x = compute_features(view, recipe.features, **recipe.feature_settings)  # (n, inputs)
+            mean += sigmoid_outputs(network.member_logits(member, x), recipe) / recipe.views
         outputs[start : start + BATCH] = mean.cpu().numpy()
     return outputs
 

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.models.features import scale_pixels
+from kaggle_mnist.models.features import compute_features
 from kaggle_mnist.models.network import StackedNetwork
 from kaggle_mnist.models.registry import build_network
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.training.augmentation import augment
 from kaggle_mnist.training.device import precision_of
 from kaggle_mnist.training.losses import member_losses
+from kaggle_mnist.training.normalization import normalize
 from kaggle_mnist.training.ring import leave_own_fold_out, shuffle_within_folds
 from kaggle_mnist.training.schedule import learning_rate
 from kaggle_mnist.utils.errors import BadFolds, BadOption
@@ -94,8 +95,9 @@ class RepeatTrainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, epoch + step / steps)
             rows = shuffled[:, edges[step] : edges[step + 1]]  # (k, b)
-            x = augment(self.images[rows.flatten()].float() / 255, recipe, generator)  # (k * b, 28, 28)
-            x = scale_pixels(x, recipe.pixels).to(precision).view(*rows.shape, -1)  # (k, b, inputs)
+            x = augment(self.images[rows.flatten()].float() / 255, recipe, generator).to(precision)  # (k * b, 28, 28)
+            x = compute_features(x, recipe.features, **recipe.feature_settings)  # (k * b, inputs)
+            x = x.view(*rows.shape, -1)  # (k, b, inputs)
             x, y = leave_own_fold_out(x), leave_own_fold_out(self.labels[rows])  # (k, (k - 1) * b, …)
             with torch.autocast(device.type, precision, enabled=precision != torch.float32):
                 logits = self.network(x, generator=generator).float()  # (k, (k - 1) * b, 10)
@@ -112,7 +114,8 @@ class RepeatTrainer:
         """A member's loss and accuracy on the first `WATCHED` images that it holds out."""
         rows = self.watched[member]
         images, labels = self.all.images[rows], self.all.labels[rows]
-        x = scale_pixels(images.flatten(1).float() / 255, self.recipe.pixels)
+        upright = normalize(images.float() / 255, self.recipe)
+        x = compute_features(upright, self.recipe.features, **self.recipe.feature_settings)
         logits = self.network.member_logits(member, x)
         loss = member_losses(logits[None], labels[None], self.recipe, smoothing=False)
         return float(loss), float((logits.argmax(1) == labels).float().mean())

@@ -5,9 +5,11 @@ from torch import nn
 from kaggle_mnist.models.mlp import StackedMLP
 from kaggle_mnist.utils.seeding import EPOCH, INITIAL_WEIGHTS, generator_for
 
+SHAPE = (1, 28, 28)
+
 
 def members(count: int = 3) -> StackedMLP:
-    return StackedMLP([generator_for(0, INITIAL_WEIGHTS, i) for i in range(count)], hidden=(20, 15))
+    return StackedMLP([generator_for(0, INITIAL_WEIGHTS, i) for i in range(count)], shape=SHAPE, hidden=(20, 15))
 
 
 def test_each_member_is_the_perceptron_that_its_own_weights_make() -> None:
@@ -50,8 +52,8 @@ def test_dropout_drops_that_share_of_hidden_units_and_keeps_their_mean(monkeypat
         return original(bias, a, b)
 
     monkeypatch.setattr(torch, "baddbmm", watched)
-    plain = StackedMLP(one, hidden=(2000,))(x)
-    dropped = StackedMLP([generator_for(0, INITIAL_WEIGHTS, 0)], hidden=(2000,), dropout=0.6)(
+    plain = StackedMLP(one, shape=SHAPE, hidden=(2000,))(x)
+    dropped = StackedMLP([generator_for(0, INITIAL_WEIGHTS, 0)], shape=SHAPE, hidden=(2000,), dropout=0.6)(
         x, generator=generator_for(1, EPOCH, 0)
     )
     hidden, thinned = seen[1], seen[3]
@@ -62,7 +64,7 @@ def test_dropout_drops_that_share_of_hidden_units_and_keeps_their_mean(monkeypat
 
 
 def test_the_shapes_told_beforehand_are_those_of_the_members() -> None:
-    network, shapes = members(), StackedMLP.parameter_shapes(hidden=(20, 15))
+    network, shapes = members(), StackedMLP.parameter_shapes(shape=SHAPE, hidden=(20, 15))
     assert {name: tuple(tensor.shape[1:]) for name, tensor in network.state_dict().items()} == shapes
-    assert StackedMLP.parameters_per_member(hidden=(20, 15)) == 784 * 20 + 20 + 20 * 15 + 15 + 15 * 10 + 10
-    assert StackedMLP.summary(hidden=(20, 15)) == "784-20-15-10"
+    assert StackedMLP.parameters_per_member(shape=SHAPE, hidden=(20, 15)) == 784 * 20 + 20 + 20 * 15 + 15 + 15 * 10 + 10
+    assert StackedMLP.summary(shape=SHAPE, hidden=(20, 15)) == "784-20-15-10"

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.models.network import LinearLayer, StackedNetwork
+from kaggle_mnist.models.network import PageLayer, StackedNetwork
 from kaggle_mnist.models.registry import KINDS, NetworkKind, build_network, load_network
 from kaggle_mnist.predict import run_outputs
 from kaggle_mnist.recipes.recipe import Recipe
@@ -31,13 +33,13 @@ from tests.runs.test_checkpoint import same_files, stop_after
 class StackedSoftmaxRegression(StackedNetwork):
     """Ten weighted sums of the pixels."""
 
-    def __init__(self, generators: list[torch.Generator]):
+    def __init__(self, generators: list[torch.Generator], *, shape: tuple[int, int, int]):
         super().__init__(generators)
         self.weight = nn.Parameter(torch.stack([torch.rand(784, 10, generator=g) / 100 for g in generators]))
         self.bias = nn.Parameter(torch.zeros(len(generators), 1, 10))
 
     @classmethod
-    def parameter_shapes(cls) -> dict[str, tuple[int, ...]]:
+    def parameter_shapes(cls, *, shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
         return {"weight": (784, 10), "bias": (1, 10)}
 
     def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -47,16 +49,16 @@ class StackedSoftmaxRegression(StackedNetwork):
         return torch.addmm(self.bias[member], x, self.weight[member])
 
     @classmethod
-    def activations_per_image(cls) -> int:
+    def activations_per_image(cls, *, shape: tuple[int, int, int]) -> int:
         return 10
 
     @classmethod
-    def summary(cls) -> str:
+    def summary(cls, *, shape: tuple[int, int, int]) -> str:
         return "softmax regression"
 
     @classmethod
-    def page_layers(cls) -> list[LinearLayer]:
-        return [LinearLayer("weight", "bias", relu=False)]
+    def page_layers(cls, member: Mapping[str, NDArray[np.float32]], *, shape: tuple[int, int, int]) -> list[PageLayer]:
+        return [PageLayer(member["weight"], member["bias"], relu=False)]
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_a_toy_kind_predicts_reports_and_blends(toy: Recipe, few: Digits) -> Non
     np.testing.assert_allclose(run_outputs(blend, few.test_images), blend.outputs().test, atol=1e-6)
     page = write_report(run, few).read_text()
     assert "softmax regression" in page
-    assert '"layers": [{"inputs": 784, "outputs": 10, "relu": false}]' in page
+    assert '"layers": [{"inputs": 784, "outputs": 10, "relu": false, "shape": null, "stride": 1}]' in page
     assert '<th scope="row">hidden</th>' not in page  # a field of other kinds
     assert '<th scope="row">network</th><td>softmax</td>' in page
 
@@ -101,7 +103,7 @@ def test_a_kind_that_the_page_cannot_compute_gets_no_box(
 def test_fields_of_another_kind_are_refused(toy: Recipe) -> None:
     with pytest.raises(BadRecipe, match=r'hidden has no effect unless network = "mlp"'):
         toy.replaced(hidden=(300,))
-    with pytest.raises(BadRecipe, match=r"network: 'cnnn': no such kind of network; use mlp or softmax"):
+    with pytest.raises(BadRecipe, match=r"network: 'cnnn': no such kind of network; use mlp or cnn or softmax"):
         toy.replaced(network="cnnn")
     assert {"hidden", "dropout"}.isdisjoint(toy.in_use())
     assert TINY.in_use()["hidden"] == (48,)

@@ -128,59 +128,7 @@
   /* ---- the network ---- */
 
   if (!data.network) return;
-  const { layers: layout, pixels: [low, high], loss, shifts } = data.network;
-  let layers = null;
-
-  function half(bits) {
-    const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15); // the weights are finite
-  }
-
-  function decodeLayers() {
-    const bytes = atob(byId("weights").textContent);
-    let at = 0;
-    const take = (count) => Float32Array.from({ length: count }, () => {
-      const bits = bytes.charCodeAt(at) | (bytes.charCodeAt(at + 1) << 8);
-      at += 2;
-      return half(bits);
-    });
-    return layout.map(({ inputs, outputs, relu }) => ({ weights: take(inputs * outputs), biases: take(outputs), relu }));
-  }
-
-  function logitsOf(x) {
-    layers ??= decodeLayers();
-    for (const { weights, biases, relu } of layers) {
-      const n = biases.length, z = Float64Array.from(biases);
-      for (let i = 0; i < x.length; i++) {
-        if (x[i] === 0) continue;
-        for (let j = 0, w = i * n; j < n; j++) z[j] += x[i] * weights[w + j];
-      }
-      x = relu ? z.map((value) => Math.max(value, 0)) : z;
-    }
-    return Array.from(x);
-  }
-
-  function sigmoidOutputs(logits) {
-    if (loss !== "cross_entropy") return logits.map((z) => 1 / (1 + Math.exp(-z)));
-    const top = Math.max(...logits), powers = logits.map((z) => Math.exp(z - top));
-    const sum = powers.reduce((a, b) => a + b);
-    return powers.map((power) => power / sum);
-  }
-
-  function outputsFor(image) { // of 784 integers from 0 to 255; averages the recipe's shifted views
-    const mean = new Array(10).fill(0);
-    for (const [down, right] of shifts) {
-      const x = new Float64Array(SIDE * SIDE).fill(low);
-      for (let row = Math.max(0, down); row < Math.min(SIDE, SIDE + down); row++) {
-        for (let column = Math.max(0, right); column < Math.min(SIDE, SIDE + right); column++) {
-          x[row * SIDE + column] = (image[(row - down) * SIDE + column - right] / 255) * (high - low) + low;
-        }
-      }
-      sigmoidOutputs(logitsOf(x)).forEach((output, digit) => { mean[digit] += output / shifts.length; });
-    }
-    return mean;
-  }
+  const outputsFor = readerOf(data.network, byId("weights").textContent);
 
   /* ---- drawing ---- */
 
