@@ -17,6 +17,9 @@ from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.training.metrics import fold_scores
 from kaggle_mnist.utils.errors import BadFolds, BadOption, BadRun, Diverged
 
+NORMALIZED = {"features": "gradients", "grid": 5, "deslant": 0.7, "equalize_width": 0.5}
+CNN = {"network": "cnn", "hidden": Recipe().hidden, "stages": ((4,), (6,)), **NORMALIZED}
+
 
 def same_members(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
@@ -30,7 +33,9 @@ def same_results(a: CrossValidation, b: CrossValidation) -> bool:
 
 @pytest.mark.parametrize("repeats", [1, 2])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("fields", [{}, {"loss": "squared_error", "dropout": 0.5, "optimizer": "adam"}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"loss": "squared_error", "dropout": 0.5, "optimizer": "adam"}, NORMALIZED, CNN]
+)
 def test_a_held_out_image_never_reaches_its_member(
     few: Digits,
     tiny: Recipe,
