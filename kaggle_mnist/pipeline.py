@@ -30,6 +30,7 @@ from kaggle_mnist.training.cross_validation import CrossValidation, EpochEnd, Tr
 from kaggle_mnist.training.device import environment_of, resolve_device
 from kaggle_mnist.training.folds import assign_folds, check_folds
 from kaggle_mnist.training.memory import require_memory
+from kaggle_mnist.training.threads import choose_threads, thread_count
 from kaggle_mnist.training.trainer import check_dropped
 from kaggle_mnist.utils.errors import BadData, BadOption, OutputError
 from kaggle_mnist.utils.files import refuse_foreign, write_atomic
@@ -50,6 +51,7 @@ class Start:
     epoch : epochs that are done already: above 0 only when a run is resumed
     environment : device, threads and versions now; `plan.environment` has those that the run began with
     unfinished : folders of earlier runs with the same plan that were interrupted
+    threads_if_idle : PyTorch's number of threads; `plan.threads` is lower if other programs kept cores busy
     """
 
     plan: Plan
@@ -57,6 +59,7 @@ class Start:
     epoch: int
     environment: dict[str, str | int]
     unfinished: tuple[Path, ...] = ()
+    threads_if_idle: int = 0
 
 
 def train(
@@ -126,6 +129,7 @@ def train(
     check_dropped(dropped, len(digits.train_images))
     check_folds(digits.train_labels, n_splits=folds, repeats=repeats)
     require_memory(recipe, digits, folds=folds, repeats=repeats, device=resolved)
+    threads_if_idle, threads = torch.get_num_threads(), choose_threads()
     fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
     plan = Plan(
         created=created.isoformat(timespec="milliseconds"),
@@ -134,17 +138,17 @@ def train(
         repeats=repeats,
         seed=seed,
         device=resolved.type,
-        threads=torch.get_num_threads(),
+        threads=threads,
         score=score,
         dropped=dropped,
         input=digits.input,
         data=Data.of(digits),
-        environment=environment_of(resolved, recipe),
+        environment=environment_of(resolved, recipe, threads),
     )
     unfinished = tuple(unfinished_like(output, plan))
-    with checkpoints.begin(output, plan) as checkpoint:
+    with checkpoints.begin(output, plan) as checkpoint, thread_count(threads):
         if on_start is not None:
-            on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished))
+            on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished, threads_if_idle))
         return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
 
 
@@ -175,7 +179,6 @@ def resume(
         This machine lacks the run's device, or memory for it.
     """
     started = time.perf_counter()
-    threads = torch.get_num_threads()
     with checkpoints.reopen(find_unfinished(run, Path(output))) as checkpoint:
         plan = checkpoint.plan
         place = plan.input if input is None else input
@@ -184,13 +187,10 @@ def resume(
         device = resolve_device(plan.device)
         require_memory(plan.recipe, digits, folds=plan.folds, repeats=plan.repeats, device=device)
         fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
-        torch.set_num_threads(plan.threads)
-        try:
+        with thread_count(plan.threads):
             if on_start is not None:
                 on_start(Start(plan, checkpoint.run, checkpoint.epoch, environment_of(device, plan.recipe)))
             return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
-        finally:
-            torch.set_num_threads(threads)
 
 
 def _carry_out(

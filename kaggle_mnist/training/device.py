@@ -41,11 +41,12 @@ def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if recipe.mixed_precision and native else torch.float32
 
 
-def environment_of(device: torch.device, recipe: Recipe) -> dict[str, str | int]:
-    """What a run's bytes depend on besides its plan: device, threads, number format of products, and versions."""
+def environment_of(device: torch.device, recipe: Recipe, threads: int | None = None) -> dict[str, str | int]:
+    """What a run's bytes depend on besides its plan: device, threads (by default PyTorch's number now), number format
+    of products, and versions."""
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
+        "threads": threads or torch.get_num_threads(),
         "products": str(precision_of(recipe, device)).removeprefix("torch."),
         **versions(),
     }

@@ -49,6 +49,8 @@ def show_start(start: Start) -> None:
     repeats = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
     say("Recipe", f"{plan.recipe.name}: {network}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}")
     threads = f", {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.device == "cpu" else ""
+    if start.threads_if_idle > plan.threads:
+        threads += f" of {start.threads_if_idle}: other programs keep the machine busy"
     mixed = ", bfloat16" if start.environment["products"] == "bfloat16" else ""
     say("Device", f"{plan.device}{threads}{mixed}")
     for path in start.unfinished:
