@@ -82,7 +82,8 @@ def gradient_directions(images: Tensor, *, directions: int, grid: int, smoothing
     rows = to_gradient @ images.permute(1, 0, 2).reshape(side, -1)  # (28 * 2, n * 28): differences, and smoothed rows
     rows = rows.view(side, 2, n, side).transpose(1, 2).reshape(side * n, 2 * side)
     planes = torch.minimum(rows @ to_side, rows @ to_other_side).relu_()  # (28 * n, directions * 28)
-    sampled = (to_grid @ planes.view(side, -1)).view(-1, side) @ to_grid.T  # (grid * n * directions, grid)
+    sampled = planes.view(-1, side) @ to_grid.T  # (28 * n * directions, grid): along every row first, then down
+    sampled = to_grid @ sampled.view(side, -1)  # (grid, n * directions * grid)
     return sampled.view(grid, n, directions, grid).permute(1, 2, 0, 3).flatten(1).sqrt_()
 
 

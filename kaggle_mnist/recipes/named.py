@@ -12,7 +12,7 @@ from kaggle_mnist.utils.errors import BadRecipe
 from kaggle_mnist.utils.reading import read_bounded
 
 FOLDER = Path(__file__).parent
-NAMES = ("article", "fast", "mlp", "best")  # in the order in which they are listed
+NAMES = ("article", "pixels", "fast", "mlp", "best", "cnn")  # in the order in which they are listed
 MAX_BYTES = 1 << 14  # of a TOML file; a recipe with every field has 600
 
 

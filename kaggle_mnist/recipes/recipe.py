@@ -43,7 +43,7 @@ class Recipe(BaseModel):
     dropout: float = Field(0.0, ge=0, lt=1, description="probability, of hidden units")
 
     deslant: Share = Field(0.0, description="share of the slant removed")
-    equalize_width: Share = Field(0.0, description="share of the difference in width removed, on a logarithmic scale")
+    equalize_width: Share = Field(0.0, description="share of the deviation in width removed")
     features: str = Field("pixels", description="what the network is given: pixels or gradients")
     pixels: tuple[float, float] = Field((0.0, 1.0), description="values of background and ink")
     directions: int = Field(8, ge=4, le=32, multiple_of=2, description="of the gradient")

@@ -7,6 +7,8 @@ are composed, so an image is sampled only once.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -36,22 +38,26 @@ def normalizing_maps(images: Tensor, recipe: Recipe) -> Tensor | None:
     """For each image, ``(n, 28, 28)``, the affine map ``(n, 2, 3)`` from new to old coordinates; None if there is none.
 
     `recipe.deslant` is the share of the slant that is removed, `recipe.equalize_width` the exponent with which a digit
-    is brought nearer to `WIDTH`. The centre of mass moves to the centre of the image.
+    is brought nearer to `WIDTH`. The centre of mass moves to the centre of the image. Sums are in float64:
+    in float32 they would round otherwise with another number of threads.
     """
     if not (recipe.deslant or recipe.equalize_width):
         return None
-    centers = affine_basis(images.device)[0, :SIDE]  # from -1 to 1
-    mass = images.sum((1, 2)).clamp_min(1e-6)
-    columns, rows = images.sum(1), images.sum(2)  # (n, 28)
-    x, y = columns @ centers / mass, rows @ centers / mass
-    xx = columns @ centers.square() / mass - x * x
-    yy = rows @ centers.square() / mass - y * y
-    xy = (images @ centers * centers).sum(1) / mass - x * y
+    mass, *moments = (images.flatten(1).double() @ _moment_basis(images.device)).unbind(1)
+    x, y, xx, yy, xy = (moment / mass.clamp_min(1e-6) for moment in moments)
+    xx, yy, xy = xx - x * x, yy - y * y, xy - x * y  # of the ink around its centre
     slant = recipe.deslant * (xy / yy.clamp_min(1e-3)).clamp(-MAX_SLANT, MAX_SLANT)
     variance = (xx - 2 * slant * xy + slant * slant * yy).clamp_min(1e-4)  # of the ink across, without that slant
     narrowing = (4 * variance.sqrt() * SIDE / 2 / WIDTH).clamp(*WIDTHS) ** recipe.equalize_width
-    zero = torch.zeros_like(x)
-    return torch.stack([torch.stack([narrowing, slant, x], 1), torch.stack([zero, torch.ones_like(x), y], 1)], 1)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return torch.stack([narrowing, slant, x, zero, one, y], 1).view(-1, 2, 3).to(images.dtype)
+
+
+@lru_cache(maxsize=8)
+def _moment_basis(device: torch.device) -> Tensor:
+    """1, x, y, x², y² and xy at every pixel, ``(784, 6)``."""
+    x, y, one = affine_basis(device).double()
+    return torch.stack([one, x, y, x * x, y * y, x * y], 1)
 
 
 def composed(maps: Tensor, numbers: Tensor) -> Tensor:

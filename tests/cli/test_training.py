@@ -27,7 +27,7 @@ def test_train_prints_the_digits_the_folds_the_confusion_matrix_and_the_csv(few:
     done = run_program("train", *QUICK)
     assert done.returncode == 0, done.stderr
     assert "Kaggle CSV: 1,500 labeled, 300 unlabeled (input/train.csv and input/test.csv)" in done.stdout
-    assert "mlp: 784-32-10, 2 epochs, 2 folds, seed 0\n" in done.stdout
+    assert "mlp: 648-32-10, 2 epochs, 2 folds, seed 0\n" in done.stdout
     [file] = Path("submissions").glob("*-mlp/run.json")
     products = json.loads(file.read_text())["environment"]["products"]
     mixed = ", bfloat16" if products == "bfloat16" else ""

@@ -41,7 +41,7 @@ def test_a_toml_file_without_a_base_has_the_defaults(tmp_path: Path) -> None:
     [
         ("epochs = ", r"bad\.toml: cannot be read as TOML"),
         ("epochs = 'x'", r"bad\.toml: epochs: 'x'"),
-        ("base = 'mpl'", r"bad\.toml: base is 'mpl'; use article, fast, mlp, best"),
+        ("base = 'mpl'", r"bad\.toml: base is 'mpl'; use article, pixels, fast, mlp, best, cnn"),
         ("base = [1]", r"bad\.toml: base is \[1\]"),
         ("[epochs]\na = 1", r"bad\.toml: epochs: "),
     ],
@@ -53,7 +53,7 @@ def test_a_wrong_toml_file_is_named(content: str, message: str, tmp_path: Path) 
 
 
 def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
-    with pytest.raises(BadRecipe, match=r"articel: no such recipe \(did you mean article\?\); use article, fast"):
+    with pytest.raises(BadRecipe, match=r"articel: no such recipe \(did you mean article\?\); use article, pixels"):
         find_recipe("articel")
     with pytest.raises(BadRecipe, match=r"nowhere\.toml: no such file"):
         find_recipe("nowhere.toml")

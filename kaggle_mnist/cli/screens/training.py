@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from kaggle_mnist.runs.run import Run
 
 MAX_ERRORS = 40
-WIDE = 112  # columns that the table of recipes needs to explain the fields
+FIELD, VALUE = 18, 15  # columns of the terminal that a field's name and its value take
+WIDE = 140  # columns that the table of recipes needs to explain the fields
 COMPETITION = "https://www.kaggle.com/competitions/digit-recognizer/data"
 
 
@@ -115,20 +116,24 @@ def show_run(run: Run) -> None:
 
 
 def show_recipes() -> None:
-    """Print the named recipes side by side, one field per line, with its meaning if there is room."""
+    """Print the named recipes side by side, one field per line, with its meaning if there is room; in a narrow terminal
+    in several tables."""
     recipes = named_recipes()
     screen = console if console.is_terminal else Console(file=console.file, width=WIDE)
     explained = screen.width >= WIDE
-    table = new_table("field", *recipes, *(["meaning"] if explained else []))
-    table.columns[0].no_wrap = True
-    for column in table.columns[1 : len(recipes) + 1]:
-        column.max_width = 15
-    for name, field in Recipe.model_fields.items():
-        used = [recipe.in_use() for recipe in recipes.values()]
-        values = [escape(format_value(fields[name])) if name in fields else "·" for fields in used]
-        meaning = [escape(field.description or "")] if explained else []
-        table.add_row(name, *values, *meaning)
-    show_table(table, screen)
+    tables = 1 if explained else -(-len(recipes) // max(1, (screen.width - FIELD) // VALUE))
+    size = -(-len(recipes) // tables)
+    for first in range(0, len(recipes), size):
+        names = list(recipes)[first : first + size]
+        used = [recipes[name].in_use() for name in names]
+        table = new_table("field", *names, *(["meaning"] if explained else []))
+        table.columns[0].no_wrap = True
+        for column in table.columns[1 : len(names) + 1]:
+            column.max_width = VALUE - 2
+        for name, field in Recipe.model_fields.items():
+            values = [escape(format_value(fields[name])) if name in fields else "·" for fields in used]
+            table.add_row(name, *values, *([escape(field.description or "")] if explained else []))
+        show_table(table, screen)
     if not explained:
         say("", f"Widen the terminal to {WIDE} columns to see what each field means.")
 
