@@ -1,15 +1,16 @@
 """Other tools for the same job: cross-validated accuracy on the 42,000, and 28,000 predictions, each in its own idiom.
 
-    ./run.sh bench peers [PEER …] [--autogluon PYTHON]
+    ./run.sh bench peers [PEER …] [--autogluon PYTHON] [--pytabkit PYTHON]
 
 Every peer gets the practice set's digits as arrays and our five folds, in a separate process. The time runs until it
 has its cross-validated accuracy and its predictions, without loading the digits or importing libraries. For the
-predictions, the tutorial's loop, AutoGluon and kaggle-mnist average their fold models; scikit-learn and skorch fit a
-sixth model on all images, since their cross-validation returns none. skorch sets aside a fifth of its training images
-for validation, its default. The withheld labels are not used.
+predictions, the tutorial's loop, AutoGluon, pytabkit and kaggle-mnist average their fold models; scikit-learn and
+skorch fit a sixth model on all images, since their cross-validation returns none. skorch sets aside a fifth of its
+training images for validation, its default; pytabkit picks the best epoch by the held-out fold, also its default. The
+withheld labels are not used.
 
-AutoGluon needs other versions of some packages: install `autogluon.tabular[lightgbm]` into a separate environment and
-pass that environment's Python.
+AutoGluon and pytabkit need other packages: install `autogluon.tabular[lightgbm]` or `pytabkit` into a separate
+environment and pass that environment's Python.
 """
 
 from __future__ import annotations
@@ -80,13 +81,26 @@ def tutorial(data: Any) -> Callable[[], Result]:
     return job
 
 
-def sklearn_mlp(data: Any) -> Callable[[], Result]:
+def directions(images: Any) -> Any:
+    """What our recipes give a perceptron: gradient directions of the digit made upright."""
+    import torch
+
+    from kaggle_mnist.models.features import compute_features
+    from kaggle_mnist.recipes.named import find_recipe
+    from kaggle_mnist.training.normalization import normalize
+
+    recipe = find_recipe("mlp")
+    upright = normalize(torch.from_numpy(images.reshape(-1, 28, 28)).float() / 255, recipe)
+    return compute_features(upright, recipe.features, **recipe.feature_settings).numpy()
+
+
+def sklearn_mlp(data: Any, features: Callable[[Any], Any] = lambda x: x / np.float32(255)) -> Callable[[], Result]:
     """scikit-learn's classifier with one hidden layer of 300, otherwise its defaults."""
     from sklearn.model_selection import cross_val_predict
     from sklearn.neural_network import MLPClassifier
 
     def job() -> Result:
-        x, test = data["x"] / np.float32(255), data["x_test"] / np.float32(255)
+        x, test = features(data["x"]), features(data["x_test"])
         model = MLPClassifier((300,), random_state=0)
         predicted = cross_val_predict(model, x, data["y"], cv=splits_of(data), n_jobs=2)
         return mean_accuracy(predicted, data), model.fit(x, data["y"]).predict(test)
@@ -130,6 +144,25 @@ def autogluon(data: Any) -> Callable[[], Result]:
     return job
 
 
+def realmlp(data: Any) -> Callable[[], Result]:
+    """RealMLP with tuned defaults, its five models trained at once on our folds, ten minutes."""
+    from pytabkit import RealMLP_TD_Classifier
+
+    def job() -> Result:
+        held_out = [np.flatnonzero(data["fold_of"] == fold) for fold in range(FOLDS)]
+        least = min(map(len, held_out))
+        model = RealMLP_TD_Classifier(device="cpu", random_state=0, n_cv=FOLDS)
+        splits = np.stack([rows[:least] for rows in held_out])
+        model.fit(data["x"].astype(np.float32), data["y"], val_idxs=splits, time_to_fit_in_seconds=600)
+        outputs = [model.predict_proba_ensemble(data["x"][rows].astype(np.float32)) for rows in held_out]
+        predicted = np.empty_like(data["y"])
+        for fold, rows in enumerate(held_out):
+            predicted[rows] = outputs[fold][fold].argmax(1)
+        return mean_accuracy(predicted, data), model.predict(data["x_test"].astype(np.float32))
+
+    return job
+
+
 def ours(name: str, **fields: Any) -> Callable[[Any], Callable[[], Result]]:
     """A recipe of kaggle-mnist, including its run folder."""
 
@@ -153,11 +186,12 @@ def ours(name: str, **fields: Any) -> Callable[[Any], Callable[[], Result]]:
 PEERS: dict[str, Callable[[Any], Callable[[], Result]]] = {
     "tutorial's loop": tutorial,
     "scikit-learn MLPClassifier((300,))": sklearn_mlp,
+    "scikit-learn MLPClassifier((300,)) on gradient directions": lambda data: sklearn_mlp(data, directions),
     "skorch NeuralNetClassifier": skorch_classifier,
     "AutoGluon-Tabular": autogluon,
+    "pytabkit RealMLP": realmlp,
     "kaggle-mnist article": ours("article"),
     "kaggle-mnist sprint.toml": ours(str(Path(__file__).with_name("sprint.toml"))),
-    "kaggle-mnist fast, 3 epochs": ours("fast", epochs=3),
     "kaggle-mnist fast": ours("fast"),
     "kaggle-mnist mlp": ours("mlp"),
 }
@@ -179,14 +213,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("peers", nargs="*", help=f"any of: {', '.join(PEERS)}; all by default")
     parser.add_argument("--autogluon", metavar="PYTHON", help="Python of an environment with AutoGluon")
+    parser.add_argument("--pytabkit", metavar="PYTHON", help="Python of an environment with pytabkit")
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         work(*arguments.work)
         return
-    chosen = arguments.peers or [peer for peer in PEERS if peer != "AutoGluon-Tabular" or arguments.autogluon]
+    pythons = dict.fromkeys(PEERS, sys.executable)
+    pythons |= {"AutoGluon-Tabular": arguments.autogluon, "pytabkit RealMLP": arguments.pytabkit}
+    chosen = arguments.peers or [peer for peer in PEERS if pythons[peer]]
     if unknown := set(chosen) - set(PEERS):
         parser.error(f"no such peer: {', '.join(unknown)}")
+    if lacking := [peer for peer in chosen if not pythons[peer]]:
+        parser.error(f"{', '.join(lacking)}: name the Python of its environment")
 
     from peak import peak, show
 
@@ -200,9 +239,10 @@ def main() -> None:
         file = Path(folder) / "digits.npz"
         np.savez(file, x=digits.train_images, y=digits.train_labels, x_test=digits.test_images, fold_of=fold_of)
         for peer in chosen:
-            python = arguments.autogluon if peer == "AutoGluon-Tabular" else sys.executable
             rate = peak()
-            process = subprocess.Popen([python, __file__, "--work", peer, str(file)], stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                [pythons[peer], __file__, "--work", peer, str(file)], stdout=subprocess.PIPE, text=True
+            )
             assert process.stdout
             printed = process.stdout.read()
             _, status, usage = os.wait4(process.pid, 0)
