@@ -68,7 +68,7 @@ def train(
     input: str | Path | Digits | None = None,
     output: str | Path = "submissions",
     folds: int = 5,
-    repeats: int = 1,
+    repeats: int | None = None,
     seed: int = 0,
     device: str = "auto",
     score: bool = True,
@@ -85,7 +85,7 @@ def train(
     input : a folder, a zip, ``"practice"``, digits already loaded, or None to look in `input/`
     output : the folder that gets the run folder
     folds : members of each repeat, at least 2; every image is held out by one of them
-    repeats : how often cross-validation is repeated, each time with new folds
+    repeats : how often cross-validation is repeated, with new folds each time; by default once for each variant
     seed : 0 to 2³¹ - 1; the same seed, recipe, digits, machine and thread count give the same bytes
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``
     score : score the finished run on the practice set's withheld labels; turn this off while tuning
@@ -116,9 +116,9 @@ def train(
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     if not 0 <= seed < MAX_SEED:
         raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
+    repeats = len(recipe.variants) if repeats is None else repeats
     resolved = resolve_device(device)
-    output = Path(output)
-    ensure_writable(output)
+    ensure_writable(output := Path(output))
     if KAGGLE_WORKING.is_dir():
         refuse_foreign(KAGGLE_WORKING / "submission.csv", header=b"ImageId,Label")
 

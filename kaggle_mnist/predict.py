@@ -15,7 +15,7 @@ from kaggle_mnist.data.contact_sheet import Caption, labeled_sheet
 from kaggle_mnist.data.digits import CLASSES, SIDE
 from kaggle_mnist.data.photos import prepare_photo
 from kaggle_mnist.data.pictures import SUFFIXES, UNREAD
-from kaggle_mnist.models.registry import load_network
+from kaggle_mnist.recipes.variants import load_networks
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.training.inference import ensemble_outputs
@@ -138,8 +138,7 @@ def run_outputs(run: Run, images: NDArray[np.uint8], *, progress: Progress = qui
     """
     recipe = run.record.recipe
     if recipe is not None:
-        network = load_network(recipe.network, recipe.network_settings, run.weights())
-        return ensemble_outputs(network, images, recipe, progress=progress)
+        return ensemble_outputs(load_networks(recipe, run.weights()), images, progress=progress)
     if not run.record.parents:
         raise BadRun(f"{run.path / 'run.json'}: has neither a recipe nor parents; this run cannot predict")
     total = np.zeros((len(images), CLASSES))

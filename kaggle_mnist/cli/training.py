@@ -19,7 +19,7 @@ def train(
     input: Input = None,
     output: Output = Path("submissions"),
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
-    repeats: Annotated[int, typer.Option(help="Repeat cross-validation with new folds.")] = 1,
+    repeats: Annotated[int | None, typer.Option(help="Repeat cross-validation with new folds.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     epochs: Annotated[

@@ -13,6 +13,7 @@ from kaggle_mnist.models.registry import FEATURES, KINDS, input_shape
 from kaggle_mnist.utils.errors import BadRecipe, shortened
 
 MAX_VALUE = 1 << 14  # characters of a setting's value
+SHARED = {"name", "epochs", "loss", "targets", "vary"}  # fields that are the same for all repeats of a run
 LONGEST_VALUE = 60  # characters of a value in a message
 
 Epoch = Annotated[int, Field(ge=0)]
@@ -74,6 +75,8 @@ class Recipe(BaseModel):
     elastic: float = Field(0.0, ge=0, le=28, description="SD of displacement, pixels")
     elastic_sigma: float = Field(5.0, ge=1.5, le=28, description="SD of its smoothing, pixels")
 
+    vary: tuple[dict[str, Any], ...] = Field((), description="fields that each repeat in turn sets otherwise")
+
     @field_validator("name")
     @classmethod
     def _fits_a_folders_name(cls, name: str) -> str:
@@ -95,11 +98,31 @@ class Recipe(BaseModel):
             raise ValueError(f"no such features; use {' or '.join(FEATURES)}")
         return features
 
+    @field_validator("vary")
+    @classmethod
+    def _lists_are_tuples(cls, vary: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        return tuple({name: _as_tuple(value) for name, value in fields.items()} for fields in vary)
+
     @model_validator(mode="after")
     def _settings_have_an_effect(self, info: ValidationInfo) -> Self:
         if not (info.context or {}).get("recorded"):  # a run made before a rule stays readable
             _refuse_settings_without_effect(self)
+        for number, fields in enumerate(self.vary):
+            if fixed := SHARED & fields.keys():
+                raise ValueError(f"vary: {min(fixed)} is the same for all repeats")
+            try:
+                self._variant(fields)
+            except BadRecipe as error:
+                raise ValueError(f"vary: repeat {number}: {error}") from error
         return self
+
+    @property
+    def variants(self) -> tuple[Self, ...]:
+        """The recipe of each repeat in turn, starting again after the last; the recipe itself if nothing varies."""
+        return tuple(map(self._variant, self.vary)) or (self,)
+
+    def _variant(self, fields: dict[str, Any]) -> Self:
+        return self.replaced(**{**fields, "vary": ()})
 
     @property
     def network_settings(self) -> dict[str, Any]:
@@ -137,15 +160,32 @@ class Recipe(BaseModel):
             raise BadRecipe(f"{place}: {shown_value(first['input'])}: {message}" if place else message) from error
 
     def replaced(self, /, **fields: Any) -> Self:
-        """A copy with other values for `fields`. Raises BadRecipe as `of` does."""
-        return self.of({**self.model_dump(), **fields})
+        """A copy with other values for `fields`. Raises BadRecipe as `of` does.
+
+        With another kind of network or features, the fields that only shape the previous one get their defaults.
+        """
+        kept = self.model_dump()
+        for choice, fields_of in _choices().items():
+            new = fields_of.get(str(fields.get(choice)), ())
+            if choice in fields and fields[choice] != kept[choice]:
+                for name in set(fields_of[kept[choice]]) - set(new):
+                    kept.pop(name)
+        return self.of({**kept, **fields})
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _choices() -> dict[str, dict[str, tuple[str, ...]]]:
+    """For each field that chooses a kind: the kinds, and the fields that shape each."""
+    return {"network": {kind: entry.fields for kind, entry in KINDS.items()}, "features": FEATURES}
 
 
 def _shaping(recipe: Recipe) -> dict[str, tuple[str, bool]]:
     """For each field that shapes some kind of network or features: which, and whether the recipe names one of them."""
-    chosen = {"network": {kind: entry.fields for kind, entry in KINDS.items()}, "features": FEATURES}
     found = {}
-    for choice, fields_of in chosen.items():
+    for choice, fields_of in _choices().items():
         for name in {name for fields in fields_of.values() for name in fields}:
             kinds = " or ".join(f'"{kind}"' for kind, fields in fields_of.items() if name in fields)
             found[name] = (f"{choice} = {kinds}", name in fields_of[getattr(recipe, choice)])
@@ -199,6 +239,8 @@ def format_value(value: object) -> str:
     >>> format_value((300, 100)), format_value(1e-3), format_value(True)
     ('[300, 100]', '0.001', 'true')
     """
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {format_value(field)}" for name, field in value.items()) + "}"
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(map(format_value, value)) + "]"
     if isinstance(value, bool):

@@ -14,6 +14,7 @@ from kaggle_mnist.data.digits import CLASSES, Digits
 from kaggle_mnist.data.sources import load_same_digits
 from kaggle_mnist.models.registry import network_class
 from kaggle_mnist.recipes.recipe import Recipe, format_value
+from kaggle_mnist.recipes.variants import summary_of, weights_of
 from kaggle_mnist.report import charts
 from kaggle_mnist.report.gallery import COLUMNS, Gallery, choose_digits, make_sprite
 from kaggle_mnist.runs.run import Outputs, Run, as_argument
@@ -157,7 +158,8 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
     recipe = run.record.recipe
     if recipe is None:
         return None, "Drawing is not available: a blend has no weights. Draw in its parents' reports."
-    member = {name: array[MEMBER] for name, array in run.weights().items()}
+    recipe, all_recipes = recipe.variants[0], recipe
+    member = {name: array[MEMBER] for name, array in weights_of(all_recipes, 0, run.weights()).items()}
     layers = network_class(recipe.network).page_layers(member, **recipe.network_settings)
     if layers is None:
         return None, "Drawing is not available: this page cannot compute this kind of network."
@@ -192,7 +194,7 @@ def _summary(run: Run) -> str:
     """The network in a few characters, or the number of runs in a blend."""
     if (recipe := run.record.recipe) is None:
         return f"blend of {len(run.record.parents)} runs"
-    return network_class(recipe.network).summary(**recipe.network_settings)
+    return summary_of(recipe)
 
 
 def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | None, reason: str) -> bytes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from kaggle_mnist.data.digits import CLASSES
-from kaggle_mnist.models.registry import network_class
+from kaggle_mnist.recipes.variants import member_shapes
 from kaggle_mnist.runs.arrays import read_npz
 from kaggle_mnist.runs.record import Record, Submitted, parse_record
 from kaggle_mnist.utils.errors import BadRun
@@ -162,7 +162,8 @@ class Run:
 
         Returns
         -------
-        Arrays by parameter name, float32, with members on the first axis: ``(folds * repeats, …)``.
+        Arrays by parameter name, float32, with members on the first axis: ``(folds * repeats, …)``. If the recipe
+        varies from repeat to repeat, `recipes.variants` says how they are named.
 
         Raises
         ------
@@ -174,9 +175,8 @@ class Run:
         from safetensors import SafetensorError, safe_open
 
         file, recipe = self.verified("members.safetensors"), self.record.recipe
-        members = self.record.folds * self.record.repeats
-        of_one = network_class(recipe.network).parameter_shapes(**recipe.network_settings)
-        shapes = {name: ((members, *shape), "F32") for name, shape in of_one.items()}
+        expected = member_shapes(recipe, folds=self.record.folds, repeats=self.record.repeats)
+        shapes = {name: (shape, "F32") for name, shape in expected.items()}
         try:
             require_regular(file, file.stat())
             with safe_open(file, "numpy") as stored:  # the header first: no file can take more memory than expected

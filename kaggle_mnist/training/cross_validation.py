@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.recipes.variants import prefix_of
 from kaggle_mnist.training.device import training_settings
 from kaggle_mnist.training.inference import out_of_fold_outputs, summed_outputs
 from kaggle_mnist.training.schedule import learning_rate
@@ -80,7 +81,8 @@ class CrossValidation:
 
     Attributes
     ----------
-    members : parameters by name, on the CPU, each with a leading members axis: fold by fold, repeat after repeat
+    members : parameters by name, on the CPU, each with a leading members axis: fold by fold, repeat after repeat. If
+        the recipe varies from repeat to repeat, names begin with the number of the variant, as in ``0.weights.1``
     oof_outputs : ``(repeats, n, 10)``, for each labeled image those of the member that held it out
     test_outputs : ``(m, 10)``, for each unlabeled image the mean over all members
     history : a row for each epoch and member: epoch, repeat, fold, learning_rate, train_loss, watched_loss and
@@ -150,13 +152,14 @@ def cross_validate(
     with training_settings(device):
         training_set = TrainingSet.of(digits, dropped, device)
         numbers = range(len(folds)) if repeats is None else repeats
+        variants = [recipe.variants[repeat % len(recipe.variants)] for repeat in numbers]
         trainers = [
-            RepeatTrainer(training_set, torch.from_numpy(row).to(device), recipe, seed=seed, repeat=repeat)
-            for repeat, row in zip(numbers, folds, strict=True)
+            RepeatTrainer(training_set, torch.from_numpy(row).to(device), variant, seed=seed, repeat=repeat)
+            for repeat, row, variant in zip(numbers, folds, variants, strict=True)
         ]
         history: list[dict[str, Any]] = []
         if start is not None:
-            _restore(trainers, start)
+            _restore(trainers, recipe, start)
             history += start.history
         for epoch in range(start.epoch if start else 0, recipe.epochs):
             event = _train_epoch(trainers, recipe, epoch)
@@ -164,7 +167,7 @@ def cross_validate(
                 row = {"epoch": event.epoch, "learning_rate": event.learning_rate, **asdict(member)}
                 history.append({column: row[column] for column in HISTORY})
             if on_state is not None:
-                tensors = _stacked([trainer.tensors() for trainer in trainers])
+                tensors = _stacked(recipe, [(trainer.repeat, trainer.tensors()) for trainer in trainers])
                 on_state(TrainingState(event.epoch, tensors, list(history)))
             if on_epoch is not None:
                 on_epoch(event)
@@ -201,43 +204,49 @@ def _result(
     """Outputs, repeat by repeat: their sums do not depend on which repeats are computed in one process."""
     for trainer in trainers:
         del trainer.optimizer  # two thirds of the memory
-    networks = [trainer.network for trainer in trainers]
-    members = sum(network.members for network in networks)
+    members = sum(trainer.network.members for trainer in trainers)
     counter = Counter("Out of fold", members, progress)
     oof = [
-        out_of_fold_outputs(network, digits.train_images, row, recipe, after_member=counter)
-        for network, row in zip(networks, folds, strict=True)
+        out_of_fold_outputs(trainer.network, digits.train_images, row, trainer.recipe, after_member=counter)
+        for trainer, row in zip(trainers, folds, strict=True)
     ]
     counter = Counter("Predicting", members, progress)
-    sums = [summed_outputs(network, digits.test_images, recipe, after_member=counter) for network in networks]
+    sums = [
+        summed_outputs(trainer.network, digits.test_images, trainer.recipe, after_member=counter)
+        for trainer in trainers
+    ]
+    stacked = _stacked(recipe, [(trainer.repeat, trainer.network.state_dict()) for trainer in trainers])
     return CrossValidation(
-        members={name: tensor.cpu() for name, tensor in _stacked([net.state_dict() for net in networks]).items()},
+        members={name: tensor.cpu() for name, tensor in stacked.items()},
         oof_outputs=np.stack(oof),
         test_outputs=np.sum(sums, 0) / np.float32(members),
         history=pd.DataFrame(history, columns=HISTORY),
     )
 
 
-def _stacked(of_repeats: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Named tensors of every repeat as one set: joined along the members axis; step counts are the same in all."""
-    if len(of_repeats) == 1:
-        return of_repeats[0]
-    return {
-        name: torch.cat([tensors[name] for tensors in of_repeats]) if first.dim() else first
-        for name, first in of_repeats[0].items()
-    }
+def _stacked(recipe: Recipe, of_repeats: Sequence[tuple[int, dict[str, Tensor]]]) -> dict[str, Tensor]:
+    """Numbers and named tensors of every repeat as one set: those of each variant are joined along the members axis.
+
+    Step counts are the same in all.
+    """
+    parts: dict[str, list[Tensor]] = {}
+    for repeat, tensors in of_repeats:
+        for name, tensor in tensors.items():
+            parts.setdefault(prefix_of(recipe, repeat) + name, []).append(tensor)
+    return {name: torch.cat(same) if len(same) > 1 and same[0].dim() else same[0] for name, same in parts.items()}
 
 
-def _restore(trainers: Sequence[RepeatTrainer], start: TrainingState) -> None:
+def _restore(trainers: Sequence[RepeatTrainer], recipe: Recipe, start: TrainingState) -> None:
     """Give every repeat its own part of a state."""
+    prefixes = [prefix_of(recipe, trainer.repeat) for trainer in trainers]
     try:
-        for i, trainer in enumerate(trainers):
-            k = trainer.network.members
-            if any(t.dim() and len(t) != k * len(trainers) for t in start.tensors.values()):
+        for i, (trainer, prefix) in enumerate(zip(trainers, prefixes, strict=True)):
+            k, position = trainer.network.members, prefixes[:i].count(prefix)
+            own = {name.removeprefix(prefix): t for name, t in start.tensors.items() if name.startswith(prefix)}
+            if any(t.dim() and len(t) != k * prefixes.count(prefix) for t in own.values()):
                 raise ValueError("another number of members")
             # Clones are aligned as what training allocates: vector and scalar code round differently.
-            trainer.restore(
-                {name: (t[i * k : (i + 1) * k] if t.dim() else t).clone() for name, t in start.tensors.items()}
-            )
+            rows = slice(position * k, (position + 1) * k)
+            trainer.restore({name: (t[rows] if t.dim() else t).clone() for name, t in own.items()})
     except (RuntimeError, ValueError, KeyError) as error:
         raise BadRun(f"the checkpoint after epoch {start.epoch} is not of this recipe's members") from error

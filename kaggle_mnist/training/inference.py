@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -87,8 +87,12 @@ def summed_outputs(
 
 
 def ensemble_outputs(
-    network: StackedNetwork, images: NDArray[np.uint8], recipe: Recipe, *, progress: Progress = quiet
+    networks: Sequence[tuple[StackedNetwork, Recipe]], images: NDArray[np.uint8], *, progress: Progress = quiet
 ) -> NDArray[np.float32]:
-    """The mean of all members' sigmoid outputs, ``(n, 10)``."""
-    counter = Counter("Predicting", network.members, progress)
-    return summed_outputs(network, images, recipe, after_member=counter) / np.float32(network.members)
+    """The mean of all members' sigmoid outputs, ``(n, 10)``, each computed by its own recipe."""
+    members = sum(network.members for network, _ in networks)
+    counter = Counter("Predicting", members, progress)
+    total = np.zeros((len(images), CLASSES), np.float32)
+    for network, recipe in networks:
+        total += summed_outputs(network, images, recipe, after_member=counter)
+    return total / np.float32(members)

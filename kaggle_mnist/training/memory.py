@@ -61,8 +61,9 @@ def estimate_memory(
     >>> estimate.repeats_within(estimate.total)
     10
     """
-    network, settings = network_class(recipe.network), recipe.network_settings
-    parameters = folds * network.parameters_per_member(**settings) * FLOAT  # of one repeat
+    kinds = [(network_class(variant.network), variant.network_settings) for variant in recipe.variants]
+    # of one repeat, the largest
+    parameters = folds * max(network.parameters_per_member(**settings) for network, settings in kinds) * FLOAT
     state = parameters * (1 + MOMENTS[recipe.optimizer])
     copies = 2 * state if repeats == 1 else 3 * state  # safetensors copies twice; several repeats are joined first
     outputs = (images + test_images) * CLASSES * FLOAT
@@ -70,7 +71,8 @@ def estimate_memory(
     batch = min(recipe.batch_size, images)  # images of a step, of all folds
     number = 2 if precision_of(recipe, device) == torch.bfloat16 else FLOAT
     pixels = SIDE * SIDE * FLOAT
-    activations = folds * batch * (folds - 1) // folds * network.activations_per_image(**settings)
+    kept = max(network.activations_per_image(**settings) for network, settings in kinds)
+    activations = folds * batch * (folds - 1) // folds * kept
     deformed = batch * pixels * 6  # displacements, sampled pixels, their ring and windows
     judged = min(BATCH, images) * pixels * 3
     fixed = LIBRARIES + 2 * parameters + activations * (number + FLOAT) + deformed + judged

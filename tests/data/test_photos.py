@@ -78,7 +78,7 @@ def test_photographs_are_recognized_nearly_as_well_as_the_digits_themselves(
     prepared = np.stack([prepare_photo(save(photograph(image, random), "photo.jpg")) for image in images])
     network = load_network(recipe.network, recipe.network_settings, run.weights())
     clean, photographed = (
-        (ensemble_outputs(network, tested, recipe).argmax(1) == labels).mean() for tested in (images, prepared)
+        (ensemble_outputs([(network, recipe)], tested).argmax(1) == labels).mean() for tested in (images, prepared)
     )
     assert clean > 0.88
     assert photographed > clean - 0.04

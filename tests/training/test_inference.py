@@ -29,7 +29,7 @@ def test_out_of_fold_each_image_is_judged_by_the_member_that_held_it_out(few: Di
 def test_the_ensemble_is_the_mean_of_sigmoid_outputs_not_of_logits(few: Digits, tiny: Recipe) -> None:
     network = untrained(tiny, 3)
     expected = np.mean([member_outputs(network, member, few.test_images, tiny) for member in range(3)], axis=0)
-    outputs = ensemble_outputs(network, few.test_images, tiny)
+    outputs = ensemble_outputs([(network, tiny)], few.test_images)
     np.testing.assert_allclose(outputs, expected)
     assert outputs.shape == (300, 10)
     assert ((outputs >= 0) & (outputs <= 1)).all()

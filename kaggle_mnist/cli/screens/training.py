@@ -10,9 +10,9 @@ from rich.markup import escape
 
 from kaggle_mnist.cli.console import console, new_table, say, show_table
 from kaggle_mnist.data.practice import is_practice
-from kaggle_mnist.models.registry import network_class
 from kaggle_mnist.recipes.named import named_recipes
 from kaggle_mnist.recipes.recipe import Recipe, format_value
+from kaggle_mnist.recipes.variants import summary_of
 from kaggle_mnist.runs.submission import Verdict
 from kaggle_mnist.runs.unfinished import resume_command
 
@@ -45,10 +45,12 @@ def show_start(start: Start) -> None:
     """Print the digits, what is about to be trained, and interrupted runs with the same settings."""
     plan, data = start.plan, start.plan.data
     _show_source(data.source, data.path, data.train_images, data.test_images, data.practice)
-    network = network_class(plan.recipe.network).summary(**plan.recipe.network_settings)
     epochs = f"{plan.recipe.epochs} epoch{'' if plan.recipe.epochs == 1 else 's'}"
     repeats = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
-    say("Recipe", f"{plan.recipe.name}: {network}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}")
+    say(
+        "Recipe",
+        f"{plan.recipe.name}: {summary_of(plan.recipe)}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}",
+    )
     threads = f", {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.device == "cpu" else ""
     if start.threads_if_idle > plan.threads:
         threads += f" of {start.threads_if_idle}: other programs keep the machine busy"
