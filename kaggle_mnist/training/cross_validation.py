@@ -18,7 +18,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.recipes.variants import prefix_of
 from kaggle_mnist.training.device import training_settings
-from kaggle_mnist.training.inference import out_of_fold_outputs, summed_outputs
+from kaggle_mnist.training.inference import batches, out_of_fold_outputs, summed_outputs
 from kaggle_mnist.training.schedule import learning_rate
 from kaggle_mnist.training.trainer import RepeatTrainer, TrainingSet
 from kaggle_mnist.utils.errors import BadRun, Diverged
@@ -210,10 +210,9 @@ def _result(
         out_of_fold_outputs(trainer.network, digits.train_images, row, trainer.recipe, after_member=counter)
         for trainer, row in zip(trainers, folds, strict=True)
     ]
-    counter = Counter("Predicting", members, progress)
+    counter = Counter("Predicting", batches(digits.test_images) * len(trainers), progress)
     sums = [
-        summed_outputs(trainer.network, digits.test_images, trainer.recipe, after_member=counter)
-        for trainer in trainers
+        summed_outputs(trainer.network, digits.test_images, trainer.recipe, after_batch=counter) for trainer in trainers
     ]
     stacked = _stacked(recipe, [(trainer.repeat, trainer.network.state_dict()) for trainer in trainers])
     return CrossValidation(

@@ -31,16 +31,25 @@ def member_outputs(
     network: StackedNetwork, member: int, images: NDArray[np.uint8], recipe: Recipe
 ) -> NDArray[np.float32]:
     """One member's sigmoid outputs, ``(n, 10)``, for images ``(n, 28, 28)``: the mean over the recipe's views."""
-    device = next(network.parameters()).device
     outputs = np.empty((len(images), CLASSES), np.float32)
     for start in range(0, len(images), BATCH):
-        batch = torch.from_numpy(images[start : start + BATCH]).to(device)
-        mean = torch.zeros(len(batch), CLASSES, device=device)
-        for view in shifted_views(normalize(batch.float() / 255, recipe), recipe.views):
-            x = compute_features(view, recipe.features, **recipe.feature_settings)  # (n, inputs)
-            mean += sigmoid_outputs(network.member_logits(member, x), recipe) / recipe.views
-        outputs[start : start + BATCH] = mean.cpu().numpy()
+        [outputs[start : start + BATCH]] = _outputs(network, [member], images[start : start + BATCH], recipe)
     return outputs
+
+
+def _outputs(
+    network: StackedNetwork, members: Sequence[int], images: NDArray[np.uint8], recipe: Recipe
+) -> NDArray[np.float32]:
+    """Outputs of several members for one batch, ``(members, n, 10)``; they share its views and features."""
+    device = next(network.parameters()).device
+    batch = normalize(torch.from_numpy(images).to(device).float() / 255, recipe)
+    means = torch.zeros(len(members), len(images), CLASSES, device=device)
+    for view in shifted_views(batch, recipe.views):
+        x = compute_features(view, recipe.features, **recipe.feature_settings)  # (n, inputs)
+        for mean, member in zip(means, members, strict=True):
+            mean.add_(sigmoid_outputs(network.member_logits(member, x), recipe) / recipe.views)
+    array: NDArray[np.float32] = means.cpu().numpy()
+    return array
 
 
 def shifted_views(images: Tensor, views: int) -> Iterator[Tensor]:
@@ -71,28 +80,35 @@ def out_of_fold_outputs(
     return outputs
 
 
+@torch.no_grad()
 def summed_outputs(
     network: StackedNetwork,
     images: NDArray[np.uint8],
     recipe: Recipe,
     *,
-    after_member: Callable[[], None] = _nothing,
+    after_batch: Callable[[], None] = _nothing,
 ) -> NDArray[np.float32]:
     """The sum of all members' sigmoid outputs, ``(n, 10)``, in the order of the members."""
     total = np.zeros((len(images), CLASSES), np.float32)
-    for member in range(network.members):
-        total += member_outputs(network, member, images, recipe)
-        after_member()
+    for start in range(0, len(images), BATCH):
+        rows = slice(start, start + BATCH)
+        for outputs in _outputs(network, range(network.members), images[rows], recipe):
+            total[rows] += outputs
+        after_batch()
     return total
+
+
+def batches(images: NDArray[np.uint8]) -> int:
+    """How often `summed_outputs` reports its progress."""
+    return -(-len(images) // BATCH)
 
 
 def ensemble_outputs(
     networks: Sequence[tuple[StackedNetwork, Recipe]], images: NDArray[np.uint8], *, progress: Progress = quiet
 ) -> NDArray[np.float32]:
     """The mean of all members' sigmoid outputs, ``(n, 10)``, each computed by its own recipe."""
-    members = sum(network.members for network, _ in networks)
-    counter = Counter("Predicting", members, progress)
+    counter = Counter("Predicting", batches(images) * len(networks), progress)
     total = np.zeros((len(images), CLASSES), np.float32)
     for network, recipe in networks:
-        total += summed_outputs(network, images, recipe, after_member=counter)
-    return total / np.float32(members)
+        total += summed_outputs(network, images, recipe, after_batch=counter)
+    return total / np.float32(sum(network.members for network, _ in networks))

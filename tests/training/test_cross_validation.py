@@ -202,7 +202,7 @@ def test_every_epoch_is_one_event_and_a_row_of_history_for_each_member(few: Digi
     assert last.watched_accuracy.mean() > first.watched_accuracy.mean()
 
 
-def test_outputs_are_counted_member_by_member(few: Digits, tiny: Recipe) -> None:
+def test_out_of_fold_outputs_are_counted_by_member_and_predictions_by_batch(few: Digits, tiny: Recipe) -> None:
     told: list[tuple[str, int, int]] = []
     folds = assign_folds(few.train_labels, n_splits=2, repeats=2)
     cross_validate(
@@ -211,7 +211,8 @@ def test_outputs_are_counted_member_by_member(few: Digits, tiny: Recipe) -> None
         folds,
         progress=lambda stage, done, total, unit="": told.append((stage, done, total)),
     )
-    assert told == [(stage, done, 4) for stage in ("Out of fold", "Predicting") for done in range(5)]
+    out_of_fold, predicting = [("Out of fold", done, 4) for done in range(5)], [("Predicting", i, 2) for i in range(3)]
+    assert told == out_of_fold + predicting
 
 
 def test_what_is_watched_in_the_end_is_the_out_of_fold_accuracy(few: Digits, tiny: Recipe) -> None:
