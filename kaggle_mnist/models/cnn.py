@@ -20,6 +20,7 @@ from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.models.network import PageLayer, StackedNetwork
 
 KERNEL = 3
+CHUNK = 512  # images whose planes are in memory at once, when one member is asked
 MOMENTUM, EPSILON = 0.1, 1e-5  # of batch normalization, as in torch.nn.BatchNorm2d
 
 
@@ -105,6 +106,9 @@ class StackedCNN(StackedNetwork):
         return torch.baddbmm(self.bias, z, self.weight)
 
     def member_logits(self, member: int, x: Tensor) -> Tensor:
+        return torch.cat([self._member_logits(member, chunk) for chunk in x.split(CHUNK)])
+
+    def _member_logits(self, member: int, x: Tensor) -> Tensor:
         y = self._planes(x)
         for i, stride in enumerate(self.strides):
             y = F.conv2d(y, self.kernels[i][member], stride=stride, padding=KERNEL // 2)

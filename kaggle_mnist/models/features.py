@@ -18,6 +18,8 @@ from torch import Tensor
 
 from kaggle_mnist.data.digits import SIDE
 
+CHUNK = 512  # images whose planes are in memory at once, 13 MB in float32
+
 
 def compute_features(images: Tensor, features: str, **settings: Any) -> Tensor:
     """What a network is given of each image.
@@ -77,11 +79,24 @@ def gradient_directions(images: Tensor, *, directions: int, grid: int, smoothing
     >>> x[:, 3, 3].argmax()
     tensor(0)
     """
+    bases = _bases(directions, grid, smoothing, images.device, images.dtype)
+    return torch.cat([_of_chunk(chunk, directions, grid, *bases) for chunk in images.split(CHUNK)])
+
+
+def _of_chunk(
+    images: Tensor,
+    directions: int,
+    grid: int,
+    to_gradient: Tensor,
+    to_side: Tensor,
+    to_other_side: Tensor,
+    to_grid: Tensor,
+) -> Tensor:
     n, side = len(images), SIDE
-    to_gradient, to_side, to_other_side, to_grid = _bases(directions, grid, smoothing, images.device, images.dtype)
     rows = to_gradient @ images.permute(1, 0, 2).reshape(side, -1)  # (28 * 2, n * 28): differences, and smoothed rows
     rows = rows.view(side, 2, n, side).transpose(1, 2).reshape(side * n, 2 * side)
-    planes = torch.minimum(rows @ to_side, rows @ to_other_side).relu_()  # (28 * n, directions * 28)
+    planes = rows @ to_side  # (28 * n, directions * 28)
+    torch.minimum(planes, rows @ to_other_side, out=planes).relu_()
     sampled = planes.view(-1, side) @ to_grid.T  # (28 * n * directions, grid): along every row first, then down
     sampled = to_grid @ sampled.view(side, -1)  # (grid, n * directions * grid)
     return sampled.view(grid, n, directions, grid).permute(1, 2, 0, 3).flatten(1).sqrt_()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.models.features import compute_features, gradient_directions, scale_pixels
+from kaggle_mnist.models.features import CHUNK, compute_features, gradient_directions, scale_pixels
 from kaggle_mnist.models.registry import FEATURES, input_shape
 
 
@@ -35,6 +35,17 @@ def test_a_gradient_along_a_direction_is_in_its_plane_alone(directions: int) -> 
         torch.testing.assert_close(middle[direction], torch.tensor(0.1), rtol=0.01, atol=0)  # the root of 0.01 a pixel
         others = torch.cat([middle[:direction], middle[direction + 1 :]])
         assert others.max() < 2e-3
+
+
+def test_images_in_several_chunks_have_the_features_that_they_have_alone(practice: Digits) -> None:
+    images = torch.from_numpy(practice.train_images[: CHUNK + 7]).float() / 255
+    settings = {"directions": 8, "grid": 9, "smoothing": 1.1}
+    torch.testing.assert_close(
+        compute_features(images, "gradients", **settings)[-7:],
+        compute_features(images[-7:], "gradients", **settings),
+        rtol=0,
+        atol=1e-5,
+    )
 
 
 def test_a_gradient_between_two_directions_is_their_sum() -> None:
