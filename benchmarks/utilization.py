@@ -48,15 +48,21 @@ def operations_per_epoch(recipe: Recipe, images: int, folds: int) -> float:
     return float(counter.get_total_flops()) * images * (folds - 1) / folds
 
 
-def clocked(seconds: dict[str, float], stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, with the time of its calls added to a stage's."""
+def clocked(
+    seconds: dict[str, float], running: list[str], stage: str, function: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`function`, with the time of its calls added to a stage's, unless they are part of another stage."""
 
     def timed(*args: Any, **kwargs: Any) -> Any:
+        if running:
+            return function(*args, **kwargs)
+        running.append(stage)
         start = time.perf_counter()
         try:
             return function(*args, **kwargs)
         finally:
             seconds[stage] += time.perf_counter() - start
+            running.pop()
 
     return timed
 
@@ -65,6 +71,7 @@ def clocked(seconds: dict[str, float], stage: str, function: Callable[..., Any])
 def stages_clocked(network: type[torch.nn.Module]) -> Iterator[dict[str, float]]:
     """Seconds spent so far in each stage of training, by its name."""
     seconds: dict[str, float] = defaultdict(float)
+    running: list[str] = []
     started = [0.0]
 
     def before_step(*_: Any) -> None:
@@ -75,12 +82,13 @@ def stages_clocked(network: type[torch.nn.Module]) -> Iterator[dict[str, float]]
 
     with ExitStack() as stack:
         for owner, name, stage in (
-            (trainer, "augment", "augmentation"),
+            (trainer, "augment", "normalization and augmentation"),
+            (trainer, "compute_features", "features"),
             (RepeatTrainer, "watch", "history (held-out images)"),
             (network, "forward", "forward"),
             (torch.Tensor, "backward", "backward"),
         ):
-            stack.enter_context(patch.object(owner, name, clocked(seconds, stage, getattr(owner, name))))
+            stack.enter_context(patch.object(owner, name, clocked(seconds, running, stage, getattr(owner, name))))
         stack.callback(register_optimizer_step_pre_hook(before_step).remove)
         stack.callback(register_optimizer_step_post_hook(after_step).remove)
         yield seconds
