@@ -1,10 +1,11 @@
 """What the recipes reach: accuracy against time, as a table and a picture.
 
-    ./run.sh bench frontier [RECIPE[:EPOCHS] …] [--seeds N] [--withheld]
+    ./run.sh bench frontier [RECIPE[:EPOCHS] …] [--seeds N] [--withheld] [--keep DIR]
 
 Every run is a separate process on the practice set, with 5 folds drawn from its seed. The rows are added to
 `frontier.csv` in this folder; rows from other versions, another machine or a recipe that has changed since are dropped.
 The table and `frontier.png` show every row of that file.
+`--keep` leaves the run folders in a folder, for `compare` and `blend`.
 `--withheld` scores the runs on the withheld labels, as for any finished run; nothing may be chosen by them.
 """
 
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -27,23 +30,22 @@ from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
 
 TABLE = Path(__file__).with_name("frontier.csv")
-POINTS = ("benchmarks/sprint.toml", "fast:3", "fast", "mlp:10", "mlp", "article", "best")
+POINTS = ("benchmarks/sprint.toml", "fast", "mlp", "pixels", "article", "best", "cnn")
 KEY = ["recipe", "epochs", "seed"]
 GIGABYTE = 1 << 30 if sys.platform == "darwin" else 1 << 20  # ru_maxrss is in bytes on macOS, in kB elsewhere
 
 
-def measure(name: str, epochs: int, seed: int, *, withheld: bool) -> dict[str, object]:
-    """Train once, and return the run's row."""
-    rate = peak()
-    with tempfile.TemporaryDirectory() as output:
-        options = ["--recipe", name, "--epochs", f"{epochs}", "--seed", f"{seed}", "--input", "practice"]
-        options += ["--output", output, *([] if withheld else ["--no-score"])]
-        process = subprocess.Popen([sys.executable, "-m", "kaggle_mnist", "train", *options])
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"{name}: ended with status {process.returncode}")
-        [record] = [json.loads(path.read_text()) for path in Path(output).glob("*/run.json")]
+def measure(name: str, epochs: int, seed: int, output: Path, *, withheld: bool) -> dict[str, object]:
+    """Train once into a folder that has no such run yet, and return the run's row."""
+    rate, before = peak(), set(output.glob("*/run.json"))
+    options = ["--recipe", name, "--epochs", f"{epochs}", "--seed", f"{seed}", "--input", "practice"]
+    options += ["--output", f"{output}", *([] if withheld else ["--no-score"])]
+    process = subprocess.Popen([sys.executable, "-m", "kaggle_mnist", "train", *options])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{name}: ended with status {process.returncode}")
+    [record] = [json.loads(path.read_text()) for path in set(output.glob("*/run.json")) - before]
     scores = {key: record["scores"][key] for key in ("cv_accuracy", "cv_loss", "oof_accuracy", "withheld_accuracy")}
     return {
         "recipe": name,
@@ -83,6 +85,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
             "n": groups.size(),
             "CV accuracy": groups.cv_accuracy.mean().round(4),
             "CV spread": spread("cv_accuracy", 4),
+            "OOF": groups.oof_accuracy.mean().round(4),
             "CV loss": groups.cv_loss.mean().round(4),
             "withheld": groups.withheld_accuracy.agg(lambda values: values.mean(skipna=False)).round(4),
             "withheld spread": spread("withheld_accuracy", 4),
@@ -119,15 +122,17 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", default=POINTS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--withheld", action="store_true")
+    parser.add_argument("--keep", type=Path, help="folder for the run folders; otherwise they are deleted")
     arguments = parser.parse_args()
-    for point in arguments.recipes:
-        name, _, epochs = point.partition(":")
-        for seed in range(arguments.seeds):
-            row = measure(name, int(epochs or find_recipe(name).epochs), seed, withheld=arguments.withheld)
-            rows = pd.DataFrame([row])
-            if TABLE.exists():
-                rows = pd.concat([current(pd.read_csv(TABLE)), rows]).drop_duplicates(KEY, keep="last")
-            rows.to_csv(TABLE, index=False)
+    points = [point.partition(":") for point in arguments.recipes]
+    runs = [(name, int(epochs or find_recipe(name).epochs)) for name, _, epochs in points]
+    for (name, epochs), seed in itertools.product(runs, range(arguments.seeds)):
+        with tempfile.TemporaryDirectory() if arguments.keep is None else nullcontext(arguments.keep) as output:
+            row = measure(name, epochs, seed, Path(output), withheld=arguments.withheld)
+        rows = pd.DataFrame([row])
+        if TABLE.exists():
+            rows = pd.concat([current(pd.read_csv(TABLE)), rows]).drop_duplicates(KEY, keep="last")
+        rows.to_csv(TABLE, index=False)
     table = summary(current(pd.read_csv(TABLE)))
     draw(table)
     print(table.to_string(index=False))
