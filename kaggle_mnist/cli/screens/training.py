@@ -133,11 +133,20 @@ def show_recipes() -> None:
         for column in table.columns[1 : len(names) + 1]:
             column.max_width = VALUE - 2
         for name, field in Recipe.model_fields.items():
-            values = [escape(format_value(fields[name])) if name in fields else "·" for fields in used]
+            values = [escape(_in_a_cell(name, fields[name])) if name in fields else "·" for fields in used]
             table.add_row(name, *values, *([escape(field.description or "")] if explained else []))
         show_table(table, screen)
+    for recipe in recipes.values():
+        for number, fields in enumerate(recipe.vary):
+            settings = ", ".join(f"{name} = {format_value(value)}" for name, value in fields.items())
+            say(f"{recipe.name}, {number}", settings or "as in the table")
     if not explained:
         say("", f"Widen the terminal to {WIDE} columns to see what each field means.")
+
+
+def _in_a_cell(name: str, value: object) -> str:
+    """A field's value as TOML; that of `vary` is listed below the table."""
+    return "see below" if name == "vary" and value else format_value(value)
 
 
 def show_verdict(file: Path, verdict: Verdict, expected: int) -> None:
