@@ -41,11 +41,13 @@ def test_the_python_blocks_run(number: int) -> None:
     assert done.stdout.splitlines()[-1].endswith("submission.csv" if number == 0 else "(2, 2000, 10) (500, 10)")
 
 
-def test_the_recipe_is_one() -> None:
-    [(_, content)] = [block for block in BLOCKS if block[0] == "toml"]
-    Path("wide.toml").write_text(content)
+def test_the_recipes_are_valid() -> None:
+    wide, mixed = [content for language, content in BLOCKS if language == "toml"]
+    Path("wide.toml").write_text(wide)
+    Path("mixed.toml").write_text(mixed)
     recipe = find_recipe("wide.toml")
     assert (recipe.hidden, recipe.epochs, recipe.views) == ((2048, 1024), 60, 5)
+    assert [variant.features for variant in find_recipe("mixed.toml").variants] == ["gradients", "pixels"]
 
 
 @pytest.fixture
