@@ -184,7 +184,12 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
         "features": {"kind": recipe.features, **recipe.feature_settings},
         "loss": recipe.loss,
         "shifts": SHIFTS[: recipe.views],
-        "member": {"repeat": MEMBER // run.record.folds, "fold": MEMBER % run.record.folds, "accuracy": row.accuracy},
+        "member": {
+            "repeat": MEMBER // run.record.folds,
+            "fold": MEMBER % run.record.folds,
+            "accuracy": row.accuracy,
+            "form": summary_of(recipe),
+        },
         "weights": base64.b64encode(halves.tobytes()).decode(),
     }
     return network, ""

@@ -187,8 +187,15 @@ def test_the_page_has_the_weights_of_one_member_in_float16_and_names_it(run: Run
     assert network in text_of(page)
 
 
+def test_the_page_of_repeats_that_differ_says_what_reads_drawings(handful: Digits) -> None:
+    mixed = TINY.replaced(epochs=1, batch_size=60, vary=({"hidden": (32,)}, {"features": "gradients"}))
+    text = text_of(write_report(pipeline.train(mixed, input=handful, folds=2), handful).read_text("utf-8"))
+    assert "784-32-10 or 648-48-10" in text
+    assert "One member reads your drawing: repeat 0, fold 0 ( 784-32-10 ; accuracy" in text
+
+
 def test_a_network_too_large_for_the_page_is_left_out_and_the_page_says_why(handful: Digits) -> None:
-    large = TINY.replaced(hidden=(2048, 1024), epochs=1, batch_size=120)  # as recipe best
+    large = TINY.replaced(hidden=(2048, 1024), epochs=1, batch_size=120)
     run = pipeline.train(large, input=handful, folds=2)
     path = write_report(run, handful)
     page = path.read_text("utf-8")
