@@ -1,7 +1,8 @@
 """Convolutional networks with batch normalization and ReLU, one after another: each member has its own convolutions.
 
-On a CPU, a loop over members of channels-last convolutions is two to three times as fast as one grouped convolution
-(`benchmarks/RESULTS.md`). Batch statistics are those of a member's own batch, so they know no image that it holds out.
+On a CPU, a loop over members of channels-last convolutions is more than twice as fast as grouped ones where planes are
+large, and hardly slower where they are small (`benchmarks/RESULTS.md`). On a GPU, all members are computed at once,
+which has not been measured. Batch statistics are those of a member's own batch: they know no image that it holds out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.models.network import PageLayer, StackedNetwork
+from kaggle_mnist.utils.errors import BadRecipe
 
 KERNEL = 3
 CHUNK = 512  # images whose planes are in memory at once, when one member is asked
@@ -39,7 +41,7 @@ class StackedCNN(StackedNetwork):
     Shape
     -----
     - ``kernels.i``: ``(members, planes, planes before, 3, 3)`` of convolution ``i``
-    - ``scales.i``, ``shifts.i``: ``(members, planes)``, of its batch normalization; ``means.i`` and ``variances.i``
+    - ``scales.i``, ``shifts.i``: ``(members, planes)``, of its batch normalization; ``means_i`` and ``variances_i``
       are running averages, with which a trained member normalizes
     - ``weight``, ``bias``: ``(members, inputs, 10)`` and ``(members, 1, 10)``, of the linear layer
 
@@ -61,7 +63,7 @@ class StackedCNN(StackedNetwork):
         super().__init__(generators)
         self.shape, self.dropout, self.strides = shape, dropout, _strides(stages)
         self.kernels, self.scales, self.shifts = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
-        shapes = self.parameter_shapes(shape=shape, stages=stages)
+        shapes = self.tensor_shapes(shape=shape, stages=stages)
         for i in range(len(self.strides)):
             kernel = shapes[f"kernels.{i}"]
             spread = math.sqrt(2 / math.prod(kernel[1:]))
@@ -76,7 +78,7 @@ class StackedCNN(StackedNetwork):
         self.weight, self.bias = nn.Parameter(drawn[:, :-1].contiguous()), nn.Parameter(drawn[:, -1:].contiguous())
 
     @classmethod
-    def parameter_shapes(
+    def tensor_shapes(
         cls, *, shape: tuple[int, int, int], stages: Sequence[Sequence[int]], dropout: float = 0.0
     ) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {}
@@ -87,42 +89,52 @@ class StackedCNN(StackedNetwork):
         return shapes | {"weight": (planes * rows * columns, CLASSES), "bias": (1, CLASSES)}
 
     def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        kernels = [kernel.unbind() for kernel in self.kernels]  # one view a member: its gradient is no larger
-        scales, shifts = [s.unbind() for s in self.scales], [s.unbind() for s in self.shifts]
-        features = []
-        for member in range(self.members):
-            y = self._planes(x[member])
-            for i, stride in enumerate(self.strides):
-                y = F.conv2d(y, kernels[i][member], stride=stride, padding=KERNEL // 2)
-                mean, variance = self._running(i, member)
-                y = F.batch_norm(
-                    y, mean, variance, scales[i][member], shifts[i][member], True, MOMENTUM, EPSILON
-                ).relu_()
-            features.append(y.flatten(1))
-        z = torch.stack(features)  # (members, n, inputs of the linear layer)
+        z = self.all_at_once(x) if x.is_cuda else self.one_by_one(x)  # (members, n, inputs of the linear layer)
         if self.dropout:
             kept = torch.rand(z.shape, generator=generator, device=z.device) >= self.dropout
             z = z * kept / (1 - self.dropout)
         return torch.baddbmm(self.bias, z, self.weight)
 
+    def one_by_one(self, x: Tensor) -> Tensor:
+        """What the convolutions make of ``(members, n, inputs)`` in training, member after member."""
+        layers = [[tensor.unbind() for tensor in layer] for layer in self._layers()]  # a view's gradient is no larger
+        own = [[[tensor[member] for tensor in layer] for layer in layers] for member in range(self.members)]
+        batches = x.view(self.members, -1, *self.shape)
+        return torch.stack([self._convolve(y, of_one).flatten(1) for y, of_one in zip(batches, own, strict=True)])
+
+    def all_at_once(self, x: Tensor) -> Tensor:
+        """The same by grouped convolutions: fewer and larger steps."""
+        n, (_, rows, columns) = x.shape[1], self.shape
+        together = x.view(self.members, n, *self.shape).transpose(0, 1).reshape(n, -1, rows, columns)
+        layers = [[tensor.flatten(0, 1) for tensor in layer] for layer in self._layers()]
+        y = self._convolve(together, layers, groups=self.members)  # (n, members * planes, rows, columns)
+        return y.reshape(n, self.members, -1).transpose(0, 1)
+
     def member_logits(self, member: int, x: Tensor) -> Tensor:
-        return torch.cat([self._member_logits(member, chunk) for chunk in x.split(CHUNK)])
+        layers = [[tensor[member] for tensor in layer] for layer in self._layers()]
+        chunks = x.view(-1, *self.shape).split(CHUNK)
+        z = torch.cat([self._convolve(chunk, layers, training=False).flatten(1) for chunk in chunks])
+        return torch.addmm(self.bias[member], z, self.weight[member])
 
-    def _member_logits(self, member: int, x: Tensor) -> Tensor:
-        y = self._planes(x)
-        for i, stride in enumerate(self.strides):
-            y = F.conv2d(y, self.kernels[i][member], stride=stride, padding=KERNEL // 2)
-            mean, variance = self._running(i, member)
-            y = F.batch_norm(y, mean, variance, self.scales[i][member], self.shifts[i][member], eps=EPSILON).relu_()
-        return torch.addmm(self.bias[member], y.flatten(1), self.weight[member])
+    def _layers(self) -> list[list[Tensor]]:
+        """Of each convolution: kernels, running means and variances, scales and shifts, ``(members, …)`` each."""
+        running = [(self.get_buffer(f"means_{i}"), self.get_buffer(f"variances_{i}")) for i in range(len(self.strides))]
+        return [
+            [kernel, *averages, scale, shift]
+            for kernel, averages, scale, shift in zip(self.kernels, running, self.scales, self.shifts, strict=True)
+        ]
 
-    def _planes(self, x: Tensor) -> Tensor:
-        return x.view(-1, *self.shape).contiguous(memory_format=torch.channels_last)
-
-    def _running(self, convolution: int, member: int) -> tuple[Tensor, Tensor]:
-        """Running mean and variance, as views that training updates."""
-        mean, variance = self.get_buffer(f"means_{convolution}"), self.get_buffer(f"variances_{convolution}")
-        return mean[member], variance[member]
+    def _convolve(
+        self, y: Tensor, layers: Sequence[Sequence[Tensor]], *, groups: int = 1, training: bool = True
+    ) -> Tensor:
+        """Convolutions, each with its normalization and ReLU. Training updates the running averages in place."""
+        y = y.contiguous(memory_format=torch.channels_last)
+        for stride, (kernel, mean, variance, scale, shift) in zip(self.strides, layers, strict=True):
+            y = F.conv2d(y, kernel, stride=stride, padding=KERNEL // 2, groups=groups)
+            if training and y.shape[0] * y.shape[2] * y.shape[3] == 1:
+                raise BadRecipe("a batch of one image cannot be normalized; use a larger batch_size")
+            y = F.batch_norm(y, mean, variance, scale, shift, training, MOMENTUM, EPSILON).relu_()
+        return y
 
     @classmethod
     def activations_per_image(

@@ -56,7 +56,7 @@ class StackedMLP(StackedNetwork):
             self.biases.append(nn.Parameter(drawn[:, -1:].contiguous()))  # (members, 1, n_out)
 
     @classmethod
-    def parameter_shapes(
+    def tensor_shapes(
         cls, *, shape: tuple[int, int, int], hidden: Sequence[int], dropout: float = 0.0
     ) -> dict[str, tuple[int, ...]]:
         layers = list(enumerate(itertools.pairwise(_units(shape, hidden))))

@@ -50,7 +50,7 @@ class StackedNetwork(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def parameter_shapes(cls, *_: Any, **settings: Any) -> dict[str, tuple[int, ...]]:
+    def tensor_shapes(cls, *_: Any, **settings: Any) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor in `state_dict`, without the members axis."""
 
     @abstractmethod
@@ -83,6 +83,6 @@ class StackedNetwork(nn.Module, ABC):
         return None
 
     @classmethod
-    def parameters_per_member(cls, *_: Any, **settings: Any) -> int:
-        """Number of parameters of one member."""
-        return sum(math.prod(shape) for shape in cls.parameter_shapes(**settings).values())
+    def values_per_member(cls, *_: Any, **settings: Any) -> int:
+        """Number of values in one member's tensors."""
+        return sum(math.prod(shape) for shape in cls.tensor_shapes(**settings).values())

@@ -58,21 +58,24 @@ def training_settings(device: torch.device) -> Iterator[None]:
 
     - Denormal numbers are flushed to zero: a unit or pixel that falls silent lets Adam's averages decay below 1e-38,
       where a CPU is ten times slower.
-    - Float32 products use TF32 on CUDA.
+    - Float32 products use TF32 on CUDA, and convolutions there the algorithms that give the same bytes each time.
     - A product that runs short of memory is an error: PyTorch would only warn and take another product, which rounds
       differently.
     """
     flushed, precision = _flushes_denormals(), torch.get_float32_matmul_precision()
+    deterministic = torch.backends.cudnn.deterministic
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*mkldnn_matmul failed")
         torch.set_flush_denormal(True)
         if device.type == "cuda":
             torch.set_float32_matmul_precision("high")
+            torch.backends.cudnn.deterministic = True
         try:
             yield
         finally:
             torch.set_flush_denormal(flushed)
             torch.set_float32_matmul_precision(precision)
+            torch.backends.cudnn.deterministic = deterministic
 
 
 def _flushes_denormals() -> bool:

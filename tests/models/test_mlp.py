@@ -64,7 +64,7 @@ def test_dropout_drops_that_share_of_hidden_units_and_keeps_their_mean(monkeypat
 
 
 def test_the_shapes_told_beforehand_are_those_of_the_members() -> None:
-    network, shapes = members(), StackedMLP.parameter_shapes(shape=SHAPE, hidden=(20, 15))
+    network, shapes = members(), StackedMLP.tensor_shapes(shape=SHAPE, hidden=(20, 15))
     assert {name: tuple(tensor.shape[1:]) for name, tensor in network.state_dict().items()} == shapes
-    assert StackedMLP.parameters_per_member(shape=SHAPE, hidden=(20, 15)) == 784 * 20 + 20 + 20 * 15 + 15 + 15 * 10 + 10
+    assert StackedMLP.values_per_member(shape=SHAPE, hidden=(20, 15)) == 784 * 20 + 20 + 20 * 15 + 15 + 15 * 10 + 10
     assert StackedMLP.summary(shape=SHAPE, hidden=(20, 15)) == "784-20-15-10"

@@ -39,7 +39,7 @@ class StackedSoftmaxRegression(StackedNetwork):
         self.bias = nn.Parameter(torch.zeros(len(generators), 1, 10))
 
     @classmethod
-    def parameter_shapes(cls, *, shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    def tensor_shapes(cls, *, shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
         return {"weight": (784, 10), "bias": (1, 10)}
 
     def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:

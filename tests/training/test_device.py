@@ -36,12 +36,14 @@ def test_the_settings_for_training_are_put_back_afterwards(fails: bool) -> None:
     with suppress(ZeroDivisionError), training_settings(torch.device("cuda")):
         assert flushes_denormals()
         assert torch.get_float32_matmul_precision() == "high"
+        assert torch.backends.cudnn.deterministic
         with pytest.raises(UserWarning):
             warnings.warn("mkldnn_matmul failed, switching to BLAS gemm", UserWarning, stacklevel=1)
         if fails:
             raise ZeroDivisionError
     assert not flushes_denormals()
     assert torch.get_float32_matmul_precision() == precision
+    assert not torch.backends.cudnn.deterministic
     assert warnings.filters == filters
 
 
