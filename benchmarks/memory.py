@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-RECIPES, REPEATS = ("fast", "mlp", "article"), (1, 4)
+RECIPES, REPEATS = ("fast", "mlp", "article", "best", "cnn"), (1, 4)
 
 RUN = """
 import json, resource, sys

@@ -24,16 +24,29 @@ def prefix_of(recipe: Recipe, repeat: int) -> str:
     return f"{repeat % len(recipe.vary)}." if len(recipe.vary) > 1 else ""
 
 
-def summary_of(recipe: Recipe) -> str:
-    """The networks in a few characters, such as ``784-1024-512-10``.
+def summary_of(recipe: Recipe, repeats: int | None = None) -> str:
+    """The networks of so many repeats (by default, of all variants) in a few characters, such as ``784-1024-512-10``.
 
     >>> summary_of(Recipe(hidden=(300,), vary=({}, {"features": "gradients"})))
     '784-300-10 or 648-300-10'
     """
-    variants = recipe.variants
+    variants = recipe.variants[:repeats]
     return " or ".join(
         dict.fromkeys(network_class(variant.network).summary(**variant.network_settings) for variant in variants)
     )
+
+
+def smallest_variant(recipe: Recipe, repeats: int) -> int:
+    """The number of the variant with the smallest network among those that so many repeats train; the first of several.
+
+    >>> smallest_variant(Recipe(vary=({}, {"hidden": (30,)})), 2)
+    1
+    """
+    sizes = [
+        network_class(variant.network).values_per_member(**variant.network_settings)
+        for variant in recipe.variants[:repeats]
+    ]
+    return sizes.index(min(sizes))
 
 
 def member_shapes(recipe: Recipe, *, folds: int, repeats: int) -> dict[str, tuple[int, ...]]:
@@ -41,7 +54,7 @@ def member_shapes(recipe: Recipe, *, folds: int, repeats: int) -> dict[str, tupl
     shapes: dict[str, tuple[int, ...]] = {}
     for number, variant in enumerate(recipe.variants[:repeats]):
         members = folds * len(range(number, repeats, len(recipe.variants)))
-        of_one = network_class(variant.network).parameter_shapes(**variant.network_settings)
+        of_one = network_class(variant.network).tensor_shapes(**variant.network_settings)
         prefix = prefix_of(recipe, number)
         shapes |= {f"{prefix}{name}": (members, *shape) for name, shape in of_one.items()}
     return shapes

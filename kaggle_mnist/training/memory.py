@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,8 @@ class MemoryEstimate:
     Attributes
     ----------
     fixed : whatever the number of repeats: one repeat's batch, activations and gradients, and the libraries
-    per_repeat : parameters, optimizer state and outputs of each repeat, also as they are copied to be written
+    per_repeat : parameters, optimizer state and outputs of a repeat, also as they are copied to be written; if the
+        recipe varies from repeat to repeat, their mean
     repeats : how many
     """
 
@@ -61,11 +63,13 @@ def estimate_memory(
     >>> estimate.repeats_within(estimate.total)
     10
     """
-    kinds = [(network_class(variant.network), variant.network_settings) for variant in recipe.variants]
-    # of one repeat, the largest
-    parameters = folds * max(network.parameters_per_member(**settings) for network, settings in kinds) * FLOAT
+    trained = recipe.variants[:repeats]
+    kinds = [(network_class(variant.network), variant.network_settings) for variant in trained]
+    of_variants = [folds * network.values_per_member(**settings) * FLOAT for network, settings in kinds]
+    parameters = sum(of_variants[repeat % len(trained)] for repeat in range(repeats)) // repeats  # mean of a repeat
     state = parameters * (1 + MOMENTS[recipe.optimizer])
-    copies = 2 * state if repeats == 1 else 3 * state  # safetensors copies twice; several repeats are joined first
+    # safetensors copies twice; several repeats of one variant are joined first
+    copies = 2 * state if repeats == len(trained) else 3 * state
     outputs = (images + test_images) * CLASSES * FLOAT
 
     batch = min(recipe.batch_size, images)  # images of a step, of all folds
@@ -74,8 +78,9 @@ def estimate_memory(
     kept = max(network.activations_per_image(**settings) for network, settings in kinds)
     activations = folds * batch * (folds - 1) // folds * kept
     deformed = batch * pixels * 6  # displacements, sampled pixels, their ring and windows
-    judged = min(BATCH, images) * pixels * 3
-    fixed = LIBRARIES + 2 * parameters + activations * (number + FLOAT) + deformed + judged
+    inputs = max(SIDE * SIDE, *(math.prod(settings["shape"]) for _, settings in kinds))
+    judged = min(BATCH, images) * inputs * FLOAT * 3
+    fixed = LIBRARIES + 2 * max(of_variants) + activations * number + deformed + judged
     return MemoryEstimate(fixed, state + copies + 2 * outputs, repeats)
 
 
@@ -96,7 +101,7 @@ def require_memory(recipe: Recipe, digits: Digits, *, folds: int, repeats: int, 
     advice = (
         f"use at most --repeats {fitting}"
         if fitting
-        else "use fewer --folds, a smaller batch_size or smaller hidden layers"
+        else "use fewer --folds, a smaller batch_size or a smaller network"
     )
     times = f" × {repeats} repeats" if repeats > 1 else ""
     raise NotEnoughMemory(

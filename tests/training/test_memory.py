@@ -32,12 +32,20 @@ def test_more_members_parameters_and_images_need_more_memory() -> None:
     assert estimate(mlp.replaced(hidden=(2048, 1024))).total > least
     assert estimate(mlp.replaced(batch_size=3200)).total > least
     assert estimate(mlp.replaced(optimizer="sgd")).total < least
+    assert estimate(mlp.replaced(directions=32, grid=28)).fixed > estimate(mlp).fixed + (100 << 20)
+
+
+def test_repeats_that_differ_need_the_memory_of_each() -> None:
+    mlp, wide = find_recipe("mlp"), {"hidden": [2048, 1024]}
+    both = estimate(mlp.replaced(vary=({}, wide)), repeats=2).total
+    assert estimate(mlp, repeats=2).total < both < estimate(mlp.replaced(vary=(wide, wide)), repeats=2).total
+    assert estimate(mlp.replaced(vary=({}, wide))).total == estimate(mlp).total  # the second is not trained
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
-@pytest.mark.parametrize("repeats", [1, 4])
-def test_the_estimate_is_near_the_measured_peak(repeats: int, practice: Digits) -> None:
+@pytest.mark.parametrize(("recipe", "repeats"), [("mlp", 1), ("mlp", 4), ("cnn", 1)])
+def test_the_estimate_is_near_the_measured_peak(recipe: str, repeats: int, practice: Digits) -> None:
     script = r"""
 import re, sys, psutil
 from pathlib import Path
@@ -53,11 +61,11 @@ def required(*arguments, **named):
 
 pipeline.require_memory = required
 digits = load_digits("practice").head(3000, 1000)
-train(find_recipe("mlp", epochs=2), input=digits, repeats=int(sys.argv[1]), score=False)
+train(find_recipe(sys.argv[1], epochs=1), input=digits, repeats=int(sys.argv[2]), score=False)
 peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]  # ru_maxrss counts the parent's too
 print(estimates[0] / (int(peak) * 1024))
 """
-    command = [sys.executable, "-c", script, f"{repeats}"]
+    command = [sys.executable, "-c", script, recipe, f"{repeats}"]
     ratio = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert 0.75 < ratio < 1.25
 
@@ -75,7 +83,7 @@ def test_what_cannot_fit_is_refused_with_the_numbers_and_what_would_fit(
     with pytest.raises(NotEnoughMemory, match=r"is available; use at most --repeats 3$"):
         require_memory(tiny, few, folds=5, repeats=200, device=CPU)
     monkeypatch.setattr(memory, "available_memory", lambda device: 1 << 20)
-    with pytest.raises(NotEnoughMemory, match=r"use fewer --folds, a smaller batch_size or smaller hidden layers"):
+    with pytest.raises(NotEnoughMemory, match=r"use fewer --folds, a smaller batch_size or a smaller network"):
         require_memory(tiny, few, folds=5, repeats=1, device=CPU)
 
 
