@@ -14,7 +14,7 @@ from kaggle_mnist.data.digits import CLASSES, Digits
 from kaggle_mnist.data.sources import load_same_digits
 from kaggle_mnist.models.registry import network_class
 from kaggle_mnist.recipes.recipe import Recipe, format_value
-from kaggle_mnist.recipes.variants import summary_of, weights_of
+from kaggle_mnist.recipes.variants import smallest_variant, summary_of, weights_of
 from kaggle_mnist.report import charts
 from kaggle_mnist.report.gallery import COLUMNS, Gallery, choose_digits, make_sprite
 from kaggle_mnist.runs.run import Outputs, Run, as_argument
@@ -28,7 +28,7 @@ from kaggle_mnist.utils.progress import Progress, quiet
 
 PAGE = "report.html"
 MAX_BYTES = 5_000_000  # of the page, so that a phone opens it quickly
-MEMBER = 0  # reads what the user draws; always the first, so that it was not chosen by its score
+FOLD = 0  # whose member reads what the user draws; always the first, so that it was not chosen by its score
 STEPS = 4
 
 
@@ -92,8 +92,8 @@ def write_report(
     page = _render(gallery, parts, network, reason)
     if network and len(page) > MAX_BYTES:
         reason = (
-            f"Drawing is not available: with the weights of this network ({_summary(run)}), this page would have"
-            f" {len(page) / 1e6:.1f} MB, more than the limit of {MAX_BYTES / 1e6:.0f} MB."
+            f"Drawing is not available: with the weights of this network ({network['member']['form']}), this page would"
+            f" have {len(page) / 1e6:.1f} MB, more than the limit of {MAX_BYTES / 1e6:.0f} MB."
         )
         page = _render(gallery, parts, None, reason)
     progress("Report", 3, STEPS)
@@ -158,8 +158,9 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
     recipe = run.record.recipe
     if recipe is None:
         return None, "Drawing is not available: a blend has no weights. Draw in its parents' reports."
-    recipe, all_recipes = recipe.variants[0], recipe
-    member = {name: array[MEMBER] for name, array in weights_of(all_recipes, 0, run.weights()).items()}
+    repeat = smallest_variant(recipe, run.record.repeats)
+    member = {name: array[FOLD] for name, array in weights_of(recipe, repeat, run.weights()).items()}
+    recipe = recipe.variants[repeat]
     layers = network_class(recipe.network).page_layers(member, **recipe.network_settings)
     if layers is None:
         return None, "Drawing is not available: this page cannot compute this kind of network."
@@ -168,7 +169,7 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
         halves = np.concatenate([array.ravel() for array in arrays]).astype("<f2")
     if not np.isfinite(halves).all():
         return None, "Drawing is not available: this network has weights outside the range of float16."
-    row = run.table("folds").iloc[MEMBER]
+    row = run.table("folds").iloc[repeat * run.record.folds + FOLD]
     network = {
         "layers": [
             {
@@ -184,12 +185,7 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
         "features": {"kind": recipe.features, **recipe.feature_settings},
         "loss": recipe.loss,
         "shifts": SHIFTS[: recipe.views],
-        "member": {
-            "repeat": MEMBER // run.record.folds,
-            "fold": MEMBER % run.record.folds,
-            "accuracy": row.accuracy,
-            "form": summary_of(recipe),
-        },
+        "member": {"repeat": repeat, "fold": FOLD, "accuracy": row.accuracy, "form": summary_of(recipe)},
         "weights": base64.b64encode(halves.tobytes()).decode(),
     }
     return network, ""
@@ -199,7 +195,7 @@ def _summary(run: Run) -> str:
     """The network in a few characters, or the number of runs in a blend."""
     if (recipe := run.record.recipe) is None:
         return f"blend of {len(run.record.parents)} runs"
-    return summary_of(recipe)
+    return summary_of(recipe, run.record.repeats)
 
 
 def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | None, reason: str) -> bytes:

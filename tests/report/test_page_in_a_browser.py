@@ -15,7 +15,7 @@ from PIL import Image
 from kaggle_mnist import pipeline
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.models.registry import load_network
-from kaggle_mnist.report.page import MEMBER, write_report
+from kaggle_mnist.report.page import FOLD, write_report
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training.inference import member_outputs
 from tests.conftest import TINY
@@ -128,7 +128,7 @@ def test_a_drawn_stroke_gives_the_outputs_that_python_computes(visit: Any, runs:
         weights = {name: array.astype(np.float16).astype(np.float32) for name, array in weights.items()}
         tolerance = 1e-3
     network = load_network(recipe.network, recipe.network_settings, weights)
-    [expected] = member_outputs(network, MEMBER, image[None], recipe)
+    [expected] = member_outputs(network, FOLD, image[None], recipe)
     found = page.evaluate("window.kaggleMnist.outputs()")
     np.testing.assert_allclose(found, expected, atol=tolerance)
     page.wait_for_function("document.querySelectorAll('#outputs .top').length === 1")
