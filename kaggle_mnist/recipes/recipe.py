@@ -13,13 +13,16 @@ from kaggle_mnist.models.registry import FEATURES, KINDS, input_shape
 from kaggle_mnist.utils.errors import BadRecipe, shortened
 
 MAX_VALUE = 1 << 14  # characters of a setting's value
-SHARED = {"name", "epochs", "loss", "targets", "vary"}  # fields that are the same for all repeats of a run
+MAX_VARIANTS = 64  # of one recipe
+# Fields that are the same for all repeats of a run.
+SHARED = {"name", "loss", "targets", "optimizer", "epochs", "batch_size", "mixed_precision", "vary"}
 LONGEST_VALUE = 60  # characters of a value in a message
 
 Epoch = Annotated[int, Field(ge=0)]
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Stage = Annotated[tuple[Units, ...], Field(min_length=1)]
 
 
 class Recipe(BaseModel):
@@ -38,9 +41,7 @@ class Recipe(BaseModel):
 
     network: str = Field("mlp", description="kind of network")
     hidden: tuple[Units, ...] = Field((1024, 512), min_length=1, description="units of each hidden layer")
-    stages: tuple[tuple[Units, ...], ...] = Field(
-        ((32, 32), (64, 64)), min_length=1, description="planes of convolutions"
-    )
+    stages: tuple[Stage, ...] = Field(((32, 32), (64, 64)), min_length=1, description="planes of convolutions")
     dropout: float = Field(0.0, ge=0, lt=1, description="probability, of hidden units")
 
     deslant: Share = Field(0.0, description="share of the slant removed")
@@ -75,7 +76,9 @@ class Recipe(BaseModel):
     elastic: float = Field(0.0, ge=0, le=28, description="SD of displacement, pixels")
     elastic_sigma: float = Field(5.0, ge=1.5, le=28, description="SD of its smoothing, pixels")
 
-    vary: tuple[dict[str, Any], ...] = Field((), description="fields that each repeat in turn sets otherwise")
+    vary: tuple[dict[str, Any], ...] = Field(
+        (), max_length=MAX_VARIANTS, description="fields that each repeat in turn overrides"
+    )
 
     @field_validator("name")
     @classmethod
@@ -122,7 +125,7 @@ class Recipe(BaseModel):
         return tuple(map(self._variant, self.vary)) or (self,)
 
     def _variant(self, fields: dict[str, Any]) -> Self:
-        return self.replaced(**{**fields, "vary": ()})
+        return self._with(self.model_dump(exclude={"vary"}), fields)
 
     @property
     def network_settings(self) -> dict[str, Any]:
@@ -164,11 +167,13 @@ class Recipe(BaseModel):
 
         With another kind of network or features, the fields that only shape the previous one get their defaults.
         """
-        kept = self.model_dump()
+        return self._with(self.model_dump(), fields)
+
+    def _with(self, kept: dict[str, Any], fields: dict[str, Any]) -> Self:
         for choice, fields_of in _choices().items():
             new = fields_of.get(str(fields.get(choice)), ())
-            if choice in fields and fields[choice] != kept[choice]:
-                for name in set(fields_of[kept[choice]]) - set(new):
+            if choice in fields and fields[choice] != getattr(self, choice):
+                for name in set(fields_of[getattr(self, choice)]) - set(new):
                     kept.pop(name)
         return self.of({**kept, **fields})
 

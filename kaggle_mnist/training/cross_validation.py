@@ -29,13 +29,19 @@ HISTORY = ["epoch", "repeat", "fold", "learning_rate", "train_loss", "watched_lo
 
 @dataclass(frozen=True)
 class MemberEpoch:
-    """One member after one epoch; `train_loss` is the mean over the epoch's steps, the others are of held-out images.
+    """One member after one epoch.
 
-    `watched_accuracy` is from 0 to 1, and counts the first `WATCHED` images that the member holds out.
+    Attributes
+    ----------
+    repeat, fold : which member, each from 0
+    learning_rate : the one that the epoch began with
+    train_loss : mean over the epoch's steps
+    watched_loss, watched_accuracy : of the first `WATCHED` images that the member holds out; accuracy from 0 to 1
     """
 
     repeat: int
     fold: int
+    learning_rate: float
     train_loss: float
     watched_loss: float
     watched_accuracy: float
@@ -43,14 +49,10 @@ class MemberEpoch:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """The event after every epoch: `epoch` of `epochs` is done, and took `seconds`.
-
-    `learning_rate` is the one that the epoch began with.
-    """
+    """The event after every epoch: `epoch` of `epochs` is done, and took `seconds`."""
 
     epoch: int
     epochs: int
-    learning_rate: float
     members: tuple[MemberEpoch, ...]
     seconds: float
 
@@ -152,10 +154,16 @@ def cross_validate(
     with training_settings(device):
         training_set = TrainingSet.of(digits, dropped, device)
         numbers = range(len(folds)) if repeats is None else repeats
-        variants = [recipe.variants[repeat % len(recipe.variants)] for repeat in numbers]
+        variants = recipe.variants
         trainers = [
-            RepeatTrainer(training_set, torch.from_numpy(row).to(device), variant, seed=seed, repeat=repeat)
-            for repeat, row, variant in zip(numbers, folds, variants, strict=True)
+            RepeatTrainer(
+                training_set,
+                torch.from_numpy(row).to(device),
+                variants[repeat % len(variants)],
+                seed=seed,
+                repeat=repeat,
+            )
+            for repeat, row in zip(numbers, folds, strict=True)
         ]
         history: list[dict[str, Any]] = []
         if start is not None:
@@ -164,7 +172,7 @@ def cross_validate(
         for epoch in range(start.epoch if start else 0, recipe.epochs):
             event = _train_epoch(trainers, recipe, epoch)
             for member in event.members:
-                row = {"epoch": event.epoch, "learning_rate": event.learning_rate, **asdict(member)}
+                row = {"epoch": event.epoch, **asdict(member)}
                 history.append({column: row[column] for column in HISTORY})
             if on_state is not None:
                 tensors = _stacked(recipe, [(trainer.repeat, trainer.tensors()) for trainer in trainers])
@@ -178,19 +186,19 @@ def _train_epoch(trainers: Sequence[RepeatTrainer], recipe: Recipe, epoch: int) 
     """One epoch of every repeat. Each repeat has its own products, so that its bytes do not depend on the others."""
     started, members = time.perf_counter(), []
     for trainer in trainers:
-        train_losses = trainer.train_epoch(epoch)
+        rate, train_losses = learning_rate(trainer.recipe, epoch), trainer.train_epoch(epoch)
         watched = [trainer.watch(member) for member in range(len(train_losses))]
         if not (trainer.is_finite() and all(map(math.isfinite, (*train_losses, *(loss for loss, _ in watched))))):
             raise Diverged(
                 f"recipe {recipe.name}: the loss of epoch {epoch + 1} is not finite;"
-                f" try a learning_rate below {recipe.learning_rate:g}, or a longer warmup"
+                f" try a learning_rate below {trainer.recipe.learning_rate:g}, or a longer warmup"
             )
         members += [
-            MemberEpoch(trainer.repeat, fold, train_loss, *judged)
+            MemberEpoch(trainer.repeat, fold, rate, train_loss, *judged)
             for fold, (train_loss, judged) in enumerate(zip(train_losses, watched, strict=True))
         ]
     seconds = time.perf_counter() - started
-    return EpochEnd(epoch + 1, recipe.epochs, learning_rate(recipe, epoch), tuple(members), seconds)
+    return EpochEnd(epoch + 1, recipe.epochs, tuple(members), seconds)
 
 
 def _result(

@@ -52,10 +52,10 @@ def test_a_terminal_shows_a_bar_with_the_time_left(monkeypatch: pytest.MonkeyPat
 
 def test_the_first_epoch_says_how_long_training_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     text = screen(monkeypatch)
-    member = MemberEpoch(0, 0, 0.1, 0.1, 0.9)
+    member = MemberEpoch(0, 0, 0.001, 0.1, 0.1, 0.9)
     with console.Watcher() as watcher:
         for epoch in (1, 2):
-            watcher.on_epoch(EpochEnd(epoch, 31, 0.001, (member,), 4.1))
+            watcher.on_epoch(EpochEnd(epoch, 31, (member,), 4.1))
     assert text.getvalue() == "Expected     2:03 of training left, 4.1 s per epoch\n"
 
 

@@ -38,6 +38,7 @@ def test_a_setting_is_read_as_toml_and_words_need_no_quotes(setting: str, value:
         ({"epochs": "many"}, "epochs: 'many': "),
         ({"hidden": []}, r"hidden: \[\]: "),
         ({"hidden": [300, -1]}, "hidden: -1: "),
+        ({"network": "cnn", "stages": [[]]}, r"stages: \[\]: "),
         ({"optimizer": "muon"}, "optimizer: 'muon': Input should be 'adam', 'adamw' or 'sgd'"),
         ({"learning_rate": float("nan")}, "learning_rate: nan: "),
         ({"steps": [[1]]}, "steps: "),

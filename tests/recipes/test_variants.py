@@ -45,6 +45,20 @@ def test_without_a_number_there_is_a_repeat_for_each_variant(few: Digits) -> Non
     assert pipeline.train(MIXED.replaced(epochs=1), input=few, folds=2).record.repeats == 3
 
 
+def test_fewer_repeats_than_variants_have_the_networks_of_the_first(few: Digits) -> None:
+    run = pipeline.train(MIXED.replaced(epochs=1), input=few, folds=2, repeats=2)
+    assert [network.members for network, _ in load_networks(MIXED, run.weights())] == [2, 2]
+    np.testing.assert_allclose(run_outputs(run, few.test_images), run.outputs().test, atol=1e-6)
+    assert summary_of(MIXED, 2) == "784-48-10 or 200-48-10"
+    assert "convolutions" not in write_report(run, few).read_text().split("vary")[0]
+
+
+def test_history_has_the_learning_rate_of_each_repeat(few: Digits) -> None:
+    recipe = TINY.replaced(epochs=1, vary=({}, {"learning_rate": 1e-3}))
+    folds = assign_folds(few.train_labels, n_splits=2, repeats=2)
+    assert cross_validate(few, recipe, folds).history.learning_rate.tolist() == [5e-3, 5e-3, 1e-3, 1e-3]
+
+
 def test_a_repeat_is_trained_as_its_variant_alone_would_be(few: Digits) -> None:
     folds = assign_folds(few.train_labels, n_splits=2, repeats=2)
     recipe = MIXED.replaced(epochs=2)
@@ -57,6 +71,10 @@ def test_a_repeat_is_trained_as_its_variant_alone_would_be(few: Digits) -> None:
 def test_a_variant_is_checked_as_a_recipe_is() -> None:
     with pytest.raises(BadRecipe, match=r"vary: epochs is the same for all repeats"):
         TINY.replaced(vary=({"epochs": 3},))
+    with pytest.raises(BadRecipe, match=r"vary: batch_size is the same for all repeats"):
+        TINY.replaced(vary=({"batch_size": 20_000},))
+    with pytest.raises(BadRecipe, match=r"vary: .*at most 64 items"):
+        TINY.replaced(vary=({},) * 65)
     with pytest.raises(BadRecipe, match=r"vary: repeat 1: grid: 1: Input should be greater"):
         TINY.replaced(vary=({}, {"features": "gradients", "grid": 1}))
     with pytest.raises(BadRecipe, match=r"vary: repeat 0: gird: no such field \(did you mean grid\?\)"):

@@ -195,7 +195,7 @@ def test_every_epoch_is_one_event_and_a_row_of_history_for_each_member(few: Digi
         assert [(m.repeat, m.fold) for m in event.members] == [(r, f) for r in (0, 1) for f in (0, 1, 2)]
         assert [m.watched_accuracy for m in event.members] == rows.watched_accuracy.tolist()
         assert event.accuracy == pytest.approx(rows.watched_accuracy.mean())
-        assert {event.learning_rate} == set(rows.learning_rate)
+        assert [m.learning_rate for m in event.members] == rows.learning_rate.tolist()
         assert event.seconds > 0
     last, first = history[history.epoch == 4], history[history.epoch == 1]
     assert last.train_loss.mean() < first.train_loss.mean()
