@@ -33,6 +33,19 @@ def run(few: Digits, tiny: Recipe) -> Run:
     return pipeline.train(tiny, input=few, folds=3)
 
 
+def test_a_run_computes_with_the_threads_that_were_chosen_for_it(
+    few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "choose_threads", lambda: 2)
+    found: list[int] = []
+    run = pipeline.train(
+        tiny.replaced(epochs=1), input=few, folds=2, on_epoch=lambda _: found.append(torch.get_num_threads())
+    )
+    assert found == [2]
+    assert run.record.environment["threads"] == 2
+    assert torch.get_num_threads() == 1
+
+
 def test_the_run_folder_has_all_files_and_arrays(run: Run, few: Digits, tiny: Recipe) -> None:
     assert {file.name for file in run.path.iterdir()} == {*COMPARED, "run.json", "digits.csv", "SHA256SUMS"}
     assert parse_record((run.path / "run.json").read_bytes()) == run.record

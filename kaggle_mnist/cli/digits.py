@@ -42,9 +42,7 @@ def predict(
     ],
     output: Output = Path("submissions"),
     csv: Annotated[Path | None, typer.Option(help="Write the outputs to this file.", metavar="FILE")] = None,
-    show: Annotated[
-        Path | None, typer.Option(help="Draw what the network saw to this file.", metavar="FILE.png")
-    ] = None,
+    show: Annotated[Path | None, typer.Option(help="Draw the 28×28 images to this file.", metavar="FILE.png")] = None,
 ) -> None:
     """Classify photos or scans of digits; a folder prints CSV.
 

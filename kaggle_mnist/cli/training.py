@@ -19,7 +19,10 @@ def train(
     input: Input = None,
     output: Output = Path("submissions"),
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
-    repeats: Annotated[int | None, typer.Option(help="Repeat cross-validation with new folds.")] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(help="Repeat cross-validation with new folds.", show_default="1, or one for each entry of vary"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     epochs: Annotated[

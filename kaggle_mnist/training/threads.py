@@ -19,7 +19,7 @@ GLANCE = 0.2  # seconds that other programs are watched for: the clock of CPU ti
 
 
 def choose_threads(seconds: float = GLANCE) -> int:
-    """PyTorch's number of threads, less the cores that other programs are keeping busy; at least 1.
+    """PyTorch's number of threads, but no more than there are cores that other programs leave free; at least 1.
 
     Where ``OMP_NUM_THREADS`` is set, the user has chosen: PyTorch's number as it is. So is that of a machine with one
     core. The choice is made once, before a run: its bytes depend on the number of threads.

@@ -47,15 +47,13 @@ def show_start(start: Start) -> None:
     _show_source(data.source, data.path, data.train_images, data.test_images, data.practice)
     epochs = f"{plan.recipe.epochs} epoch{'' if plan.recipe.epochs == 1 else 's'}"
     repeats = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
-    say(
-        "Recipe",
-        f"{plan.recipe.name}: {summary_of(plan.recipe)}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}",
-    )
+    networks = summary_of(plan.recipe, plan.repeats)
+    say("Recipe", f"{plan.recipe.name}: {networks}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}")
     threads = f", {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.device == "cpu" else ""
-    if start.threads_if_idle > plan.threads:
-        threads += f" of {start.threads_if_idle}: other programs keep the machine busy"
     mixed = ", bfloat16" if start.environment["products"] == "bfloat16" else ""
-    say("Device", f"{plan.device}{threads}{mixed}")
+    busy = start.threads_if_idle - plan.threads if plan.device == "cpu" else 0
+    others = f" ({busy} fewer, for other programs that keep the machine busy)" if busy > 0 else ""
+    say("Device", f"{plan.device}{threads}{others}{mixed}")
     for path in start.unfinished:
         say("Unfinished", f"the same run was interrupted earlier; to resume it: {resume_command(path)}")
 

@@ -33,6 +33,18 @@ def test_the_start_names_what_is_trained_and_on_what(start: Start, monkeypatch: 
     assert "Device       cpu, 1 thread" in text.getvalue()
 
 
+def test_the_start_says_when_other_programs_keep_the_machine_busy(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = screen(monkeypatch)
+    products = {**start.environment, "products": "bfloat16"}
+    show_start(replace(start, environment=products, threads_if_idle=2))
+    others = "1 thread (1 fewer, for other programs that keep the machine busy)"
+    assert f"Device       cpu, {others}, bfloat16\n" in text.getvalue()
+    show_start(replace(start, plan=start.plan.model_copy(update={"device": "cuda"}), threads_if_idle=2))
+    assert "Device       cuda\n" in text.getvalue()
+
+
 def test_the_start_says_how_to_resume_the_same_run(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     text = screen(monkeypatch)
     show_start(replace(start, unfinished=(Path("submissions/20261124-200000-tiny"),)))
