@@ -62,7 +62,7 @@ class Comparison:
 
     Attributes
     ----------
-    rows : the runs, sorted by CV accuracy, best first
+    rows : the runs, sorted by OOF accuracy, best first
     pairs : all pairs of runs on the same digits
     passed_over : why a run could not be read, for each that was not named by the user and was skipped
     """
@@ -131,7 +131,7 @@ def compare_runs(
         find_run(None, output)  # raises, and says how to make a run
     others = other_runs(output, [one.run for one in scored]) if names else []
     gains = Gains([*(one.standing for one in scored), *others])
-    scored.sort(key=lambda one: (-one.run.cv_accuracy, one.run.created, one.run.name))
+    scored.sort(key=lambda one: (-one.run.record.scores.oof_accuracy, one.run.created, one.run.name))
     first = next((one.run for one in scored if one.run.record.recipe), scored[0].run)
     rows = [_row(letter, one, first, gains) for letter, one in zip(letters(), scored, strict=False)]
     comparison = Comparison(rows, compare_pairs(rows, [one.correct for one in scored]), passed_over)
@@ -252,8 +252,8 @@ def letters() -> Iterator[str]:
 def differences(run: Run, first: Run) -> dict[str, Any]:
     """List the settings of a run that differ from the first one's, by name.
 
-    Compared are the recipe's fields, `folds`, `repeats`, `seed` and the number of `dropped` images; for a blend, the
-    result is its parents and their weights.
+    Compared are the recipe's fields that are in use, `folds`, `repeats`, `seed` and the number of `dropped` images; for
+    a blend, the result is its parents and their weights.
     """
     if run.record.recipe is None:
         return {"blend of": [f"{parent.run} × {parent.weight:.3f}" for parent in run.record.parents]}
@@ -263,9 +263,11 @@ def differences(run: Run, first: Run) -> dict[str, Any]:
 
 def _settings(run: Run) -> dict[str, Any]:
     record = run.record
-    recipe = record.recipe.model_dump(mode="json", exclude={"name"}) if record.recipe else {}
-    folds = {"folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
-    return {**recipe, **folds}
+    settings = {"folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
+    if record.recipe is None:
+        return settings
+    used = record.recipe.in_use().keys() - {"name"}
+    return {**record.recipe.model_dump(mode="json", include=used), **settings}
 
 
 def _row(letter: str, result: _RunResult, first: Run, gains: Gains) -> Row:
