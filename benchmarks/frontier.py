@@ -101,14 +101,14 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> None:
-    """Plot CV error against seconds of training, both logarithmic."""
+    """Plot the error out of fold against seconds of training, both logarithmic."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    x, y = table["training, s"], 100 * (1 - table["CV accuracy"])
+    x, y = table["training, s"], 100 * (1 - table["OOF"])
     axes.scatter(x, y)
     for recipe, epochs, *point in zip(table.recipe, table.epochs, x, y, strict=True):
         axes.annotate(f"{Path(recipe).stem}, {epochs}", (point[0], point[1]), textcoords="offset points", xytext=(6, 4))
-    axes.set(xscale="log", yscale="log", xlabel="seconds of training, five folds", ylabel="CV error, %")
-    axes.set_title("CV error against training time (recipe, epochs)")
+    axes.set(xscale="log", yscale="log", xlabel="seconds of training, five folds", ylabel="error out of fold, %")
+    axes.set_title("Error out of fold against training time (recipe, epochs)")
     axes.set_yticks(ticks := [0.5, 1, 2, 3], [f"{tick:g}" for tick in ticks])
     axes.set_xticks(ticks := [3, 10, 30, 100, 300, 1000], [f"{tick}" for tick in ticks])
     axes.set(xlim=(x.min() / 1.5, x.max() * 3), ylim=(y.min() / 1.2, y.max() * 1.3))

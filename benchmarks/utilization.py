@@ -5,7 +5,7 @@
 Useful arithmetic is what training the members requires: the products of each member's training images, forward, for the
 gradients of the weights, and for those of the inputs in all layers but the first. Times are those of whole epochs,
 including shuffling, augmentation, the optimizer and the history. The profile comes from a clock around each stage, on
-the CPU.
+the CPU. Of a recipe that varies from repeat to repeat, the first variant is trained.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.epochs < 2:
         parser.error("--epochs: at least 2, since the first is not counted")
-    recipe = find_recipe(arguments.recipe, arguments.set, epochs=arguments.epochs)
+    recipe = find_recipe(arguments.recipe, arguments.set, epochs=arguments.epochs).variants[0]
     digits = load_digits("practice")
     folds = assign_folds(digits.train_labels, n_splits=FOLDS)
 

@@ -35,7 +35,7 @@ class Prediction:
     ----------
     run : name of the run
     files : the usable image files
-    images : uint8, shape ``(n, 28, 28)``, 0 (paper) to 255 (ink): what the network saw of them
+    images : uint8, shape ``(n, 28, 28)``, 0 (paper) to 255 (ink): what was made of them
     outputs : sigmoid outputs, float32, shape ``(n, 10)``, from 0 to 1
     faults : one line for each unusable file
 

@@ -162,8 +162,8 @@ class Run:
 
         Returns
         -------
-        Arrays by parameter name, float32, with members on the first axis: ``(folds * repeats, …)``. If the recipe
-        varies from repeat to repeat, `recipes.variants` says how they are named.
+        Arrays by name, float32, with members on the first axis: ``(folds * repeats, …)``. If the recipe varies from
+        repeat to repeat, names begin with the number of the variant, as in ``0.weights.1``, and have its members only.
 
         Raises
         ------

@@ -39,7 +39,7 @@ def normalizing_maps(images: Tensor, recipe: Recipe) -> Tensor | None:
 
     `recipe.deslant` is the share of the slant that is removed, `recipe.equalize_width` the exponent with which a digit
     is brought nearer to `WIDTH`. The centre of mass moves to the centre of the image. Sums are in float64:
-    in float32 they would round otherwise with another number of threads.
+    in float32, their rounding would depend on the number of threads.
     """
     if not (recipe.deslant or recipe.equalize_width):
         return None
