@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kaggle_mnist.models.registry import load_network, network_class
 from kaggle_mnist.recipes.recipe import Recipe
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kaggle_mnist.models.network import StackedNetwork
+
+Array = TypeVar("Array")
 
 
 def prefix_of(recipe: Recipe, repeat: int) -> str:
@@ -60,11 +62,9 @@ def member_shapes(recipe: Recipe, *, folds: int, repeats: int) -> dict[str, tupl
     return shapes
 
 
-def weights_of(
-    recipe: Recipe, variant: int, weights: Mapping[str, NDArray[np.float32]]
-) -> dict[str, NDArray[np.float32]]:
-    """The arrays of one variant, by their names in its network."""
-    prefix = prefix_of(recipe, variant)
+def weights_of(recipe: Recipe, repeat: int, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays or tensors of a repeat's variant, by their names without its number."""
+    prefix = prefix_of(recipe, repeat)
     return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.recipes.recipe import Recipe
-from kaggle_mnist.recipes.variants import prefix_of
+from kaggle_mnist.recipes.variants import prefix_of, weights_of
 from kaggle_mnist.training.device import training_settings
 from kaggle_mnist.training.inference import batches, out_of_fold_outputs, summed_outputs
 from kaggle_mnist.training.schedule import learning_rate
@@ -249,7 +249,7 @@ def _restore(trainers: Sequence[RepeatTrainer], recipe: Recipe, start: TrainingS
     try:
         for i, (trainer, prefix) in enumerate(zip(trainers, prefixes, strict=True)):
             k, position = trainer.network.members, prefixes[:i].count(prefix)
-            own = {name.removeprefix(prefix): t for name, t in start.tensors.items() if name.startswith(prefix)}
+            own = weights_of(recipe, trainer.repeat, start.tensors)
             if any(t.dim() and len(t) != k * prefixes.count(prefix) for t in own.values()):
                 raise ValueError("another number of members")
             # Clones are aligned as what training allocates: vector and scalar code round differently.

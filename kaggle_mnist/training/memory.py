@@ -13,6 +13,7 @@ import torch
 from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
 from kaggle_mnist.models.registry import network_class
 from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.recipes.variants import member_shapes
 from kaggle_mnist.training.device import precision_of
 from kaggle_mnist.training.inference import BATCH
 from kaggle_mnist.utils.errors import NotEnoughMemory
@@ -66,7 +67,8 @@ def estimate_memory(
     trained = recipe.variants[:repeats]
     kinds = [(network_class(variant.network), variant.network_settings) for variant in trained]
     of_variants = [folds * network.values_per_member(**settings) * FLOAT for network, settings in kinds]
-    parameters = sum(of_variants[repeat % len(trained)] for repeat in range(repeats)) // repeats  # mean of a repeat
+    shapes = member_shapes(recipe, folds=folds, repeats=repeats).values()
+    parameters = sum(map(math.prod, shapes)) * FLOAT // repeats  # mean of a repeat
     state = parameters * (1 + MOMENTS[recipe.optimizer])
     # safetensors copies twice; several repeats of one variant are joined first
     copies = 2 * state if repeats == len(trained) else 3 * state
