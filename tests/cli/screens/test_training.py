@@ -92,7 +92,7 @@ def test_recipes_fit_a_narrow_terminal_and_are_explained_in_a_wide_one(
     show_recipes()
     assert all(field in text.getvalue() for field in Recipe.model_fields)
     assert "…" not in text.getvalue()
-    assert "best, 1      features = pixels\n" in text.getvalue()
+    assert "best, 3      features = pixels\n" in text.getvalue()
     assert max(map(len, text.getvalue().splitlines())) <= width
     assert ("Widen the terminal" in text.getvalue()) == (width < 140)
     assert ("meaning" in text.getvalue()) == (width == 150)
