@@ -21,6 +21,7 @@ from kaggle_mnist.runs.run import Outputs, Run, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS
 from kaggle_mnist.training import metrics
 from kaggle_mnist.training.inference import SHIFTS
+from kaggle_mnist.training.normalization import MAX_SLANT, WIDTH, WIDTHS
 from kaggle_mnist.training.trainer import WATCHED
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, OutputError
 from kaggle_mnist.utils.files import SUMS, sha256_of, write_atomic
@@ -181,7 +182,10 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
             }
             for layer in layers
         ],
-        "normalization": {"deslant": recipe.deslant, "width": recipe.equalize_width},
+        "normalization": {
+            **{field: getattr(recipe, field) for field in ("deslant", "equalize_width")},
+            **{"max_slant": MAX_SLANT, "width": WIDTH, "widths": WIDTHS},
+        },
         "features": {"kind": recipe.features, **recipe.feature_settings},
         "loss": recipe.loss,
         "shifts": SHIFTS[: recipe.views],

@@ -103,7 +103,8 @@ def show_run(run: Run) -> None:
 
     if run.record.dropped:
         say("Dropped", f"{len(run.record.dropped):,} images excluded from training; the scores include them")
-    spread = f"± {scores.cv_accuracy_std:.4f} (standard deviation over the folds)"
+    over = "members" if repeated else "folds"
+    spread = f"± {scores.cv_accuracy_std:.4f} (standard deviation over the {over})"
     say("CV accuracy", f"{scores.cv_accuracy:.4f} {spread}")
     if repeated:
         say("OOF accuracy", f"{scores.oof_accuracy:.4f} (outputs averaged over the repeats)")

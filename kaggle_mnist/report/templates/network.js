@@ -2,7 +2,6 @@
 /* The network in the browser: normalization, features and layers as Python computes them, for one image at a time. */
 function readerOf({ layers: layout, normalization, features, loss, shifts }, encoded) { // encoded: base64 of float16
   const SIDE = 28;
-  const MAX_SLANT = 1, WIDTH = 18, WIDTHS = [0.4, 1.6]; // of training/normalization.py
   let layers = null;
 
   function half(bits) {
@@ -98,15 +97,15 @@ function readerOf({ layers: layout, normalization, features, loss, shifts }, enc
   }
 
   function normalized(image) { // as in training/normalization.py; coordinates from -1 to 1 across the image
-    const { deslant, width } = normalization, centre = (i) => (2 * i + 1) / SIDE - 1;
-    if (!deslant && !width) return image;
+    const { deslant, max_slant: steepest, equalize_width: power, width, widths } = normalization, centre = (i) => (2 * i + 1) / SIDE - 1;
+    if (!deslant && !power) return image;
     const mean = (value) => image.reduce((sum, ink, i) => sum + ink * value(centre(i % SIDE), centre(Math.floor(i / SIDE))), 0) / mass;
     const mass = Math.max(image.reduce((sum, ink) => sum + ink, 0), 1e-6), clamp = (value, low, high) => Math.min(Math.max(value, low), high);
     const x0 = mean((x) => x), y0 = mean((x, y) => y);
     const xx = mean((x) => x * x) - x0 * x0, yy = mean((x, y) => y * y) - y0 * y0, xy = mean((x, y) => x * y) - x0 * y0;
-    const slant = deslant * clamp(xy / Math.max(yy, 1e-3), -MAX_SLANT, MAX_SLANT);
+    const slant = deslant * clamp(xy / Math.max(yy, 1e-3), -steepest, steepest);
     const across = Math.sqrt(Math.max(xx - 2 * slant * xy + slant * slant * yy, 1e-4));
-    const narrowing = clamp((4 * across * SIDE) / 2 / WIDTH, ...WIDTHS) ** width;
+    const narrowing = clamp((4 * across * SIDE) / 2 / width, ...widths) ** power;
     const at = (row, column) => (row < 0 || column < 0 || row >= SIDE || column >= SIDE ? 0 : image[row * SIDE + column]);
     const pixel = (place) => ((place + 1) * SIDE - 1) / 2;
     return image.map((_, i) => {
