@@ -50,8 +50,10 @@ def show_start(start: Start) -> None:
     networks = summary_of(plan.recipe, plan.repeats)
     say("Recipe", f"{plan.recipe.name}: {networks}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}")
     threads = f", {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.device == "cpu" else ""
+    if start.workers is not None:
+        threads += f" on each of {start.workers} worker{'' if start.workers == 1 else 's'}"
     mixed = ", bfloat16" if start.environment["products"] == "bfloat16" else ""
-    busy = start.threads_if_idle - plan.threads if plan.device == "cpu" else 0
+    busy = start.threads_if_idle - plan.threads if plan.device == "cpu" and start.workers is None else 0
     others = f" ({busy} fewer, for other programs that keep the machine busy)" if busy > 0 else ""
     say("Device", f"{plan.device}{threads}{others}{mixed}")
     for path in start.unfinished:
