@@ -56,9 +56,7 @@ def ours(digits: Digits, recipe: str, minutes: float, seeds: int) -> dict[str, A
             options: dict[str, Any] = {"minutes": minutes, "seeds": seeds, "output": output, "on_change": watch}
             found = search(start, default_space(start), input=digits, **options)
         trials = optuna.load_study(study_name=None, storage=_storage(found.path / JOURNAL)).trials
-        begin = trials[0].datetime_start
-        finished = [(t.datetime_complete - begin).total_seconds() for t in trials if t.value is not None]
-        values = [t.value for t in trials if t.value is not None]
+        finished, values = _finished(trials)
         epochs = found.trials.epochs.fillna(0).sum()
         full = len(found.trials) * start.epochs
         row: dict[str, Any] = {"trials": len(found.trials), "an hour": round(len(found.trials) / ended[0] * 3600)}
@@ -163,10 +161,9 @@ def plain_loop(digits: Digits, recipe: str, minutes: float, seeds: int) -> dict[
     began = time.monotonic()
     found.optimize(objective, timeout=minutes * 60)
     spent = time.monotonic() - began
-    begin = found.trials[0].datetime_start
-    finished = [(t.datetime_complete - begin).total_seconds() for t in found.trials]
+    finished, values = _finished(found.trials)
     row: dict[str, Any] = {"trials": len(found.trials), "an hour": round(len(found.trials) / spent * 3600)}
-    row |= _best_at(finished, [t.value for t in found.trials], minutes * 60)
+    row |= _best_at(finished, values, minutes * 60)
     return row | {
         "confirmed": round(statistics.mean(score(found.best_params, seed) for seed in range(1, 1 + seeds)), 5)
     }
@@ -174,6 +171,13 @@ def plain_loop(digits: Digits, recipe: str, minutes: float, seeds: int) -> dict[
 
 def _storage(journal: Path) -> Any:
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(f"{journal}"))
+
+
+def _finished(trials: list[optuna.trial.FrozenTrial]) -> tuple[list[float], list[float]]:
+    """When each finished trial ended, in seconds since the first began, and its accuracy."""
+    begin = min(t.datetime_start for t in trials if t.datetime_start is not None)
+    ended = [(t.datetime_complete, t.value) for t in trials if t.datetime_complete is not None and t.value is not None]
+    return [(when - begin).total_seconds() for when, _ in ended], [value for _, value in ended]
 
 
 def _best_at(seconds: list[float], values: list[float], limit: float) -> dict[str, float | None]:

@@ -139,7 +139,8 @@ def _read(folder: SearchFolder, trial: int) -> list[dict[str, Any]]:
         rows = pd.read_csv(io.StringIO(text))[COLUMNS].astype({"seed": int, "accuracy": float}).to_dict("records")
     except (ValueError, KeyError) as error:
         raise BadRun(f"{folder.path / CONFIRMATION}: is damaged; remove it to confirm anew") from error
-    return [row for row in rows if row["recipe"] == START or row["trial"] == trial]
+    named: list[dict[str, Any]] = [{f"{name}": value for name, value in row.items()} for row in rows]
+    return [row for row in named if row["recipe"] == START or row["trial"] == trial]
 
 
 def _write_run(

@@ -32,7 +32,7 @@ from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.training.repeats import cross_validate_by_repeats, read_repeat, write_repeat
 from kaggle_mnist.training.threads import choose_threads, thread_count
 from kaggle_mnist.training.trainer import check_dropped
-from kaggle_mnist.utils.errors import BadOption
+from kaggle_mnist.utils.errors import BadOption, MissingPackage
 from kaggle_mnist.utils.progress import Progress, quiet
 
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
@@ -223,8 +223,11 @@ def open_executor(cluster: str | None, digits: Digits, device: str, threads: int
     """This process, or the workers of a cluster. Raises BadOption and ClusterError."""
     if cluster is None:
         return Local(digits, resolve_device(device), threads or choose_threads())
-    from kaggle_mnist.training.cluster import Cluster
-
+    try:
+        from kaggle_mnist.training.cluster import Cluster
+    except ModuleNotFoundError as error:
+        install = "pip install 'kaggle-mnist[cluster]'"
+        raise MissingPackage(f"Dask is not installed (no module {error.name}): {install}") from None
     return Cluster(cluster, digits, device, threads)
 
 

@@ -71,7 +71,7 @@ def search(
     minutes: float | None = None,
     seeds: int = 5,
     device: str = "auto",
-    cluster: str | Executor | None = None,
+    cluster: str | None = None,
     on_change: Callable[[SearchState], None] | None = None,
     progress: Progress = quiet,
 ) -> SearchResult:
@@ -141,7 +141,7 @@ def resume_search(
     input: str | Path | Digits | None = None,
     trials: int | None = None,
     minutes: float | None = None,
-    cluster: str | Executor | None = None,
+    cluster: str | None = None,
     on_change: Callable[[SearchState], None] | None = None,
     progress: Progress = quiet,
 ) -> SearchResult:

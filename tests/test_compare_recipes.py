@@ -40,7 +40,8 @@ def seeds(submissions: Path) -> Path:
 def test_seeds_of_a_recipe_are_one_line_and_recipes_are_compared_seed_by_seed(seeds: Path) -> None:
     comparison = compare_recipes([], seeds)
     good, bad = comparison.rows
-    assert (good.letter, good.accuracies, good.mean) == ("A", dict(enumerate(GOOD)), pytest.approx(0.952))
+    assert (good.letter, good.accuracies) == ("A", dict(enumerate(GOOD)))
+    assert good.mean == pytest.approx(0.952)
     assert good.spread == pytest.approx(0.001)
     assert bad.differs["hidden"] == [16] and "seed" not in bad.differs
     [pair] = comparison.pairs

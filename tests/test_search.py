@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -29,7 +30,7 @@ from tests.conftest import TINY
 
 SLOW = TINY.replaced(name="slow", learning_rate=1e-4)  # far from the best: any search improves on it
 SPACE = ["learning_rate=1e-4..1e-1:log", "hidden=[[32], [48]]"]
-QUICK = {"folds": 3, "seeds": 3, "output": "submissions"}
+QUICK: dict[str, Any] = {"folds": 3, "seeds": 3, "output": "submissions"}
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,7 @@ def test_a_trial_that_cannot_be_trained_is_noted_and_the_search_goes_on(small: D
 
 def test_nothing_better_is_said_to_be_nothing(small: Digits) -> None:
     found = search(TINY, ["learning_rate=[5e-3, 1e-9]"], input=small, trials=2, **QUICK)
-    assert found.best is found.confirmation is found.run is None
+    assert (found.best, found.confirmation, found.run) == (None, None, None)
     assert "No trial was better than tiny" in (found.path / "report.html").read_text()
 
 

@@ -10,55 +10,28 @@ import logging
 import os
 import pickle
 import queue
-import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
+from distributed import Client, LocalCluster
 
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.data.practice import is_practice, load_practice
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.training.cross_validation import EpochEnd
-from kaggle_mnist.training.device import environment_of, resolve_device
-from kaggle_mnist.training.execution import Job, Outcome, Stopped
-from kaggle_mnist.training.threads import thread_count
-from kaggle_mnist.utils.errors import ClusterError, MissingPackage, UserError
+from kaggle_mnist.training.device import environment_of
+from kaggle_mnist.training.execution import Job, Outcome
+from kaggle_mnist.training.worker import BringDigits, OtherVersion, carry_out, describe, difference_of
+from kaggle_mnist.utils.errors import ClusterError, UserError
 from kaggle_mnist.utils.versions import versions
 
-try:
-    from distributed import Client, LocalCluster, WorkerPlugin, get_worker
-except ModuleNotFoundError as error:
-    raise MissingPackage(
-        f"Dask is not installed (no module {error.name}): pip install 'kaggle-mnist[cluster]'"
-    ) from None
-
 if TYPE_CHECKING:
-    from distributed import Future, Worker
+    from distributed import Future
 
 LOCAL = "local"  # the address of a cluster of processes on this machine
 PATIENCE = 8  # seconds for a scheduler to answer
 GLANCE = 0.5  # seconds between two looks at how many workers there are
-MUST_AGREE = ("kaggle-mnist", "torch", "numpy", "python")  # versions that change bytes, or what can be unpickled
-
-_digits: dict[str, Digits] = {}  # in a worker's process: by fingerprint
-_busy = threading.Lock()  # in a worker's process: a worker with several threads may be sent several jobs
-
-
-class _BringDigits(WorkerPlugin):  # type: ignore[misc]
-    """Gives the digits to every worker, those that come later included. The practice set is everywhere already."""
-
-    idempotent = True
-
-    def __init__(self, digits: Digits):
-        self.fingerprint, self.digits = digits.fingerprint, None if is_practice(digits) else digits
-
-    def setup(self, worker: Worker) -> None:
-        _digits[self.fingerprint] = self.digits or load_practice()
-
-    def teardown(self, worker: Worker) -> None:
-        _digits.pop(self.fingerprint, None)
 
 
 class Cluster:
@@ -97,7 +70,7 @@ class Cluster:
             self._refused: set[str] = set()
             self._events: queue.SimpleQueue[tuple[str, EpochEnd | None]] = queue.SimpleQueue()
             self._topic = f"{self._client.id}-epochs"
-            found = self._client.run(_describe, device, on_error="return")
+            found = self._client.run(describe, device, on_error="return")
             if not found:
                 raise ClusterError(
                     f"{address}: the scheduler has no workers; start one with `dask worker {address} --nthreads 1`"
@@ -109,9 +82,8 @@ class Cluster:
                 raise ClusterError(f"{address}: some workers have a GPU and others none; choose one with --device")
             self.device = torch.device(kinds.pop())
             self.threads = threads or min(self._client.nthreads().values())
-            self._fingerprint = digits.fingerprint
-            self._plugin = f"kaggle-mnist-{digits.fingerprint[:16]}"
-            self._client.register_plugin(_BringDigits(digits), self._plugin)
+            self._plugin = f"{self._client.id}-digits"
+            self._client.register_plugin(BringDigits(self._plugin, digits), self._plugin)
             self._client.subscribe_topic(self._topic, self._receive)
         except BaseException:
             self._close()
@@ -153,7 +125,7 @@ class Cluster:
 
     def run(self, jobs: Iterator[Job], on_epoch: Callable[[Job, EpochEnd], bool]) -> Iterator[Outcome]:
         """Carry out the jobs, as `Executor.run` says."""
-        running: dict[str, tuple[Job, Future]] = {}
+        running: dict[str, tuple[Job, Future[Any]]] = {}
         more = True
         while True:
             while more and len(running) < self._capacity():
@@ -162,7 +134,7 @@ class Cluster:
                     more = False
                     break
                 future = self._submit(job)
-                running[future.key] = job, future
+                running[f"{future.key}"] = job, future
             if not (running or more):
                 return
             try:
@@ -182,7 +154,7 @@ class Cluster:
             outcome = self._outcome(job, future)
             if outcome is None:
                 future = self._submit(job)
-                running[future.key] = job, future
+                running[f"{future.key}"] = job, future
             else:
                 yield outcome
 
@@ -194,11 +166,11 @@ class Cluster:
         except (OSError, RuntimeError):
             raise self._lost() from None
 
-    def _submit(self, job: Job) -> Future:
+    def _submit(self, job: Job) -> Future[Any]:
         usable = [worker for worker in self._client.nthreads() if worker not in self._refused]
         future = self._client.submit(
-            _carry_out,
-            *(job.function, job.arguments, self._fingerprint, f"{self.device}", self.threads, self._topic, versions()),
+            carry_out,
+            *(job.function, job.arguments, self._plugin, f"{self.device}", self.threads, self._topic, versions()),
             key=f"{job.name}-{os.urandom(4).hex()}",
             workers=usable if self._refused else None,
             pure=False,
@@ -210,7 +182,7 @@ class Cluster:
         key, pickled = event[1]
         self._events.put((key, pickle.loads(pickled)))
 
-    def _outcome(self, job: Job, future: Future) -> Outcome | None:
+    def _outcome(self, job: Job, future: Future[Any]) -> Outcome | None:
         """How a job ended; None if it must be carried out again, elsewhere."""
         from distributed import KilledWorker
 
@@ -219,7 +191,7 @@ class Cluster:
         if future.status == "cancelled":
             raise self._lost()
         error = future.exception()
-        if isinstance(error, _OtherVersion):
+        if isinstance(error, OtherVersion):
             worker, line = error.args
             if worker not in self._refused:
                 self._refused.add(worker)
@@ -236,7 +208,7 @@ class Cluster:
         assert error is not None
         raise error
 
-    def _result_of(self, future: Future) -> Any:
+    def _result_of(self, future: Future[Any]) -> Any:
         try:
             return future.result()
         except (OSError, RuntimeError):
@@ -271,19 +243,6 @@ class Cluster:
             self._log.setLevel(self._log_level)
 
 
-class _OtherVersion(Exception):
-    """A worker has other versions: its address, and the line that says what differs."""
-
-
-def _describe(device: str) -> dict[str, Any]:
-    """In a worker: what must agree with the others."""
-    return {"device": resolve_device(device).type, **_relevant(versions())}
-
-
-def _relevant(found: dict[str, Any]) -> dict[str, str]:
-    return {name: f"{found[name]}" for name in MUST_AGREE}
-
-
 def _refuse_other_versions(worker: str, described: Any) -> None:
     if isinstance(described, ModuleNotFoundError):
         raise ClusterError(f"{worker}: has no module {described.name}; install the same kaggle-mnist there")
@@ -291,39 +250,8 @@ def _refuse_other_versions(worker: str, described: Any) -> None:
         raise ClusterError(f"{worker}: {described}")
     if isinstance(described, BaseException):
         raise ClusterError(f"{worker}: cannot be used ({_reason(described)})")
-    if differs := _difference(versions(), described):
+    if differs := difference_of(versions(), described):
         raise ClusterError(f"{worker}: has {differs}; install the same versions there")
-
-
-def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    pairs = [(name, f"{theirs[name]}", f"{ours[name]}") for name in MUST_AGREE]
-    return ", ".join(f"{name} {there}, not {here}" for name, there, here in pairs if there != here)
-
-
-def _carry_out(
-    function: Callable[..., Any],
-    arguments: dict[str, Any],
-    fingerprint: str,
-    device: str,
-    threads: int,
-    topic: str,
-    expected: dict[str, Any],
-) -> Any:
-    """In a worker: carry out a job, and tell the client of every epoch."""
-    worker = get_worker()
-    if differs := _difference(expected, versions()):
-        line = f"{worker.address}: is not used: has {differs}; install the same versions there"
-        raise _OtherVersion(worker.address, line)
-    key = worker.get_current_task()
-
-    def after_epoch(event: EpochEnd) -> None:
-        worker.log_event(topic, (key, pickle.dumps(event)))
-        task = worker.state.tasks.get(key)
-        if task is None or task.state != "executing":  # the client wants it no longer, or is gone
-            raise Stopped
-
-    with _busy, thread_count(threads):
-        return function(_digits[fingerprint], device=torch.device(device), on_epoch=after_epoch, **arguments)
 
 
 def _reason(error: BaseException) -> str:

@@ -94,7 +94,8 @@ def write_repeat(part: CrossValidation) -> tuple[dict[str, Tensor], list[dict[st
     """A repeat's result as named tensors and rows of its history."""
     tensors = {MEMBERS + name: tensor for name, tensor in part.members.items()}
     tensors |= {name: torch.from_numpy(getattr(part, name)) for name in ("oof_outputs", "test_outputs")}
-    return tensors, part.history.to_dict(orient="records")
+    rows = part.history.to_dict(orient="records")
+    return tensors, [{f"{name}": value for name, value in row.items()} for row in rows]
 
 
 def read_repeat(tensors: Mapping[str, Tensor], history: list[dict[str, Any]]) -> CrossValidation:

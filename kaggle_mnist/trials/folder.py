@@ -31,14 +31,13 @@ from kaggle_mnist.utils.reading import read_bounded
 
 PLAN, JOURNAL, TRIALS, CONFIRMATION = "search.json", "journal.log", "trials.csv", "confirmation.csv"
 RECIPE, PAGE, LOCK = "recipe.toml", "report.html", "lock"
-FORMAT = 1  # of search.json
 MAX_PLAN = 1 << 20  # bytes; usual are 3 kB
 
 
 class SearchPlan(Strict):
     """The settings of a search: what it starts from, and how long it may take."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     created: Moment
     start: RecordedRecipe
     space: tuple[str, ...] = Field(description="dimensions, as `trials.space.Space.of` reads them")

@@ -25,6 +25,7 @@ from kaggle_mnist.training import cluster as clusters
 from kaggle_mnist.training.cluster import Cluster
 from kaggle_mnist.training.cross_validation import EpochEnd
 from kaggle_mnist.training.execution import Job, Outcome
+from kaggle_mnist.trials.budget import SearchState
 from kaggle_mnist.utils.errors import ClusterError, NotEnoughMemory
 from tests.conftest import TINY, same_digits
 
@@ -307,7 +308,7 @@ def stands_still(file: Path) -> bool:
 def test_a_search_runs_as_many_trials_at_once_as_there_are_workers(machines: Machines, small: Digits) -> None:
     most = 0
 
-    def watch(state: searching.SearchState) -> None:
+    def watch(state: SearchState) -> None:
         nonlocal most
         most = max(most, int((state.trials.state == "running").sum()))
 

@@ -56,9 +56,12 @@ def test_a_job_that_is_stopped_has_neither_value_nor_error(few: Digits) -> None:
     arguments = {"recipe": TINY, "folds": assign_folds(digits.train_labels, n_splits=3)}
     job = Job("one", cross_validate, arguments)
     seen: list[int] = []
-    [outcome] = Local(digits, CPU, 1).run(
-        iter([job]), lambda job, event: bool(seen.append(event.epoch)) or event.epoch < 2
-    )
+
+    def go_on(job: Job, event: EpochEnd) -> bool:
+        seen.append(event.epoch)
+        return event.epoch < 2
+
+    [outcome] = Local(digits, CPU, 1).run(iter([job]), go_on)
     assert (outcome.value, outcome.error, seen) == (None, None, [1, 2])
 
 
