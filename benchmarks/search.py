@@ -57,7 +57,7 @@ def ours(digits: Digits, recipe: str, minutes: float, seeds: int) -> dict[str, A
             found = search(start, default_space(start), input=digits, **options)
         trials = optuna.load_study(study_name=None, storage=_storage(found.path / JOURNAL)).trials
         finished, values = _finished(trials)
-        epochs = found.trials.epochs.fillna(0).sum()
+        epochs = found.trials.trained_epochs.fillna(0).sum()
         full = len(found.trials) * start.epochs
         row: dict[str, Any] = {"trials": len(found.trials), "an hour": round(len(found.trials) / ended[0] * 3600)}
         row |= {

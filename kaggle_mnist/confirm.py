@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from kaggle_mnist.training.execution import Executor, Job
 from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.trials.folder import CONFIRMATION, SearchFolder
-from kaggle_mnist.utils.errors import BadRun
+from kaggle_mnist.utils.errors import BadRun, NotEnoughMemory
 
 START, BEST = "start", "best"  # names of recipes in confirmation.csv
 COLUMNS = ["recipe", "trial", "seed", "accuracy", "seconds", "run"]  # of confirmation.csv
@@ -87,7 +86,8 @@ def confirm(
     -------
     The comparison, and the run of the best recipe with the first seed: None if it is gone.
     """
-    rows, plan = _read(folder, trial), folder.plan
+    everything, plan = _read(folder), folder.plan
+    rows = [row for row in everything if row["recipe"] == START or row["trial"] == trial]
     step = len(recipe.variants)  # a seed's repeats have the folds of the seeds after it
     seeds = [(plan.seed + step * (1 + i)) % MAX_SEED for i in range(plan.seeds)]
     jobs, of_job = [], {}
@@ -101,7 +101,7 @@ def confirm(
                 job = Job(job.name, _cross_validate, job.arguments)
             jobs.append(job)
             of_job[job.name] = name, seed, fold_of
-    total, run, before = len(rows) + len(jobs), None, time.monotonic()
+    total, run = len(rows) + len(jobs), None
     on_change(len(rows), total)
 
     def after_epoch(job: Job, event: EpochEnd) -> bool:
@@ -111,14 +111,15 @@ def confirm(
     for outcome in executor.run(iter(jobs), after_epoch):
         if outcome.error is not None:
             raise outcome.error
-        (name, seed, fold_of), accuracy = of_job[outcome.job.name], outcome.value
-        seconds, before = time.monotonic() - before, time.monotonic()
+        (name, seed, fold_of), accuracy, seconds = of_job[outcome.job.name], outcome.value, outcome.seconds
         if isinstance(accuracy, CrossValidation):
             run = _write_run(folder, executor, digits, recipe, accuracy, fold_of, seed, seconds)
             accuracy = run.record.scores.oof_accuracy
         row = {"recipe": name, "trial": trial if name == BEST else None, "seed": seed, "accuracy": accuracy}
-        rows.append({**row, "seconds": seconds, "run": run.name if run and name == BEST and seed == seeds[0] else None})
-        table = pd.DataFrame(rows, columns=COLUMNS).astype({"trial": "Int64"})
+        row |= {"seconds": seconds, "run": run.name if run and name == BEST and seed == seeds[0] else None}
+        rows.append(row)
+        everything.append(row)
+        table = pd.DataFrame(everything, columns=COLUMNS).astype({"trial": "Int64"})
         folder.write(CONFIRMATION, csv_bytes(table).decode())
         on_change(len(rows), total)
     found = {(row["recipe"], row["seed"]): row["accuracy"] for row in rows}
@@ -130,8 +131,8 @@ def confirm(
     return Confirmation(start, best, paired_difference(best, start), apparent), run
 
 
-def _read(folder: SearchFolder, trial: int) -> list[dict[str, Any]]:
-    """What was confirmed earlier of the start, and of the best trial if it is still the same. Raises BadRun."""
+def _read(folder: SearchFolder) -> list[dict[str, Any]]:
+    """What was confirmed in earlier sessions. Raises BadRun."""
     text = folder.read(CONFIRMATION)
     if text is None:
         return []
@@ -139,8 +140,7 @@ def _read(folder: SearchFolder, trial: int) -> list[dict[str, Any]]:
         rows = pd.read_csv(io.StringIO(text))[COLUMNS].astype({"seed": int, "accuracy": float}).to_dict("records")
     except (ValueError, KeyError) as error:
         raise BadRun(f"{folder.path / CONFIRMATION}: is damaged; remove it to confirm anew") from error
-    named: list[dict[str, Any]] = [{f"{name}": value for name, value in row.items()} for row in rows]
-    return [row for row in named if row["recipe"] == START or row["trial"] == trial]
+    return [{f"{name}": value for name, value in row.items()} for row in rows]
 
 
 def _write_run(
@@ -176,7 +176,10 @@ def _cross_validate(
 ) -> CrossValidation:
     """A recipe's cross-validation, wherever there is memory for it."""
     require_memory(recipe, digits, folds=int(fold_of.max()) + 1, repeats=len(fold_of), device=device)
-    return cross_validate(digits, recipe, fold_of, seed, device=device, on_epoch=on_epoch)
+    try:
+        return cross_validate(digits, recipe, fold_of, seed, device=device, on_epoch=on_epoch)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise NotEnoughMemory(f"recipe {recipe.name}: out of memory while training") from error
 
 
 def _oof_accuracy(digits: Digits, **arguments: Any) -> float:

@@ -51,6 +51,7 @@ class Start:
     unfinished : folders of earlier runs with the same plan that were interrupted
     threads_if_idle : PyTorch's number of threads; `plan.threads` is lower if other programs kept cores busy
     workers : of the cluster; None without one
+    repeats : that are done already, of a run whose repeats are trained one by one
     """
 
     plan: Plan
@@ -60,6 +61,7 @@ class Start:
     unfinished: tuple[Path, ...] = ()
     threads_if_idle: int = 0
     workers: int | None = None
+    repeats: int = 0
 
 
 def train(
@@ -214,7 +216,8 @@ def resume(
                 repeats = 1 if checkpoint.repeats else plan.repeats
                 require_memory(plan.recipe, digits, folds=plan.folds, repeats=repeats, device=executor.device)
             if on_start is not None:
-                start = Start(plan, checkpoint.run, checkpoint.epoch, executor.environment(plan.recipe))
+                environment, done = executor.environment(plan.recipe), len(checkpoint.repeats)
+                start = Start(plan, checkpoint.run, checkpoint.epoch, environment, repeats=done)
                 on_start(start if isinstance(executor, Local) else replace(start, workers=executor.workers))
             return _carry_out(checkpoint, executor, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
 

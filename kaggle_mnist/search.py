@@ -6,7 +6,6 @@ trials but that of the confirmation, beside the recipe that the search started f
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,12 +25,14 @@ from kaggle_mnist.runs.folder import csv_bytes, ensure_writable
 from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training.cross_validation import EpochEnd
+from kaggle_mnist.training.device import changes_of
 from kaggle_mnist.training.execution import Executor, Job, Local
 from kaggle_mnist.training.folds import assign_folds, check_folds
 from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.trials import folder as folders
-from kaggle_mnist.trials.budget import Budget, SearchState
+from kaggle_mnist.trials.budget import Budget, SearchState, check_budget
 from kaggle_mnist.trials.folder import SearchFolder, SearchPlan
+from kaggle_mnist.trials.page import search_page
 from kaggle_mnist.trials.space import Space, default_space
 from kaggle_mnist.trials.study import Trials
 from kaggle_mnist.utils.errors import BadOption
@@ -49,6 +50,7 @@ class SearchResult:
     start, best : the recipe that it started from and the best one found; None if no trial exceeded the start
     confirmation : what training both again gave; None without a best recipe
     run : a run of the best recipe, with its submission
+    exhausted : whether every recipe of the space was tried
     """
 
     path: Path
@@ -57,6 +59,7 @@ class SearchResult:
     best: Recipe | None
     confirmation: Confirmation | None
     run: Run | None
+    exhausted: bool = False
 
 
 def search(
@@ -105,9 +108,7 @@ def search(
     dimensions = Space.of(start, space or default_space(start)).texts
     if not 0 <= seed < MAX_SEED:
         raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
-    _check_budget(trials, minutes)
-    if seeds < 3:
-        raise BadOption(f"{seeds} seeds: a confirmation needs at least 3")
+    check_budget(trials, minutes, seeds)
     ensure_writable(output := Path(output))
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
     check_folds(digits.train_labels, n_splits=folds, repeats=len(start.variants))
@@ -160,7 +161,7 @@ def resume_search(
     BadData
         The digits have changed since the search began.
     """
-    _check_budget(trials, minutes)
+    check_budget(trials, minutes)
     with folders.reopen_search(folders.find_search(search, Path(output))) as folder:
         plan = folder.plan
         if trials is not None or minutes is not None:
@@ -168,16 +169,9 @@ def resume_search(
         place = plan.input if input is None else input
         digits = place if isinstance(place, Digits) else load_digits(place, progress=progress)
         plan.data.require_same(digits)
-        folder.write_plan()
         with open_executor(cluster, digits, plan.device, plan.threads) as executor:
+            folder.write_plan()
             return _Search(folder, executor, digits, on_change).carry_out()
-
-
-def _check_budget(trials: int | None, minutes: float | None) -> None:
-    if trials is not None and trials < 1:
-        raise BadOption(f"{trials} trials: must be at least 1")
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise BadOption(f"{minutes:g} minutes: must be above 0")
 
 
 class _Search:
@@ -197,7 +191,10 @@ class _Search:
         self.budget = Budget(self.plan, self.trials)
         self.before, self.opened = self.trials.seconds, time.monotonic()
         self.running: dict[str, tuple[Any, float, EpochEnd | None]] = {}  # by name of job: trial, begun, last epoch
+        self.curve: dict[int, float] = {}  # of the start: accuracy by epoch
         self.confirmed = self.to_confirm = 0
+        self.exhausted = False
+        self.changed = tuple(changes_of(self.plan.environment, executor.environment(self.plan.start)))
 
     @property
     def seconds(self) -> float:
@@ -206,27 +203,31 @@ class _Search:
     def carry_out(self) -> SearchResult:
         for outcome in self.executor.run(self._jobs(), self._after_epoch):
             trial, begun, _ = self.running.pop(outcome.job.name)
-            seconds = time.monotonic() - begun
             if trial is None:
                 if outcome.error is not None:
                     raise outcome.error
-                self.trials.start_accuracy = outcome.value
+                self.trials.begin_with(outcome.value, self.curve, outcome.seconds)
             elif outcome.error is not None:
                 self.trials.fail(trial, f"{outcome.error}")
             else:
-                self.trials.finish(trial, outcome.value, seconds)
+                self.trials.finish(trial, outcome.value, outcome.seconds or time.monotonic() - begun)
             self.trials.seconds = self.seconds
-            self._write_trials()
+            self.folder.write(folders.TRIALS, csv_bytes(self.trials.table()).decode())
             self._show()
         return self._confirm()
 
     def _jobs(self) -> Iterator[Job]:
         labels, repeats = self.digits.train_labels, len(self.plan.start.variants)
         fold_of = assign_folds(labels, n_splits=self.plan.folds, repeats=repeats, seed=self.plan.seed)
-        if self.trials.start_accuracy is None and self.space.start_parameters is None:
+        if self.trials.start_accuracy is None:
             self.running[START] = None, time.monotonic(), None
+            self._show()
             yield oof_job(START, self.plan.start, fold_of, self.plan.seed)
-        while self._has_budget() and (proposal := self.trials.propose()) is not None:
+        while self._has_budget():
+            proposal = self.trials.propose()
+            if proposal is None:
+                self.exhausted = True
+                return
             trial, recipe = proposal
             name = f"trial {trial.number}"
             self.running[name] = trial, time.monotonic(), None
@@ -234,12 +235,15 @@ class _Search:
             yield oof_job(name, recipe, fold_of, self.plan.seed)
 
     def _has_budget(self) -> bool:
-        running = sum(trial is not None for trial, _, _ in self.running.values())
+        inside = self.space.start_parameters is not None  # then the start is a trial, too
+        running = sum(inside or trial is not None for trial, _, _ in self.running.values())
         return self.budget.allows(running, self.seconds, self.executor.workers)
 
     def _after_epoch(self, job: Job, event: EpochEnd) -> bool:
         trial, begun, _ = self.running[job.name]
         self.running[job.name] = trial, begun, event
+        if trial is None:
+            self.curve[event.epoch] = event.accuracy
         go_on = trial is None or not self.trials.should_stop(trial, event.epoch, event.epochs, event.accuracy)
         self._show()
         return go_on
@@ -247,7 +251,7 @@ class _Search:
     def _show(self) -> None:
         if self.on_change is None:
             return
-        table = self.trials.table().set_index("trial", drop=False)
+        table = self.trials.table().set_index("trial", drop=False).rename_axis(None)
         for trial, begun, event in self.running.values():
             if trial is not None and trial.number in table.index:
                 table.loc[trial.number, "seconds"] = time.monotonic() - begun
@@ -260,21 +264,19 @@ class _Search:
             start_accuracy=self.trials.start_accuracy,
             seconds=self.seconds,
             seconds_left=self.budget.seconds_left(self.seconds, self.executor.workers, self.confirmed),
+            changed=self.changed,
             confirmed=self.confirmed,
             to_confirm=self.to_confirm,
         )
         self.on_change(state)
 
-    def _write_trials(self) -> None:
-        self.folder.write(folders.TRIALS, csv_bytes(self.trials.table()).decode())
-
     def _confirm(self) -> SearchResult:
         best, start = self.trials.best, self.trials.start_accuracy
-        self._write_trials()
-        if best is None or start is None or best.value is None or best.value <= start:
-            self._write_page(None)
-            return SearchResult(self.folder.path, self.trials.table(), self.plan.start, None, None, None)
-        recipe = self.space.recipe_of(best.params).replaced(name=f"{self.plan.start.name[:50]}-found")
+        assert start is not None  # trained first
+        if best is None or best.value is None or best.value <= start:
+            return self._result(None, None, None)
+        name = self.plan.start.name.encode()[:170].decode(errors="ignore")[:50]  # room for a suffix
+        recipe = self.space.recipe_of(best.params).replaced(name=f"{name}-found")
         text = recipe_as_toml(recipe, f"Trial {best.number} of {self.folder.path.name}")
         self.folder.write(folders.RECIPE, text)
 
@@ -286,10 +288,10 @@ class _Search:
         confirmation, run = confirm(
             self.folder, self.executor, self.digits, recipe, best.number, best.value - start, on_change=show
         )
-        self._write_page(confirmation)
-        return SearchResult(self.folder.path, self.trials.table(), self.plan.start, recipe, confirmation, run)
+        return self._result(recipe, confirmation, run)
 
-    def _write_page(self, confirmation: Confirmation | None) -> None:
-        from kaggle_mnist.trials.page import search_page
-
-        self.folder.write(folders.PAGE, search_page(self.folder.path.name, self.plan, self.trials, confirmation))
+    def _result(self, best: Recipe | None, confirmation: Confirmation | None, run: Run | None) -> SearchResult:
+        page = search_page(self.folder.path.name, self.plan, self.trials, confirmation)
+        self.folder.write(folders.PAGE, page)
+        table = self.trials.table()
+        return SearchResult(self.folder.path, table, self.plan.start, best, confirmation, run, self.exhausted)

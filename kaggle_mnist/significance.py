@@ -155,7 +155,8 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
 
     Parameters
     ----------
-    first, second : accuracies with the same seeds, in the same order; at least two
+    first, second : accuracies with the same seeds, in the same order; at least two. Differences that are all the same
+        prove nothing: p is 1 then
 
     Examples
     --------
@@ -167,8 +168,8 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
 
     differences = np.subtract(first, second, dtype=float)
     n, mean, spread = len(differences), float(differences.mean()), float(differences.std(ddof=1))
-    if spread == 0:
-        return Difference(n, mean, mean, mean, 0.0 if mean else 1.0)
+    if spread < 1e-12:
+        return Difference(n, mean, mean, mean, 1.0)
     error = spread / n**0.5
     reach = float(t.ppf(0.975, n - 1)) * error
     return Difference(n, mean, mean - reach, mean + reach, float(2 * t.sf(abs(mean) / error, n - 1)))

@@ -25,7 +25,7 @@ from kaggle_mnist.significance import paired_difference
 from kaggle_mnist.training.cross_validation import cross_validate
 from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.trials.budget import SearchState
-from kaggle_mnist.utils.errors import BadData, BadOption, BadRun
+from kaggle_mnist.utils.errors import BadData, BadOption, BadRun, Diverged
 from tests.conftest import TINY
 
 SLOW = TINY.replaced(name="slow", learning_rate=1e-4)  # far from the best: any search improves on it
@@ -172,6 +172,39 @@ def test_a_trial_that_cannot_be_trained_is_noted_and_the_search_goes_on(small: D
     assert "the loss of epoch" in failed.reason.iloc[0]
 
 
+def test_a_field_named_as_a_column_of_the_table_stays_apart(small: Digits) -> None:
+    found = search(TINY, ["epochs=[2, 3]"], input=small, trials=2, **QUICK)
+    assert found.trials.columns.is_unique
+    assert found.trials.epochs.tolist() == ["2", "3"] or found.trials.epochs.tolist() == ["3", "2"]
+
+
+def test_a_start_that_cannot_be_trained_ends_the_search_with_its_reason(small: Digits) -> None:
+    start = TINY.replaced(learning_rate=1e30)
+    with pytest.raises(Diverged, match="the loss of epoch"):
+        search(start, ["hidden=[[32], [48]]"], input=small, trials=2, **QUICK)
+    assert not list(Path("submissions").iterdir())
+
+
+def test_a_trial_that_kills_the_search_again_and_again_is_given_up(small: Digits) -> None:
+    def kill(state: SearchState) -> None:
+        if (state.trials.state == "running").any():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(SLOW, SPACE, input=small, trials=3, on_change=kill, **QUICK)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            resume_search(input=small, on_change=kill)
+    found = resume_search(input=small)
+    assert found.trials.state.tolist()[:2] == ["finished", "failed"]
+    assert found.trials.reason[1] == "the search was killed 3 times while it ran"
+
+
+def test_a_name_as_long_as_a_folder_allows_leaves_room_for_the_best(small: Digits) -> None:
+    found = search(SLOW.replaced(name="\N{CJK UNIFIED IDEOGRAPH-20000}" * 45), SPACE, input=small, trials=8, **QUICK)
+    assert found.run is not None
+
+
 def test_nothing_better_is_said_to_be_nothing(small: Digits) -> None:
     found = search(TINY, ["learning_rate=[5e-3, 1e-9]"], input=small, trials=2, **QUICK)
     assert (found.best, found.confirmation, found.run) == (None, None, None)
@@ -187,7 +220,7 @@ def test_a_clearly_worse_trial_is_pruned(small: Digits) -> None:
     recipe = TINY.replaced(epochs=8)
     found = search(recipe, ["learning_rate=[5e-3, 6e-3, 7e-3, 8e-3, 1e-7, 1e-8, 1e-9]"], input=small, trials=7, **QUICK)
     pruned = found.trials[found.trials.state == "pruned"]
-    assert len(pruned) and (pruned.epochs < 8).all()
+    assert len(pruned) and (pruned.trained_epochs < 8).all()
 
 
 def test_the_withheld_labels_stay_closed(small: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +240,9 @@ def test_other_digits_are_refused(small: Digits, few: Digits) -> None:
 def test_what_cannot_be_searched_is_refused_before_anything_runs(small: Digits) -> None:
     with pytest.raises(BadOption, match="0 trials: must be at least 1"):
         search(TINY, SPACE, input=small, trials=0)
-    with pytest.raises(BadOption, match="-1 minutes: must be above 0"):
+    with pytest.raises(BadOption, match="-1 minutes: must be a number above 0"):
         search(TINY, SPACE, input=small, minutes=-1)
-    with pytest.raises(BadOption, match="2 seeds: a confirmation needs at least 3"):
+    with pytest.raises(BadOption, match="2 seeds: a confirmation needs from 3 to 1000"):
         search(TINY, SPACE, input=small, seeds=2)
     with pytest.raises(BadRun, match="no search here"):
         resume_search()

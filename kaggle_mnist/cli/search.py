@@ -32,10 +32,12 @@ def search(
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials.", show_default="30 without --minutes")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes, with the confirmation.")] = None,
-    seeds: Annotated[int, typer.Option(help="Fresh seeds that confirm the best recipe.")] = 5,
-    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seeds: Annotated[
+        int | None, typer.Option(help="Fresh seeds that confirm the best recipe.", show_default="5")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds.", show_default="5")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="0")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default="auto")] = None,
     input: Input = None,
     output: Output = Path("submissions"),
     cluster: Cluster = None,
@@ -48,8 +50,10 @@ def search(
     from kaggle_mnist.trials.space import Space, default_space, read_space
     from kaggle_mnist.utils.errors import BadOption
 
-    if resume and (recipe or vary or settings):
-        raise BadOption("--resume: recipe and space are those that the search began with; leave the other options out")
+    fixed = {"recipe": recipe, "vary": vary, "set": settings, "seeds": seeds, "folds": folds, "seed": seed}
+    given = [f"--{name}" for name, value in {**fixed, "device": device}.items() if value not in (None, "")]
+    if resume and given:
+        raise BadOption(f"{given[0]}: stays as it was when the search began; leave it out with --resume")
     if not resume:
         if space is not None and not space.endswith(".toml"):
             raise BadOption(f"{space}: is no .toml file; to go on with a search, add --resume")
@@ -83,12 +87,12 @@ def search(
                 dimensions,
                 input=input,
                 output=output,
-                folds=folds,
-                seed=seed,
+                folds=5 if folds is None else folds,
+                seed=seed or 0,
                 trials=trials,
                 minutes=minutes,
-                seeds=seeds,
-                device=device,
+                seeds=5 if seeds is None else seeds,
+                device=device or "auto",
                 cluster=cluster,
                 on_change=screen,
                 progress=watcher,

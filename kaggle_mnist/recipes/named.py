@@ -88,13 +88,20 @@ def recipe_as_toml(recipe: Recipe, comment: str) -> str:
     """
     values = {name: getattr(recipe, name) for name in Recipe.model_fields}
     defaults = {name: field.default for name, field in Recipe.model_fields.items()}
-    lines = [f"{name} = {_toml(value)}" for name, value in values.items() if name == "name" or value != defaults[name]]
+    lines = [
+        f"{name} = {toml_value(value)}" for name, value in values.items() if name == "name" or value != defaults[name]
+    ]
     return "\n".join([f"# {comment}", *lines, ""])
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A field's value as TOML.
+
+    >>> toml_value(("pixels", (300, 100), True))
+    '["pixels", [300, 100], true]'
+    """
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name} = {_toml(field)}" for name, field in value.items()) + "}"
+        return "{" + ", ".join(f"{name} = {toml_value(field)}" for name, field in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     return json.dumps(value)  # words, numbers and booleans are the same in TOML

@@ -170,6 +170,15 @@ class Recipe(BaseModel):
             message = first["msg"].removeprefix("Value error, ")
             raise BadRecipe(f"{place}: {shown_value(first['input'])}: {message}" if place else message) from error
 
+    def checked(self, field: str, value: Any) -> Any:
+        """The value as this recipe would hold it in that field. Raises BadRecipe if it cannot, whatever the others."""
+        fields = {**self.model_dump(), field: value}
+        try:
+            return getattr(type(self).model_validate(fields, context={"recorded": True}), field)
+        except ValidationError:
+            self.of(fields)  # raises, with a line for the user
+            raise
+
     def replaced(self, /, **fields: Any) -> Self:
         """A copy with other values for `fields`. Raises BadRecipe as `of` does.
 

@@ -93,9 +93,7 @@ class Data(Strict):
         else:
             same_test = digits.test_fingerprint == self.test_fingerprint
             changed = f"the {'labeled images or their labels' if same_test else 'unlabeled images'} have changed"
-        raise BadData(
-            f"{digits.path}: not the digits that the run began with: {changed}; put those back, or start a new run"
-        )
+        raise BadData(f"{digits.path}: not the digits that it began with: {changed}; put those back, or start anew")
 
 
 class Scores(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -35,11 +36,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: with a value, with an error that the user can fix, or stopped by `on_epoch` if neither."""
+    """How a job ended: with a value, with an error that the user can fix, or stopped by `on_epoch` if neither.
+
+    `seconds` is how long it took; 0 without a value.
+    """
 
     job: Job
     value: Any = None
     error: UserError | None = None
+    seconds: float = 0.0
 
 
 class Executor(Protocol):
@@ -108,10 +113,11 @@ class Local:
                 if not on_epoch(job, event):
                     raise Stopped
 
+            started = time.perf_counter()
             try:
                 with thread_count(self.threads):
                     value = job.function(self.digits, device=self.device, on_epoch=after_epoch, **job.arguments)
-                outcome = Outcome(job, value)
+                outcome = Outcome(job, value, seconds=time.perf_counter() - started)
             except Stopped:
                 outcome = Outcome(job)
             except UserError as error:

@@ -66,6 +66,7 @@ def cross_validate_by_repeats(
     for outcome in executor.run(iter(jobs.values()), after_epoch):
         if outcome.error is not None:
             raise outcome.error
+        epochs_of[outcome.job.name] = recipe.epochs  # the last event may come after the result
         repeat = outcome.job.arguments["repeat"]
         parts[repeat] = outcome.value
         on_repeat(repeat, outcome.value)

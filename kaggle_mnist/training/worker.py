@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ from distributed import WorkerPlugin, get_worker
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import is_practice, load_practice
+from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.training.cross_validation import EpochEnd
-from kaggle_mnist.training.device import resolve_device
+from kaggle_mnist.training.device import environment_of, resolve_device
 from kaggle_mnist.training.execution import Stopped
 from kaggle_mnist.training.threads import thread_count
 from kaggle_mnist.utils.versions import versions
@@ -21,7 +23,13 @@ from kaggle_mnist.utils.versions import versions
 if TYPE_CHECKING:
     from distributed import Worker
 
-MUST_AGREE = ("kaggle-mnist", "torch", "numpy", "python")  # versions that change bytes, or what can be unpickled
+MUST_AGREE = (
+    "kaggle-mnist",
+    "torch",
+    "numpy",
+    "pandas",
+    "python",
+)  # versions that change bytes, or what can be unpickled
 
 _digits: dict[str, Digits] = {}  # by the name of the client's plugin: two clients may use one cluster
 _busy = threading.Lock()  # a worker with several threads may be sent several jobs
@@ -42,13 +50,17 @@ class BringDigits(WorkerPlugin):
         _digits.pop(self.name, None)
 
 
-class OtherVersion(Exception):
-    """A worker has other versions: its address, and the line that says what differs."""
+class Unsuitable(Exception):
+    """A worker cannot be used: its address, and the line that says why."""
 
 
-def describe(device: str) -> dict[str, Any]:
-    """What must agree with the other workers and with the client."""
-    return {"device": resolve_device(device).type, **{name: versions()[name] for name in MUST_AGREE}}
+def describe(device: str, threads: int | None = None) -> dict[str, str | int]:
+    """The environment of jobs in this process, with the number format of products in mixed precision.
+
+    `device` is ``"auto"``, ``"cpu"`` or ``"cuda"``; its kind is added as ``"kind"``. Raises BadOption.
+    """
+    found = resolve_device(device)
+    return {"kind": found.type, **environment_of(found, Recipe(mixed_precision=True), threads)}
 
 
 def difference_of(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
@@ -65,12 +77,17 @@ def carry_out(
     threads: int,
     topic: str,
     expected: dict[str, Any],
-) -> Any:
-    """Carry out a job on the digits of that name, and tell the client of every epoch by an event of that topic."""
+) -> tuple[Any, float]:
+    """Carry out a job on the digits of that name, and tell the client of every epoch by an event of that topic.
+
+    The value comes back with the seconds that it took.
+    """
     worker = get_worker()
     if differs := difference_of(expected, versions()):
         line = f"{worker.address}: is not used: has {differs}; install the same versions there"
-        raise OtherVersion(worker.address, line)
+        raise Unsuitable(worker.address, line)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise Unsuitable(worker.address, f"{worker.address}: is not used: PyTorch sees no CUDA device there")
     key = worker.get_current_task()
 
     def after_epoch(event: EpochEnd) -> None:
@@ -80,4 +97,6 @@ def carry_out(
             raise Stopped
 
     with _busy, thread_count(threads):
-        return function(_digits[digits], device=torch.device(device), on_epoch=after_epoch, **arguments)
+        started = time.perf_counter()
+        value = function(_digits[digits], device=torch.device(device), on_epoch=after_epoch, **arguments)
+        return value, time.perf_counter() - started

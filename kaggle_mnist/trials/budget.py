@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from kaggle_mnist.trials.folder import SearchPlan
+from kaggle_mnist.trials.folder import MAX_SEEDS, SearchPlan
 from kaggle_mnist.trials.study import Trials
+from kaggle_mnist.utils.errors import BadOption
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class SearchState:
     trials : as `Trials.table`; `epochs` and `accuracy` of running trials are their last ones
     start_accuracy : of the recipe that the search started from, None before it is known
     seconds, seconds_left : since the search began, and until it ends by its budget, as far as can be told
+    changed : what is different in the environment since the search began
     confirmed, to_confirm : trainings of the confirmation that are done, and in all; 0 before it begins
     """
 
@@ -31,6 +33,7 @@ class SearchState:
     start_accuracy: float | None
     seconds: float
     seconds_left: float | None
+    changed: tuple[str, ...] = ()
     confirmed: int = 0
     to_confirm: int = 0
 
@@ -38,6 +41,16 @@ class SearchState:
     def done(self) -> int:
         """The number of trials that are over."""
         return int((self.trials.state != "running").sum())
+
+
+def check_budget(trials: int | None, minutes: float | None, seeds: int = MAX_SEEDS) -> None:
+    """Raise BadOption for a number of trials, minutes or seeds of the confirmation that makes no sense."""
+    if trials is not None and trials < 1:
+        raise BadOption(f"{trials} trials: must be at least 1")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise BadOption(f"{minutes:g} minutes: must be a number above 0")
+    if not 3 <= seeds <= MAX_SEEDS:
+        raise BadOption(f"{seeds} seeds: a confirmation needs from 3 to {MAX_SEEDS}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ submissions/<date>-<time>-search-<recipe>/
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,7 @@ from kaggle_mnist.utils.reading import read_bounded
 
 PLAN, JOURNAL, TRIALS, CONFIRMATION = "search.json", "journal.log", "trials.csv", "confirmation.csv"
 RECIPE, PAGE, LOCK = "recipe.toml", "report.html", "lock"
+MAX_SEEDS = 1000  # of a confirmation
 MAX_PLAN = 1 << 20  # bytes; usual are 3 kB
 
 
@@ -45,7 +47,7 @@ class SearchPlan(Strict):
     seed: int = Field(ge=0, lt=2**31)
     trials: int | None = Field(ge=1, description="after which no more are begun")
     minutes: float | None = Field(gt=0, description="in all, with the confirmation")
-    seeds: int = Field(ge=3, le=1000, description="with which the best recipe is confirmed")
+    seeds: int = Field(ge=3, le=MAX_SEEDS, description="with which the best recipe is confirmed")
     device: Literal["cpu", "cuda"]
     threads: int = Field(ge=1, le=4096)
     input: Readable | None
@@ -119,6 +121,8 @@ def reopen_search(path: Path) -> Iterator[SearchFolder]:
         In place of KeyboardInterrupt.
     """
     folder = SearchFolder(path, read_plan(path))
+    if (path / TRIALS).exists() and not (path / JOURNAL).exists():
+        raise BadRun(f"{path / JOURNAL}: is missing; restore it or search anew")
     with _locked(folder):
         yield folder
 
@@ -138,6 +142,10 @@ def _locked(folder: SearchFolder) -> Iterator[None]:
         raise Interrupted(f"interrupted; {_remedy(folder)}") from None
     except ClusterError as error:
         raise ClusterError(f"{error}; {_remedy(folder)}") from error
+    except OSError as error:  # Optuna's journal
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
+            raise
+        raise OutputError(f"{folder.path}: cannot write there ({error.strerror}); {_remedy(folder)}") from error
     finally:
         lock.release()
         with suppress(OSError):

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kaggle_mnist.recipes.recipe import Recipe, format_value
+from kaggle_mnist.significance import SIGNIFICANT
 from kaggle_mnist.trials.folder import SearchPlan
 from kaggle_mnist.trials.study import Trials, quiet_optuna
 
@@ -48,6 +49,8 @@ def verdict_of(start: Recipe, confirmation: Confirmation | None) -> str:
         return f"No trial was better than {start.name}, from which the search started."
     if confirmation.is_better:
         return f"The best trial is better than {start.name}, from which the search started."
+    if confirmation.difference.p < SIGNIFICANT:
+        return f"The best trial is worse than {start.name}, from which the search started: its lead was luck."
     return f"The best trial does not differ significantly from {start.name}, from which the search started."
 
 
@@ -67,7 +70,7 @@ def _row(row: dict[Any, Any], fields: list[str]) -> dict[str, Any]:
         "state": row["state"],
         "reason": "" if pd.isna(row["reason"]) else row["reason"],
         "accuracy": shown(row["accuracy"], "{:.4f}"),
-        "epochs": shown(row["epochs"], "{}"),
+        "epochs": shown(row["trained_epochs"], "{}"),
         "seconds": shown(row["seconds"], "{:.0f}"),
         "fields": [format_number(row[field]) for field in fields],
     }
@@ -82,23 +85,26 @@ def _plots(trials: Trials) -> Iterator[tuple[str, str, Markup]]:
     from optuna import visualization
     from optuna.exceptions import OptunaError
 
-    wanted: list[tuple[str, str, Callable[..., Any]]] = [
-        ("History", "", visualization.plot_optimization_history),
-        ("Accuracy by epoch", "On held-out images; pruned trials end early.", visualization.plot_intermediate_values),
-        (
-            "Importance",
-            "The share of the accuracies' variance that each explains.",
-            visualization.plot_param_importances,
-        ),
-        ("Slices", "", visualization.plot_slice),
+    named = {"target_name": "accuracy out of fold"}
+    curves = "On held-out images; pruned trials end early."
+    shares = "The share of the accuracies' variance that each field explains."
+    wanted: list[tuple[str, str, Callable[..., Any], dict[str, str]]] = [
+        ("History", "", visualization.plot_optimization_history, named),
+        ("Accuracy by epoch", curves, visualization.plot_intermediate_values, {}),
+        ("Importance", shares, visualization.plot_param_importances, {}),
+        ("Slices", "", visualization.plot_slice, named),
     ]
     library: bool = True  # plotly.js goes into the first plot
-    for title, note, plot in wanted:
+    for title, note, plot, options in wanted:
         try:
             with quiet_optuna():
-                figure = plot(trials.study)
+                figure = plot(trials.study, **options)
         except (OptunaError, ValueError, RuntimeError):  # too few trials, or all with the same accuracy
             continue
         figure.update_layout(title=None, paper_bgcolor="rgba(0,0,0,0)", margin={"t": 20, "l": 60, "r": 20, "b": 50})
+        if title == "Accuracy by epoch":
+            figure.update_layout(xaxis_title="epoch", yaxis_title="accuracy on held-out images")
+        elif title == "History":
+            figure.update_layout(legend={"orientation": "h", "y": 1.1})
         yield title, note, Markup(figure.to_html(full_html=False, include_plotlyjs=library))
         library = False

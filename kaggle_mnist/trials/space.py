@@ -7,7 +7,6 @@ hidden=[[512, 256], [1024, 512]]        choices
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_mnist.recipes.named import find_recipe
-from kaggle_mnist.recipes.recipe import Recipe, did_you_mean, format_value, parse_setting
+from kaggle_mnist.recipes.named import find_recipe, toml_value
+from kaggle_mnist.recipes.recipe import Recipe, did_you_mean, parse_setting, shown_value
 from kaggle_mnist.utils.errors import BadRecipe
 from kaggle_mnist.utils.reading import read_bounded
 
@@ -32,13 +31,13 @@ NOT_SEARCHED = ("name", "vary")
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; `whole` ones only for a field of whole numbers."""
+    """Numbers from `low` to `high`, both included; for a field of whole numbers every `step`, otherwise all."""
 
     field: str
     low: float
     high: float
     log: bool
-    whole: bool
+    step: int | None
 
     def __str__(self) -> str:
         return f"{self.field}={_short(self.low)}..{_short(self.high)}{':log' if self.log else ''}"
@@ -46,25 +45,21 @@ class Range:
     @property
     def tried(self) -> tuple[float, ...]:
         """The values that must be valid: the bounds."""
-        return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
-
-    @property
-    def size(self) -> float:
-        """The number of different values."""
-        return self.high - self.low + 1 if self.whole else math.inf
+        return (int(self.low), int(self.high)) if self.step else (self.low, self.high)
 
     @property
     def distribution(self) -> BaseDistribution:
         """The same as Optuna's distribution."""
         from optuna.distributions import FloatDistribution, IntDistribution
 
-        if self.whole:
-            return IntDistribution(int(self.low), int(self.high), log=self.log)
+        if self.step:
+            return IntDistribution(int(self.low), int(self.high), log=self.log, step=self.step)
         return FloatDistribution(self.low, self.high, log=self.log)
 
     def parameter(self, value: Any) -> Any:
         """Optuna's parameter for a field's value; None if the value is not in the range."""
-        return value if isinstance(value, (int, float)) and self.low <= value <= self.high else None
+        inside = isinstance(value, (int, float)) and self.low <= value <= self.high
+        return value if inside and not (self.step and (value - self.low) % self.step) else None
 
     def value(self, parameter: Any) -> Any:
         """The field's value for one of Optuna's parameters."""
@@ -79,7 +74,7 @@ class Choices:
     values: tuple[Any, ...]
 
     def __str__(self) -> str:
-        return f"{self.field}={format_choices(self.values)}"
+        return f"{self.field}={toml_value(self.values)}"
 
     @property
     def tried(self) -> tuple[Any, ...]:
@@ -87,24 +82,23 @@ class Choices:
         return self.values
 
     @property
-    def size(self) -> float:
-        """The number of different values."""
-        return len(self.values)
-
-    @property
     def distribution(self) -> BaseDistribution:
         """The same as Optuna's distribution, whose choices are texts."""
         from optuna.distributions import CategoricalDistribution
 
-        return CategoricalDistribution([format_value(value) for value in self.values])
+        return CategoricalDistribution(list(map(_text, self.values)))
 
     def parameter(self, value: Any) -> Any:
         """Optuna's parameter for a field's value; None if the value is not among the choices."""
-        return format_value(value) if value in self.values else None
+        return _text(value) if value in self.values else None
 
     def value(self, parameter: Any) -> Any:
         """The field's value for one of Optuna's parameters."""
-        return next(value for value in self.values if format_value(value) == parameter)
+        return next(value for value in self.values if _text(value) == parameter)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else toml_value(value)
 
 
 @dataclass(frozen=True)
@@ -138,11 +132,6 @@ class Space:
     def texts(self) -> tuple[str, ...]:
         """The dimensions in the form that `of` reads."""
         return tuple(map(str, self.dimensions))
-
-    @property
-    def size(self) -> float:
-        """The number of different recipes; infinite with a range of real numbers."""
-        return math.prod(dimension.size for dimension in self.dimensions)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -179,24 +168,26 @@ def _parse(text: str, start: Recipe) -> Range | Choices:
     if isinstance(values, str) and (words := WORDS.fullmatch(written)):
         values = words[1].replace(" ", "").split(",")
     if not isinstance(values, list) or len(values) < 2:
-        raise BadRecipe(
-            f"{field}: {written}: expected at least two choices, as {field}=[A, B], or a range, as {field}=LOW..HIGH"
-        )
-    return Choices(field, tuple(dict.fromkeys(_as_in_a_recipe(value) for value in values)))
+        raise BadRecipe(f"{text}: expected at least two choices, as {field}=[A, B], or a range, as {field}=LOW..HIGH")
+    valid = [start.checked(field, value) for value in values]
+    return Choices(field, tuple(value for i, value in enumerate(valid) if value not in valid[:i]))
 
 
 def _range(field: str, match: re.Match[str]) -> Range:
-    kind = Recipe.model_fields[field].annotation
-    if kind not in (int, float):
+    info = Recipe.model_fields[field]
+    if info.annotation not in (int, float):
         raise BadRecipe(f"{field}: takes no range of numbers; list the choices, as {field}=[A, B]")
     low, high, log = float(match[1]), float(match[2]), match[3] is not None
     if not low < high:
         raise BadRecipe(f"{field}: {low:g}..{high:g}: the first number must be the lower one")
     if log and low <= 0:
         raise BadRecipe(f"{field}: a logarithmic range must begin above 0")
-    if kind is int and not (low.is_integer() and high.is_integer()):
+    if info.annotation is float:
+        return Range(field, low, high, log, step=None)
+    if not (low.is_integer() and high.is_integer()):
         raise BadRecipe(f"{field}: {low:g}..{high:g}: the field takes whole numbers")
-    return Range(field, low, high, log, whole=kind is int)
+    step = next((limit.multiple_of for limit in info.metadata if hasattr(limit, "multiple_of")), 1)
+    return Range(field, low, high, log and step == 1, step=int(step))
 
 
 def _short(number: float) -> str:
@@ -204,13 +195,10 @@ def _short(number: float) -> str:
     return short if float(short) == number else f"{number!r}"
 
 
-def _as_in_a_recipe(value: Any) -> Any:
-    return tuple(map(_as_in_a_recipe, value)) if isinstance(value, list) else value
-
-
 def _check(dimension: Range | Choices, dimensions: Sequence[Range | Choices], start: Recipe) -> None:
-    """Raise BadRecipe for a value that the recipe takes neither as it is nor with any one choice of another field."""
+    """Raise BadRecipe for a value that the recipe takes neither as it is nor with any one value of another field."""
     for value in dimension.tried:
+        start.checked(dimension.field, value)
         refused: BadRecipe | None = None
         for others in _surroundings(dimension, dimensions):
             values = {**others, dimension.field: value}
@@ -235,13 +223,13 @@ def _idle(start: Recipe, values: Mapping[str, Any]) -> dict[str, Any]:
 def _surroundings(dimension: Range | Choices, dimensions: Sequence[Range | Choices]) -> Iterator[dict[str, Any]]:
     yield {}
     for other in dimensions:
-        if isinstance(other, Choices) and other is not dimension:
-            yield from ({other.field: value} for value in other.values)
+        if other is not dimension:
+            yield from ({other.field: value} for value in other.tried)
 
 
 def read_space(path: Path) -> tuple[Recipe, list[str]]:
-    """Recipe and dimensions of a TOML file: ``base`` names the recipe, a text with ``..`` is a range, a list of choices
-    has two or more entries, and any other value is the field's in all trials.
+    """Recipe and dimensions of a TOML file: ``base`` names the recipe, a text with ``..`` is a range, and a list holds
+    choices, unless it is itself a value of the field. Any other value is the field's in all trials.
 
     Raises BadRecipe if the file cannot be read.
     """
@@ -252,27 +240,31 @@ def read_space(path: Path) -> tuple[Recipe, list[str]]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadRecipe(f"{path}: cannot be read as TOML ({reason})") from error
-    base, texts, fixed = fields.pop("base", "mlp"), [], {}
-    for field, value in fields.items():
-        if isinstance(value, str) and RANGE.fullmatch(value):
-            texts.append(f"{field}={value}")
-        elif isinstance(value, list):
-            texts.append(f"{field}={format_choices(value)}")
-        else:
-            fixed[field] = value
     try:
-        return find_recipe(f"{base}").replaced(**fixed), texts
+        base = fields.pop("base", "mlp")
+        if not isinstance(base, str):
+            raise BadRecipe(f"base: {shown_value(base)}: must be a recipe's name")
+        start, texts, fixed = find_recipe(base), [], {}
+        for field, value in fields.items():
+            if isinstance(value, str) and RANGE.fullmatch(value):
+                texts.append(f"{field}={value}")
+            elif isinstance(value, list) and not _is_value(start, field, value):
+                texts.append(f"{field}={toml_value(value)}")
+            else:
+                fixed[field] = value
+        return start.replaced(**fixed), texts
     except BadRecipe as error:
         raise BadRecipe(f"{path}: {error}") from error
+    except ValueError as error:  # Python does not print integers of more than 4,300 digits
+        raise BadRecipe(f"{path}: a number is too long") from error
 
 
-def format_choices(values: Sequence[Any]) -> str:
-    """Choices as a TOML list, words in quotes.
-
-    >>> format_choices(["pixels", (300, 100), True])
-    '["pixels", [300, 100], true]'
-    """
-    return "[" + ", ".join(f'"{value}"' if isinstance(value, str) else format_value(value) for value in values) + "]"
+def _is_value(start: Recipe, field: str, value: list[Any]) -> bool:
+    try:
+        start.checked(field, value)
+    except BadRecipe:
+        return False
+    return True
 
 
 def default_space(recipe: Recipe) -> list[str]:
@@ -288,4 +280,6 @@ def default_space(recipe: Recipe) -> list[str]:
         texts.append("label_smoothing=0..0.15")
     texts.append("dropout=0..0.6")
     deformation = {"rotation": 20, "scaling": 0.2, "shift": 2, "elastic": 2}
-    return texts + [f"{field}=0..{most:g}" for field, most in deformation.items() if getattr(recipe, field) > 0]
+    texts += [f"{field}=0..{most:g}" for field, most in deformation.items() if getattr(recipe, field) > 0]
+    overridden = set.intersection(*(set(entry) for entry in recipe.vary)) if recipe.vary else set()
+    return [text for text in texts if text.partition("=")[0] not in overridden]

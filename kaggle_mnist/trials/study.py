@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from kaggle_mnist.utils.errors import BadRecipe, BadRun, MissingPackage
 try:
     import optuna
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
     from optuna.trial import FrozenTrial, Trial, TrialState
 except ModuleNotFoundError as error:
     raise MissingPackage(
@@ -30,10 +30,12 @@ except ModuleNotFoundError as error:
     ) from None
 
 NAME = "kaggle-mnist"  # of the study in its journal
-STALE = 3  # seconds after which the journal's own lock is taken from a process that was killed
-MAX_REPEATED = 100  # proposals in a row that were all tried before
-START, SECONDS, REASON, REPEATED = "start", "seconds", "reason", "repeated"  # attributes of a trial
+MAX_PASSED_OVER = 100  # proposals in a row that were tried before, or do not fit together
+MAX_ATTEMPTS = 3  # at a trial during which the search is killed
+START, SECONDS, REASON = "start", "seconds", "reason"  # attributes of a trial
+PASSED_OVER, ATTEMPTS = "passed_over", "attempts"
 START_ACCURACY, SPENT = "start_accuracy", "spent"  # attributes of the study
+COLUMNS = ["trial", "state", "accuracy", "trained_epochs", "seconds", "reason"]  # of the table, before the fields
 STATES = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.RUNNING: "running"}
 
 
@@ -55,51 +57,64 @@ class Trials:
     def __init__(self, journal: Path, space: Space, seed: int):
         self.space, self.seed = space, seed
         try:
-            _drop_incomplete_line(journal)
+            _mend(journal)
             with quiet_optuna():
-                place = f"{journal.absolute()}"  # the lock is a symbolic link to it
-                lock = JournalFileSymlinkLock(place, grace_period=STALE)
-                storage = JournalStorage(JournalFileBackend(place, lock_obj=lock))
+                place = f"{journal}"
+                storage = JournalStorage(JournalFileBackend(place, lock_obj=JournalFileOpenLock(place)))
                 self.study = optuna.create_study(
                     study_name=NAME, storage=storage, direction="maximize", load_if_exists=True, pruner=make_pruner()
                 )
         except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
             raise BadRun(f"{journal}: cannot be read as Optuna's journal; restore it or search anew") from error
         self._take_up_again()
-        inside = space.start_parameters
-        if not self.study.get_trials(deepcopy=False) and inside is not None:
-            self.study.enqueue_trial(inside, user_attrs={START: True})
 
     def _take_up_again(self) -> None:
-        """Trials that were running when the search was killed are tried again."""
+        """Trials that were running when the search was killed are tried again, but not for ever."""
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            kept = {START: True} if trial.user_attrs.get(START) else {}
+            attempts = trial.user_attrs.get(ATTEMPTS, 1)
             with quiet_optuna():
-                self.study.tell(trial.number, state=TrialState.FAIL)
-                self.study.enqueue_trial(trial.params, user_attrs=kept)
+                if attempts >= MAX_ATTEMPTS:
+                    self.fail(self._trial(trial), f"the search was killed {attempts} times while it ran")
+                else:  # in this order: killed in between, it is only proposed once more
+                    self.study.enqueue_trial(trial.params, user_attrs={ATTEMPTS: attempts + 1})
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def _trial(self, frozen: FrozenTrial) -> Trial:
+        return Trial(self.study, frozen._trial_id)
+
+    def begin_with(self, accuracy: float, curve: dict[int, float], seconds: float) -> None:
+        """Note the accuracy of the recipe that the search starts from, and its accuracy after each epoch.
+
+        If the recipe is inside the space, it is a trial that the proposals learn from.
+        """
+        inside = self.space.start_parameters
+        if inside is not None:
+            options: dict[str, Any] = {"params": inside, "distributions": self.space.distributions}
+            attributes = {START: True, SECONDS: seconds}
+            with quiet_optuna():
+                trial = optuna.create_trial(value=accuracy, intermediate_values=curve, user_attrs=attributes, **options)
+                self.study.add_trial(trial)
+        self.study.set_user_attr(START_ACCURACY, accuracy)
 
     def propose(self) -> tuple[Trial, Recipe] | None:
         """The next trial and its recipe; None if the sampler finds nothing that was not tried before."""
-        for _ in range(MAX_REPEATED):
-            known = [trial.params for trial in self.all]
-            repeated = sum(REPEATED in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
+        for _ in range(MAX_PASSED_OVER):
+            known = [self.space.recipe_of(trial.params) for trial in self.all]
+            passed_over = sum(PASSED_OVER in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
             with quiet_optuna():
-                self.study.sampler = make_sampler(self.seed, len(known) + repeated)
+                self.study.sampler = make_sampler(self.seed, len(known) + passed_over)
                 trial = self.study.ask(self.space.distributions)
-                if trial.params in known:
-                    trial.set_user_attr(REPEATED, True)
-                    self.study.tell(trial, state=TrialState.FAIL)
-                    continue
-            try:
-                return trial, self.space.recipe_of(trial.params)
-            except BadRecipe as error:
-                self.fail(trial, f"{error}")
+                with suppress(BadRecipe):  # values that do not fit together
+                    if (recipe := self.space.recipe_of(trial.params)) not in known:
+                        return trial, recipe
+                trial.set_user_attr(PASSED_OVER, True)
+                self.study.tell(trial, state=TrialState.FAIL)
         return None
 
     def should_stop(self, trial: Trial, epoch: int, epochs: int, accuracy: float) -> bool:
-        """Note a trial's accuracy after an epoch; whether successive halving gives it up. The start is never."""
+        """Note a trial's accuracy after an epoch; whether successive halving gives it up."""
         trial.report(accuracy, epoch)
-        return epoch < epochs and START not in trial.user_attrs and trial.should_prune()
+        return epoch < epochs and trial.should_prune()
 
     def finish(self, trial: Trial, accuracy: float | None, seconds: float) -> None:
         """Note a trial's out-of-fold accuracy; None if it was pruned."""
@@ -134,14 +149,8 @@ class Trials:
     @property
     def start_accuracy(self) -> float | None:
         """Out-of-fold accuracy of the recipe that the search starts from, once it is known."""
-        if self.space.start_parameters is None:
-            known: float | None = self.study.user_attrs.get(START_ACCURACY)
-            return known
-        return next((trial.value for trial in self.all if START in trial.user_attrs), None)
-
-    @start_accuracy.setter
-    def start_accuracy(self, accuracy: float) -> None:
-        self.study.set_user_attr(START_ACCURACY, accuracy)
+        known: float | None = self.study.user_attrs.get(START_ACCURACY)
+        return known
 
     @property
     def seconds(self) -> float:
@@ -153,28 +162,26 @@ class Trials:
         self.study.set_user_attr(SPENT, seconds)
 
     def table(self) -> pd.DataFrame:
-        """A row for every trial: trial, state, accuracy, epochs, seconds, reason, and the fields of the space."""
+        """A row for every trial, with `COLUMNS` and the fields of the space."""
         rows = []
         for trial in self.all:
             row: dict[str, Any] = {"trial": trial.number, "state": STATES.get(trial.state, "failed")}
             row |= {"accuracy": trial.value if trial.state == TrialState.COMPLETE else None}
-            row |= {"epochs": trial.last_step, "seconds": trial.user_attrs.get(SECONDS)}
+            row |= {"trained_epochs": trial.last_step, "seconds": trial.user_attrs.get(SECONDS)}
             row |= {"reason": trial.user_attrs.get(REASON), **trial.params}
             rows.append(row)
         fields = [dimension.field for dimension in self.space.dimensions]
-        table = pd.DataFrame(rows, columns=["trial", "state", "accuracy", "epochs", "seconds", "reason", *fields])
-        return table.astype({"epochs": "Int64"})
+        table = pd.DataFrame(rows, columns=[*COLUMNS, *fields])
+        return table.astype({"trained_epochs": "Int64"})
 
 
-def _drop_incomplete_line(journal: Path) -> None:
-    """Cut off what a process that was killed has written of its last line; Optuna would append to it."""
-    try:
-        with journal.open("r+b") as file:
-            content = file.read()
-            if not content.endswith(b"\n"):
-                file.truncate(content.rfind(b"\n") + 1)
-    except FileNotFoundError:
-        pass
+def _mend(journal: Path) -> None:
+    """Remove what a process that was killed has left: Optuna's lock, and half a line to which Optuna would append."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)  # the search's folder has a lock of its own
+    with suppress(FileNotFoundError), journal.open("r+b") as file:
+        content = file.read()
+        if not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
 
 
 def make_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:

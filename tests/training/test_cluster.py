@@ -18,7 +18,7 @@ import pytest
 
 from kaggle_mnist import search as searching
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.pipeline import resume, train
+from kaggle_mnist.pipeline import Start, resume, train
 from kaggle_mnist.runs.listing import all_runs
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training import cluster as clusters
@@ -36,13 +36,13 @@ HERE = Path(__file__).parents[2]
 class Machines:
     """A scheduler on a free port, and workers that can be added and killed."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, code: str = ""):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.address, self.folder = f"tcp://127.0.0.1:{self.port}", folder
         options = ["--host", "127.0.0.1", "--port", f"{self.port}", "--no-dashboard", "--no-show"]
-        self.scheduler = self._start("distributed.cli.dask_scheduler", *options)
+        self.scheduler = self._start("distributed.cli.dask_scheduler", *options, code=code)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def _start(self, module: str, *options: str, code: str = "") -> subprocess.Popen[bytes]:
@@ -150,7 +150,9 @@ def test_a_scheduler_that_goes_away_leaves_finished_repeats(machines: Machines, 
         train(RECIPE, input=small, folds=3, repeats=4, cluster=machines.address, on_epoch=kill)
     [status] = all_runs(Path("submissions"))
     assert status.state in ("stopped after 2 of 4 repeats", "stopped after 3 of 4 repeats")
-    run = resume(input=small)
+    starts: list[Start] = []
+    run = resume(input=small, on_start=starts.append)
+    assert starts[0].repeats == int(status.state.split()[2])
     assert run.record.resumed
     assert same_files(run, alone)
 
@@ -216,16 +218,33 @@ def test_a_worker_of_another_version_is_refused(machines: Machines, small: Digit
     assert not list(Path("submissions").iterdir())
 
 
-def test_a_worker_of_another_version_that_comes_late_is_passed_over(machines: Machines, small: Digits) -> None:
+def test_a_scheduler_without_kaggle_mnist_is_one_line(tmp_path: Path, small: Digits) -> None:
+    found = Machines(tmp_path, code="import sys\nsys.modules['kaggle_mnist'] = None")
+    try:
+        found.add_worker()
+        wait_for_workers(found, 1)
+        with pytest.raises(ClusterError, match=r"the scheduler: has no module kaggle_mnist\S*; install the same"):
+            train(TINY, input=small, folds=3, cluster=found.address)
+    finally:
+        found.close()
+
+
+def test_a_worker_of_another_version_that_comes_late_is_passed_over(
+    machines: Machines, small: Digits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also once the only suitable worker has been replaced by another."""
     machines.kill(machines.workers.pop())
-    lines: list[str] = []
-    with Cluster(machines.address, small, on_refused=lines.append) as cluster:
+    seen: list[int] = []
+    with Cluster(machines.address, small) as cluster:
         machines.add_worker(code=OTHER_TORCH)
         wait_for_workers(machines, 2)
-        jobs = (Job(f"{i}", worker_process) for i in range(8))
-        seen = {outcome.value[0] for outcome in cluster.run(jobs, lambda job, event: True)}
-    assert len(seen) == 1
-    assert len(lines) == 1 and "has torch 1.0" in lines[0]
+        for outcome in cluster.run((Job(f"{i}", worker_process) for i in range(12)), lambda job, event: True):
+            seen.append(outcome.value[0])
+            if len(seen) == 6:
+                machines.kill(machines.workers[0])
+                machines.add_worker()
+    assert len(seen) == 12 and len(set(seen)) == 2
+    assert [record.message.count("has torch 1.0") for record in caplog.records] == [1]
 
 
 def test_no_scheduler_is_one_line_within_ten_seconds(small: Digits) -> None:
@@ -251,11 +270,10 @@ def test_a_scheduler_without_workers_is_one_line(tmp_path: Path, small: Digits) 
 
 
 def test_a_task_that_kills_its_workers_is_named(small: Digits) -> None:
-    with (
-        Cluster("local", small) as cluster,
-        pytest.raises(ClusterError, match="repeat 7: 4 workers were killed while they worked on it"),
-    ):
-        list(cluster.run(iter([Job("repeat 7", die)]), lambda job, event: True))
+    with Cluster("local", small) as cluster:
+        [outcome] = cluster.run(iter([Job("repeat 7", die)]), lambda job, event: True)
+    assert isinstance(outcome.error, ClusterError)
+    assert "repeat 7: 4 workers were killed while they worked on it" in f"{outcome.error}"
 
 
 def die(digits: Digits, **options: Any) -> None:

@@ -72,6 +72,10 @@ def test_every_named_recipe_has_a_space_of_its_own(name: str) -> None:
         (["momentum=0..0.9"], 'momentum has no effect unless optimizer = "sgd"'),
         (["dropout=0..0.5", "dropout=0..0.2"], "dropout: is given twice"),
         (["loss=[absolute, squared_error]"], "loss: 'absolute': Input should be"),
+        (["network=[mlp, perceptron]"], "network: 'perceptron': no such kind of network"),
+        (["features=[pixels, strokes]"], "features: 'strokes': no such features"),
+        (["elastic=[low, high]"], "elastic: 'low': Input should be a valid number"),
+        (["hidden=[{a = 1}, {b = 2}]"], "hidden: .*: Input should be a valid tuple"),
     ],
 )
 def test_what_the_recipe_does_not_take_is_refused(texts: list[str], message: str) -> None:
@@ -88,7 +92,8 @@ def test_a_field_that_every_variant_overrides_is_refused() -> None:
 
 def test_a_file_names_the_recipe_ranges_choices_and_fixed_values(tmp_path: Path) -> None:
     file = tmp_path / "space.toml"
-    file.write_text('base = "fast"\nepochs = 3\nlearning_rate = "1e-3..1e-2:log"\nhidden = [[300], [512, 256]]\n')
+    fixed = "epochs = 3\npixels = [0.0, 1.0]"
+    file.write_text(f'base = "fast"\n{fixed}\nlearning_rate = "1e-3..1e-2:log"\nhidden = [[300], [512, 256]]\n')
     start, texts = read_space(file)
     assert start == find_recipe("fast", epochs=3)
     assert Space.of(start, texts).texts == ("learning_rate=0.001..0.01:log", "hidden=[[300], [512, 256]]")
@@ -97,7 +102,8 @@ def test_a_file_names_the_recipe_ranges_choices_and_fixed_values(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("base = 3", "3: no such recipe"),
+        ("base = 3", "base: 3: must be a recipe's name"),
+        (f"epochs = [1, 0x{'f' * 4000}]", "space.toml: "),
         ("epochs = ", "cannot be read as TOML"),
         ("epoch = 3", "epoch: no such field"),
     ],
@@ -108,3 +114,30 @@ def test_a_file_that_is_no_space_is_refused(content: str, message: str, tmp_path
         read_space(tmp_path / "space.toml")
     with pytest.raises(BadRecipe, match="no such file"):
         read_space(tmp_path / "missing.toml")
+
+
+def test_whole_numbers_keep_the_steps_of_their_field() -> None:
+    space = Space.of(find_recipe("fast"), ["directions=4..16"])
+    assert space.distributions == {"directions": IntDistribution(4, 16, step=2)}
+    assert space.start_parameters == {"directions": 8}
+
+
+def test_choices_keep_every_digit() -> None:
+    space = Space.of(
+        find_recipe("fast", ["learning_rate=0.0012345678"]), ["learning_rate=[0.0012345678, 0.0012345679]"]
+    )
+    assert space.start_parameters == {"learning_rate": "0.0012345678"}
+    assert space.recipe_of({"learning_rate": "0.0012345679"}).learning_rate == 0.0012345679
+    assert Space.of(space.start, space.texts) == space
+
+
+def test_a_field_that_another_range_switches_on_can_be_searched() -> None:
+    start = find_recipe("fast").replaced(elastic=0.0)
+    space = Space.of(start, ["elastic=0..2", "elastic_sigma=2..8"])
+    assert space.recipe_of({"elastic": 1.0, "elastic_sigma": 3.0}).elastic_sigma == 3.0
+    assert space.recipe_of({"elastic": 0.0, "elastic_sigma": 3.0}).elastic_sigma == Recipe().elastic_sigma
+
+
+def test_the_default_space_leaves_out_what_every_variant_overrides() -> None:
+    recipe = Recipe(vary=({"dropout": 0.1}, {"dropout": 0.2}))
+    assert "dropout" not in Space.of(recipe, default_space(recipe)).distributions

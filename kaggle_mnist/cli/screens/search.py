@@ -15,13 +15,13 @@ from rich.table import Table
 
 from kaggle_mnist.cli.console import PLAIN_SECONDS, Watcher, console, duration, new_table, say, show_table
 from kaggle_mnist.trials.page import count_states, format_number, verdict_of
+from kaggle_mnist.trials.study import COLUMNS
 
 if TYPE_CHECKING:
     from kaggle_mnist.search import SearchResult
     from kaggle_mnist.trials.budget import SearchState
 
 MAX_TRIALS = 10  # lines of a table of trials
-NOT_FIELDS = ("trial", "state", "accuracy", "epochs", "seconds", "reason")
 REDRAWS = 4  # a second
 
 
@@ -78,6 +78,9 @@ def _show_start(state: SearchState) -> None:
         say("Space" if i == 0 else "", dimension)
     budget = [f"{plan.trials} trials"] if plan.trials else []
     budget += [f"{plan.minutes:g} minutes"] if plan.minutes else []
+    if state.changed:
+        say("Note", f"changed since the search was started: {'; '.join(state.changed)};")
+        say("", "trials before and after may not be comparable")
     say("Budget", f"{', '.join(budget)}; then start and best again with {plan.seeds} fresh seeds")
 
 
@@ -108,17 +111,17 @@ def _time_left(state: SearchState) -> str:
 
 
 def _how_it_ended(row: dict[Any, Any]) -> str:
-    values = ", ".join(f"{name} {format_number(row[name])}" for name in row if name not in NOT_FIELDS)
+    values = ", ".join(f"{name} {format_number(row[name])}" for name in row if name not in COLUMNS)
     if row["state"] == "finished":
         return f"{row['accuracy']:.4f} in {row['seconds']:.0f} s: {values}"
-    why = f"({row['reason']})" if row["reason"] else f"after epoch {row['epochs']}"
+    why = f"after epoch {row['trained_epochs']}" if pd.isna(row["reason"]) else f"({row['reason']})"
     return f"{row['state']} {why}: {values}"
 
 
 def new_trials_table(trials: pd.DataFrame, width: int, most: int) -> Table:
     """The trials, the best first: a column for each field if there is room, else one for all."""
     table = trials.sort_values(["accuracy", "trial"], ascending=[False, True], na_position="last").head(most)
-    fields = [name for name in trials.columns if name not in NOT_FIELDS]
+    fields = [name for name in trials.columns if name not in COLUMNS]
     values = [[format_number(value) for value in row] for row in table[fields].to_numpy(dtype=object)]
     widths = [max([len(name), *(len(row[i]) for row in values)]) for i, name in enumerate(fields)]
     apart = sum(widths) + 2 * len(widths) + 42 <= width
@@ -127,7 +130,7 @@ def new_trials_table(trials: pd.DataFrame, width: int, most: int) -> Table:
         column.justify = "right"
     for row, cells in zip(table.to_dict("records"), values, strict=True):
         accuracy = "·" if pd.isna(row["accuracy"]) else f"{row['accuracy']:.4f}"
-        epochs = "·" if pd.isna(row["epochs"]) else f"{row['epochs']}"
+        epochs = "·" if pd.isna(row["trained_epochs"]) else f"{row['trained_epochs']}"
         seconds = "·" if pd.isna(row["seconds"]) else f"{row['seconds']:.0f}"
         rest = cells if apart else [", ".join(f"{name} {cell}" for name, cell in zip(fields, cells, strict=True))]
         shown.add_row(f"{row['trial']}", row["state"], accuracy, epochs, seconds, *map(escape, rest))
@@ -137,7 +140,7 @@ def new_trials_table(trials: pd.DataFrame, width: int, most: int) -> Table:
 def show_search(found: SearchResult) -> None:
     """Print the best trials, the confirmation and what was written."""
     show_table(new_trials_table(found.trials, console.width, MAX_TRIALS))
-    say("Trials", count_states(found.trials))
+    say("Trials", count_states(found.trials) + ("; the space has no others" if found.exhausted else ""))
     if found.confirmation is not None:
         confirmation, difference = found.confirmation, found.confirmation.difference
         start, best = (sum(accuracies) / len(accuracies) for accuracies in (confirmation.start, confirmation.best))
