@@ -166,7 +166,7 @@ class Cluster:
                     yield outcome
             elif not on_epoch(job, message):
                 del self._running[key]
-                self._ask(lambda future=future: future.cancel(force=True))
+                self._cancel(future)
                 yield Outcome(job)
 
     def _take_back(self, usable: set[str]) -> Iterator[Job]:
@@ -174,8 +174,11 @@ class Cluster:
         for key, (job, future, allowed) in list(self._running.items()):
             if allowed is not None and not allowed & usable:
                 del self._running[key]
-                self._ask(lambda future=future: future.cancel(force=True))
+                self._cancel(future)
                 yield job
+
+    def _cancel(self, future: Future[Any]) -> None:
+        self._ask(lambda: future.cancel(force=True))
 
     def _submit(self, job: Job, usable: set[str]) -> None:
         assert self._client is not None
