@@ -29,6 +29,8 @@ from kaggle_mnist.trials.budget import SearchState
 from kaggle_mnist.utils.errors import ClusterError, NotEnoughMemory
 from tests.conftest import TINY, same_digits
 
+pytestmark = pytest.mark.slow
+
 FILES = ("submission.csv", "outputs.npz", "members.safetensors", "history.csv")
 HERE = Path(__file__).parents[2]
 
