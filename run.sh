@@ -57,16 +57,21 @@ state() { # what an installation depends on
     cat pyproject.toml constraints.txt kaggle_mnist/__init__.py
 }
 
-extra_of() { # "$@": what kaggle-mnist gets; prints the extra that its command needs, as "[kaggle]"
-    local argument
+extra_of() { # "$@": what kaggle-mnist gets; prints the extras that its command needs, as "[kaggle]" or "[cluster,search]"
+    local argument command='' extras=''
     for argument; do
         case "$argument" in
-        -*) continue ;; # an option of kaggle-mnist's own; none takes a value
-        download | upload) echo "[kaggle]" ;;
-        audit) echo "[audit]" ;;
+        --cluster | --cluster=*) extras=cluster ;;
+        -*) ;; # before the command, none takes a value
+        *) command=${command:-$argument} ;;
         esac
-        return
     done
+    case "$command" in
+    download | upload) extras=kaggle ;;
+    audit) extras=audit ;;
+    search) extras=${extras:+$extras,}search ;;
+    esac
+    if [ -n "$extras" ]; then echo "[$extras]"; fi
 }
 
 make_venv() { # only where there is none, or one of ours: .venv/home marks those, and names their repository once whole
@@ -83,7 +88,7 @@ make_venv() { # only where there is none, or one of ours: .venv/home marks those
     pwd -P >.venv/home # a virtual environment does not survive being moved
 }
 
-install() { # $1: the extra, as "", "[dev]", "[bench]", "[kaggle]" or "[audit]"
+install() { # $1: the extra, as "", "[dev]" or "[cluster,search]"
     local stamp=".venv/installed$1"
     # A link to a Python that is gone is repaired below.
     if [ -f "$stamp" ] && { [ -e .venv/bin/python ] || ! [ -L .venv/bin/python ]; } && state | cmp -s - "$stamp"; then return; fi

@@ -257,11 +257,12 @@ def differences(run: Run, first: Run) -> dict[str, Any]:
     """
     if run.record.recipe is None:
         return {"blend of": [f"{parent.run} × {parent.weight:.3f}" for parent in run.record.parents]}
-    a, b = _settings(first), _settings(run)
+    a, b = settings_of(first), settings_of(run)
     return {name: value for name, value in b.items() if a.get(name) != value}
 
 
-def _settings(run: Run) -> dict[str, Any]:
+def settings_of(run: Run) -> dict[str, Any]:
+    """What a run was trained with, by name: recipe, folds, repeats, seed, and how many images were dropped."""
     record = run.record
     settings = {"folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
     if record.recipe is None:

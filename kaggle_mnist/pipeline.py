@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save as save_tensors
 
-from kaggle_mnist.data import practice
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.data.suspects import read_suspects
@@ -21,22 +19,22 @@ from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint as checkpoints
 from kaggle_mnist.runs.checkpoint import Checkpoint
-from kaggle_mnist.runs.folder import ensure_writable, finish_run, run_files
-from kaggle_mnist.runs.record import Data, Record, Scores
-from kaggle_mnist.runs.run import Outputs, Run
+from kaggle_mnist.runs.folder import ensure_writable
+from kaggle_mnist.runs.record import Data
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import Plan, find_unfinished, unfinished_like
-from kaggle_mnist.training import metrics
-from kaggle_mnist.training.cross_validation import CrossValidation, EpochEnd, TrainingState, cross_validate
-from kaggle_mnist.training.device import environment_of, resolve_device
+from kaggle_mnist.score import refuse_foreign_copy, score_run
+from kaggle_mnist.training.cross_validation import EpochEnd, TrainingState, cross_validate
+from kaggle_mnist.training.device import resolve_device
+from kaggle_mnist.training.execution import Executor, Local
 from kaggle_mnist.training.folds import assign_folds, check_folds
 from kaggle_mnist.training.memory import require_memory
+from kaggle_mnist.training.repeats import cross_validate_by_repeats, read_repeat, write_repeat
 from kaggle_mnist.training.threads import choose_threads, thread_count
 from kaggle_mnist.training.trainer import check_dropped
-from kaggle_mnist.utils.errors import BadData, BadOption, OutputError
-from kaggle_mnist.utils.files import refuse_foreign, write_atomic
+from kaggle_mnist.utils.errors import BadOption, MissingPackage
 from kaggle_mnist.utils.progress import Progress, quiet
 
-KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
 
 
@@ -52,6 +50,8 @@ class Start:
     environment : device, threads and versions now; `plan.environment` has those that the run began with
     unfinished : folders of earlier runs with the same plan that were interrupted
     threads_if_idle : PyTorch's number of threads; `plan.threads` is lower if other programs kept cores busy
+    workers : of the cluster; None without one
+    repeats : that are done already, of a run whose repeats are trained one by one
     """
 
     plan: Plan
@@ -60,6 +60,8 @@ class Start:
     environment: dict[str, str | int]
     unfinished: tuple[Path, ...] = ()
     threads_if_idle: int = 0
+    workers: int | None = None
+    repeats: int = 0
 
 
 def train(
@@ -73,6 +75,7 @@ def train(
     device: str = "auto",
     score: bool = True,
     drop_suspects: str | Path | tuple[int, ...] | None = None,
+    cluster: str | None = None,
     on_start: Callable[[Start], None] | None = None,
     on_epoch: Callable[[EpochEnd], None] | None = None,
     progress: Progress = quiet,
@@ -91,6 +94,8 @@ def train(
     score : score the finished run on the practice set's withheld labels; turn this off while tuning
     drop_suspects : a CSV file as `audit` writes it, or image numbers from `data.suspects.read_suspects`; no member is
         trained on these images, but the scores count them
+    cluster : the address of a Dask scheduler whose workers train the repeats, or ``"local"`` for one process for each
+        core of this machine
     on_start : called once, before the first epoch
     on_epoch : called after every epoch
     progress : called while digits are loaded and outputs computed
@@ -117,10 +122,10 @@ def train(
     if not 0 <= seed < MAX_SEED:
         raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
     repeats = len(recipe.variants) if repeats is None else repeats
-    resolved = resolve_device(device)
+    if cluster is None:
+        resolve_device(device)  # before anything is loaded
     ensure_writable(output := Path(output))
-    if KAGGLE_WORKING.is_dir():
-        refuse_foreign(KAGGLE_WORKING / "submission.csv", header=b"ImageId,Label")
+    refuse_foreign_copy()
 
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
     if isinstance(drop_suspects, (str, Path)):
@@ -128,28 +133,46 @@ def train(
     dropped = tuple(sorted(set(drop_suspects or ())))
     check_dropped(dropped, len(digits.train_images))
     check_folds(digits.train_labels, n_splits=folds, repeats=repeats)
-    require_memory(recipe, digits, folds=folds, repeats=repeats, device=resolved)
-    threads_if_idle, threads = torch.get_num_threads(), choose_threads()
     fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
-    plan = Plan(
-        created=created.isoformat(timespec="milliseconds"),
+    threads_if_idle = torch.get_num_threads()
+    with open_executor(cluster, digits, device) as executor:
+        plan = plan_run(recipe, executor, digits, fold_of, seed, score=score, dropped=dropped, created=created)
+        if isinstance(executor, Local):
+            require_memory(recipe, digits, folds=folds, repeats=repeats, device=executor.device)
+        unfinished = tuple(unfinished_like(output, plan))
+        with checkpoints.begin(output, plan) as checkpoint:
+            if on_start is not None:
+                start = Start(plan, checkpoint.run, 0, plan.environment, unfinished, threads_if_idle)
+                on_start(start if isinstance(executor, Local) else replace(start, workers=executor.workers))
+            return _carry_out(checkpoint, executor, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
+
+
+def plan_run(
+    recipe: Recipe,
+    executor: Executor,
+    digits: Digits,
+    fold_of: NDArray[np.int64],
+    seed: int,
+    *,
+    score: bool = False,
+    dropped: tuple[int, ...] = (),
+    created: datetime | None = None,
+) -> Plan:
+    """The plan of a run that `executor` is about to carry out; `fold_of` is ``(repeats, n)``."""
+    return Plan(
+        created=(created or datetime.now().astimezone()).isoformat(timespec="milliseconds"),
         recipe=recipe,
-        folds=folds,
-        repeats=repeats,
+        folds=int(fold_of.max()) + 1,
+        repeats=len(fold_of),
         seed=seed,
-        device=resolved.type,
-        threads=threads,
+        device=executor.device.type,
+        threads=executor.threads,
         score=score,
         dropped=dropped,
         input=digits.input,
         data=Data.of(digits),
-        environment=environment_of(resolved, recipe, threads),
+        environment=executor.environment(recipe),
     )
-    unfinished = tuple(unfinished_like(output, plan))
-    with checkpoints.begin(output, plan) as checkpoint, thread_count(threads):
-        if on_start is not None:
-            on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished, threads_if_idle))
-        return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
 
 
 def resume(
@@ -157,6 +180,7 @@ def resume(
     *,
     output: str | Path = "submissions",
     input: str | Path | Digits | None = None,
+    cluster: str | None = None,
     on_start: Callable[[Start], None] | None = None,
     on_epoch: Callable[[EpochEnd], None] | None = None,
     progress: Progress = quiet,
@@ -167,7 +191,7 @@ def resume(
     ----------
     run : a path, a folder's name below `output`, or None for the newest unfinished run
     input : the digits, or where they are if they have moved
-    output, on_start, on_epoch, progress : as in `train`
+    output, cluster, on_start, on_epoch, progress : as in `train`
 
     Raises
     ------
@@ -183,27 +207,48 @@ def resume(
         plan = checkpoint.plan
         place = plan.input if input is None else input
         digits = place if isinstance(place, Digits) else load_digits(place, progress=progress)
-        _refuse_changed(digits, plan.data)
-        device = resolve_device(plan.device)
-        require_memory(plan.recipe, digits, folds=plan.folds, repeats=plan.repeats, device=device)
+        plan.data.require_same(digits)
         fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
-        with thread_count(plan.threads):
+        if cluster is not None and checkpoint.epoch:
+            raise BadOption(f"{checkpoint.run}: its checkpoint is of all repeats at once; resume it without --cluster")
+        with open_executor(cluster, digits, plan.device, plan.threads) as executor:
+            if isinstance(executor, Local):
+                repeats = 1 if checkpoint.repeats else plan.repeats
+                require_memory(plan.recipe, digits, folds=plan.folds, repeats=repeats, device=executor.device)
             if on_start is not None:
-                on_start(Start(plan, checkpoint.run, checkpoint.epoch, environment_of(device, plan.recipe)))
-            return _carry_out(checkpoint, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
+                environment, done = executor.environment(plan.recipe), len(checkpoint.repeats)
+                start = Start(plan, checkpoint.run, checkpoint.epoch, environment, repeats=done)
+                on_start(start if isinstance(executor, Local) else replace(start, workers=executor.workers))
+            return _carry_out(checkpoint, executor, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
+
+
+def open_executor(cluster: str | None, digits: Digits, device: str, threads: int | None = None) -> Executor:
+    """This process, or the workers of a cluster. Raises BadOption and ClusterError."""
+    if cluster is None:
+        return Local(digits, resolve_device(device), threads or choose_threads())
+    try:
+        from kaggle_mnist.training.cluster import Cluster
+    except ModuleNotFoundError as error:
+        install = "pip install 'kaggle-mnist[cluster]'"
+        raise MissingPackage(f"Dask is not installed (no module {error.name}): {install}") from None
+    return Cluster(cluster, digits, device, threads)
 
 
 def _carry_out(
     checkpoint: Checkpoint,
+    executor: Executor,
     digits: Digits,
     fold_of: NDArray[np.int64],
     load_seconds: float,
     on_epoch: Callable[[EpochEnd], None] | None,
     progress: Progress,
 ) -> Run:
-    """Cross-validate, from the beginning or from the last checkpoint, and write the run."""
+    """Cross-validate, from the beginning or from the last checkpoint, and write the run.
+
+    In this process all repeats are trained together; on a cluster, one by one, each a job.
+    """
     plan, started = checkpoint.plan, time.perf_counter()
-    device, trained = resolve_device(plan.device), started
+    trained = started
 
     def after_epoch(event: EpochEnd) -> None:
         nonlocal trained
@@ -211,20 +256,35 @@ def _carry_out(
         if on_epoch is not None:
             on_epoch(event)
 
-    stored = checkpoint.load()
-    progress("Training", checkpoint.epoch, plan.recipe.epochs)
-    result = cross_validate(
-        digits,
-        plan.recipe,
-        fold_of,
-        plan.seed,
-        device=device,
-        dropped=plan.dropped,
-        start=TrainingState(*stored) if stored else None,
-        on_epoch=after_epoch,
-        on_state=lambda state: checkpoint.save(state.epoch, state.tensors, state.history),
-        progress=progress,
-    )
+    if isinstance(executor, Local) and not checkpoint.repeats:
+        stored = checkpoint.load()
+        progress("Training", checkpoint.epoch, plan.recipe.epochs)
+        with thread_count(plan.threads):
+            result = cross_validate(
+                digits,
+                plan.recipe,
+                fold_of,
+                plan.seed,
+                device=executor.device,
+                dropped=plan.dropped,
+                start=TrainingState(*stored) if stored else None,
+                on_epoch=after_epoch,
+                on_state=lambda state: checkpoint.save(state.epoch, state.tensors, state.history),
+                progress=progress,
+            )
+    else:
+        done = {repeat: read_repeat(*checkpoint.load_repeat(repeat)) for repeat in checkpoint.repeats}
+        progress("Training", len(done) * plan.recipe.epochs, plan.repeats * plan.recipe.epochs)
+        result = cross_validate_by_repeats(
+            executor,
+            plan.recipe,
+            fold_of,
+            plan.seed,
+            dropped=plan.dropped,
+            done=done,
+            on_epoch=after_epoch,
+            on_repeat=lambda repeat, part: checkpoint.save_repeat(repeat, *write_repeat(part)),
+        )
     before = load_seconds + checkpoint.seconds_before
     seconds = {
         "load": load_seconds,
@@ -232,69 +292,4 @@ def _carry_out(
         "checkpoints": checkpoint.seconds,
         "all": before + time.perf_counter() - started,
     }
-    return _write(checkpoint, digits, fold_of, result, environment_of(device, plan.recipe), seconds)
-
-
-def _write(
-    checkpoint: Checkpoint,
-    digits: Digits,
-    fold_of: NDArray[np.int64],
-    result: CrossValidation,
-    environment: dict[str, str | int],
-    seconds: dict[str, float],
-) -> Run:
-    """Score the outputs and write every file of the run."""
-    plan, recipe, y_true = checkpoint.plan, checkpoint.plan.recipe, digits.train_labels
-    oof, test = result.oof_outputs.mean(0), result.test_outputs  # (n, 10), (m, 10)
-    fold_table = metrics.fold_scores(result.oof_outputs, y_true, fold_of, recipe)
-    open_labels = plan.data.practice and plan.score
-    resumed = checkpoint.resumed_from > 0
-    record = Record(
-        created=plan.created,
-        name=recipe.name,
-        recipe=recipe,
-        folds=plan.folds,
-        repeats=plan.repeats,
-        seed=plan.seed,
-        dropped=plan.dropped,
-        resumed=resumed,
-        data=plan.data,
-        scores=Scores(
-            cv_accuracy=float(fold_table.accuracy.mean()),
-            cv_accuracy_std=float(fold_table.accuracy.std()),
-            cv_loss=float(fold_table.loss.mean()),
-            oof_accuracy=metrics.accuracy(oof, y_true),
-            oof_loss=metrics.loss(oof, y_true, recipe),
-            oof_log_loss=metrics.loss(oof, y_true),
-            withheld_accuracy=metrics.accuracy(test, practice.open_withheld_labels()) if open_labels else None,
-        ),
-        environment=environment,
-        begun=plan.environment if resumed and plan.environment != environment else None,
-        seconds=seconds,
-    )
-    tables = {"folds": fold_table, **metrics.oof_tables(oof, y_true), "history": result.history}
-    files = run_files(record, Outputs(oof, test, y_true, digits.test_ids, fold_of), tables)
-    files["members.safetensors"] = save_tensors(result.members)
-    finish_run(checkpoint.run, files)
-    if KAGGLE_WORKING.is_dir():
-        copy = KAGGLE_WORKING / "submission.csv"
-        try:
-            write_atomic(copy, files["submission.csv"])
-        except OSError as error:
-            raise OutputError(f"{copy}: cannot be written ({error.strerror}); {checkpoint.run} is complete") from error
-    return Run(checkpoint.run, record)
-
-
-def _refuse_changed(digits: Digits, data: Data) -> None:
-    """Raise BadData if the digits are not those that a run began with."""
-    if digits.fingerprint == data.fingerprint:
-        return
-    then, now = (data.train_images, data.test_images), (len(digits.train_images), len(digits.test_images))
-    if then != now:
-        changed = f"{then[0]:,} labeled and {then[1]:,} unlabeled images then, {now[0]:,} and {now[1]:,} now"
-    else:
-        same_test = digits.test_fingerprint == data.test_fingerprint
-        changed = f"the {'labeled images or their labels' if same_test else 'unlabeled images'} have changed"
-    raise BadData(
-        f"{digits.path}: not the digits that the run began with: {changed}; put those back, or start a new run"
-    )
+    return score_run(checkpoint, digits, fold_of, result, executor.environment(plan.recipe), seconds)

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from sklearn.metrics import accuracy_score
 
 import kaggle_mnist
-from kaggle_mnist import pipeline
+from kaggle_mnist import pipeline, score
 from kaggle_mnist.data import practice as practice_set
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
@@ -130,7 +130,7 @@ def test_repeats_add_members_and_are_averaged(few: Digits, tiny: Recipe) -> None
 def test_in_a_kaggle_notebook_the_submission_is_copied_to_the_working_folder(
     few: Digits, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "KAGGLE_WORKING", tmp_path)
+    monkeypatch.setattr(score, "KAGGLE_WORKING", tmp_path)
     run = pipeline.train(tiny, input=few, folds=2)
     assert (tmp_path / "submission.csv").read_bytes() == run.submission.read_bytes()
 

@@ -20,6 +20,7 @@ from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.finding import list_runs
+from kaggle_mnist.trials.space import Space, read_space
 from kaggle_mnist.utils.errors import Interrupted
 from tests.conftest import TINY
 from tests.runs.test_checkpoint import stop_after
@@ -38,11 +39,13 @@ def test_the_python_blocks_run(number: int) -> None:
     assert len(blocks) == 2
     done = subprocess.run([sys.executable, "-c", blocks[number]], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].endswith("submission.csv" if number == 0 else "(2, 2000, 10) (500, 10)")
+    assert done.stdout.splitlines()[-1].endswith("submission.csv" if number == 0 else "(2, 2000, 10) (2, 500, 10)")
 
 
 def test_the_recipes_are_valid() -> None:
-    wide, mixed = [content for language, content in BLOCKS if language == "toml"]
+    wide, mixed, space = [content for language, content in BLOCKS if language == "toml"]
+    Path("space.toml").write_text(space)
+    assert len(Space.of(*read_space(Path("space.toml"))).dimensions) == 3
     Path("wide.toml").write_text(wide)
     Path("mixed.toml").write_text(mixed)
     recipe = find_recipe("wide.toml")
@@ -66,6 +69,7 @@ def prepared(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
         paper.paste(Image.fromarray(255 - small.test_images[0]).resize((140, 140)), (30, 30))
         paper.save(file)
     pd.DataFrame({"ImageId": range(1, 28_001), "Label": 7}).to_csv("submission.csv", index=False)
+    Path("space.toml").write_text([content for language, content in BLOCKS if language == "toml"][2])
     assert CliRunner().invoke(app, ["audit", "RUN"]).exit_code == 0
 
 
@@ -80,10 +84,13 @@ def test_every_command_that_it_shows_does_its_job() -> None:
     for arguments in shown:
         if arguments[0] == "train" and "--epochs" not in arguments:
             arguments += ["--epochs", "1"]  # cut short
+        if arguments[0] == "search" and "--resume" not in arguments:
+            arguments += ["--trials", "1", "--seeds", "3", "--folds", "2", "--set", "epochs=1"]
         if arguments[0] not in ELSEWHERE:
             done = CliRunner().invoke(app, arguments)
             assert done.exit_code == 0, (arguments, done.output)
-    assert len(list_runs(Path("submissions"))) == 3 + 4 + 1 + 1  # prepared, trained, resumed, blended
+    found = [path for path in list_runs(Path("submissions")) if not path.name.endswith("-found")]
+    assert len(found) == 3 + 5 + 1 + 1  # prepared, trained, resumed, blended
     assert all(Path(file).exists() for file in ("seen.png", "out.csv", "csv/train.csv"))
 
 

@@ -27,7 +27,7 @@ OUT_OF_MEMORY = (  # not just "memory", which PyTorch also says of an illegal ac
 )
 
 # in which --help lists the commands
-ORDER = ["train", "resume", "runs", "compare", "report", "blend", "audit", "predict", "download", "upload"]
+ORDER = ["train", "resume", "search", "runs", "compare", "report", "blend", "audit", "predict", "download", "upload"]
 ORDER += ["data", "recipes", "check"]
 
 
@@ -135,6 +135,10 @@ Input = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the runs.", metavar="DIR")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(help="Address of a Dask scheduler, or 'local' for one process per core.", metavar="ADDRESS"),
+]
 RunArgument = Annotated[
     str | None,
     typer.Argument(help="Run folder, run name, or latest.", metavar="RUN", show_default="latest"),

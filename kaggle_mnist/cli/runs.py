@@ -20,17 +20,28 @@ def compare(
     output: Output = Path("submissions"),
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the scores as CSV instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print scores and all pairs as JSON instead.")] = False,
+    by: Annotated[str, typer.Option(help="run, or recipe: seeds of a recipe as one line.")] = "run",
     plot: Annotated[
         Path | None, typer.Option(help="Plot the fold accuracies to this file (.png, .svg, .pdf).", metavar="FILE")
     ] = None,
 ) -> None:
-    """Compare runs image by image, and say which differ significantly."""
+    """Compare runs image by image, or recipes seed by seed, and say which differ significantly."""
     from kaggle_mnist.cli import console
+    from kaggle_mnist.cli.screens import recipes as of_recipes
     from kaggle_mnist.cli.screens import runs as screens
     from kaggle_mnist.compare import compare_runs
+    from kaggle_mnist.compare_recipes import compare_recipes
+    from kaggle_mnist.utils.errors import BadOption
     from kaggle_mnist.utils.progress import quiet
 
+    if by not in ("run", "recipe"):
+        raise BadOption(f"--by {by}: must be run or recipe")
+    if by == "recipe" and plot is not None:
+        raise BadOption("--plot: shows the folds of runs; leave out --by recipe")
     with nullcontext(quiet) if as_csv or as_json else console.Watcher() as progress:
+        if by == "recipe":
+            of_recipes.show(compare_recipes(runs or [], output, progress=progress), as_csv=as_csv, as_json=as_json)
+            return
         comparison = compare_runs(runs or [], output, plot=plot, progress=progress)
     if as_csv:
         screens.print_csv(comparison)

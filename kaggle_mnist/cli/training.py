@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_mnist.cli.app import Input, Output, app
+from kaggle_mnist.cli.app import Cluster, Input, Output, app
 
 if TYPE_CHECKING:
     from kaggle_mnist.runs.run import Run
@@ -39,6 +39,7 @@ def train(
         Path | None,
         typer.Option(help="Exclude the images in this CSV from training (see audit).", metavar="FILE"),
     ] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Train a fold ensemble and write submission.csv."""
     from kaggle_mnist.recipes.named import find_recipe
@@ -60,12 +61,13 @@ def train(
             device=device,
             score=score,
             drop_suspects=drop_suspects,
+            cluster=cluster,
             on_start=screens.show_start,
             on_epoch=watcher.on_epoch,
             progress=watcher,
         )
     screens.show_run(run)
-    _report(run, input)
+    report_on(run, input)
 
 
 @app.command()
@@ -76,6 +78,7 @@ def resume(
     ] = None,
     input: Input = None,
     output: Output = Path("submissions"),
+    cluster: Cluster = None,
 ) -> None:
     """Resume an interrupted run."""
     from kaggle_mnist import pipeline
@@ -87,12 +90,13 @@ def resume(
             run,
             output=output,
             input=input,
+            cluster=cluster,
             on_start=screens.show_resumed,
             on_epoch=watcher.on_epoch,
             progress=watcher,
         )
     screens.show_run(finished)
-    _report(finished, input)
+    report_on(finished, input)
 
 
 @app.command()
@@ -142,7 +146,7 @@ def check(
         raise typer.Exit(2)
 
 
-def _report(run: Run, input: str | None) -> None:
+def report_on(run: Run, input: str | None) -> None:
     """Write the run's page; a failure is printed, since the run itself is complete."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.utils.errors import Interrupted, UserError

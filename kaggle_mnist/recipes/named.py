@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from kaggle_mnist.recipes.recipe import Recipe, did_you_mean, parse_setting, shown_value
 from kaggle_mnist.utils.errors import BadRecipe
@@ -73,3 +75,33 @@ def _read(path: Path) -> Recipe:
         return (find_recipe(base) if base else Recipe()).replaced(**{"name": name_of_file, **fields})
     except BadRecipe as error:
         raise BadRecipe(f"{path}: {error}") from error
+
+
+def recipe_as_toml(recipe: Recipe, comment: str) -> str:
+    """The content of a TOML file that `find_recipe` reads as this recipe, below a line of comment.
+
+    >>> print(recipe_as_toml(Recipe(hidden=(300,), epochs=5), "Small"), end="")
+    # Small
+    name = "custom"
+    hidden = [300]
+    epochs = 5
+    """
+    values = {name: getattr(recipe, name) for name in Recipe.model_fields}
+    defaults = {name: field.default for name, field in Recipe.model_fields.items()}
+    lines = [
+        f"{name} = {toml_value(value)}" for name, value in values.items() if name == "name" or value != defaults[name]
+    ]
+    return "\n".join([f"# {comment}", *lines, ""])
+
+
+def toml_value(value: Any) -> str:
+    """A field's value as TOML.
+
+    >>> toml_value(("pixels", (300, 100), True))
+    '["pixels", [300, 100], true]'
+    """
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {toml_value(field)}" for name, field in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    return json.dumps(value)  # words, numbers and booleans are the same in TOML

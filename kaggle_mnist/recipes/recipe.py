@@ -139,9 +139,17 @@ class Recipe(BaseModel):
         return {name: getattr(self, name) for name in FEATURES[self.features]}
 
     def in_use(self) -> dict[str, Any]:
-        """All fields but those that shape other kinds of network or features only, with their values."""
-        unused = {name for name, (_, met) in _shaping(self).items() if not met}
+        """All fields that can change the result, and `name`, with their values."""
+        unused = self.without_effect()
         return {name: getattr(self, name) for name in type(self).model_fields if name not in unused}
+
+    def without_effect(self) -> set[str]:
+        """The fields that cannot change the result beside the values of the others.
+
+        >>> sorted(Recipe().without_effect())
+        ['directions', 'elastic_sigma', 'grid', 'momentum', 'smoothing', 'stages', 'steps', 'targets']
+        """
+        return {name for name, (_, met) in _conditions(self).items() if not met}
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
@@ -161,6 +169,15 @@ class Recipe(BaseModel):
                 ) from error
             message = first["msg"].removeprefix("Value error, ")
             raise BadRecipe(f"{place}: {shown_value(first['input'])}: {message}" if place else message) from error
+
+    def checked(self, field: str, value: Any) -> Any:
+        """The value as this recipe would hold it in that field. Raises BadRecipe if it cannot, whatever the others."""
+        fields = {**self.model_dump(), field: value}
+        try:
+            return getattr(type(self).model_validate(fields, context={"recorded": True}), field)
+        except ValidationError:
+            self.of(fields)  # raises, with a line for the user
+            raise
 
     def replaced(self, /, **fields: Any) -> Self:
         """A copy with other values for `fields`. Raises BadRecipe as `of` does.
@@ -197,17 +214,21 @@ def _shaping(recipe: Recipe) -> dict[str, tuple[str, bool]]:
     return found
 
 
-def _refuse_settings_without_effect(recipe: Recipe) -> None:
-    """Raise ValueError for a field that differs from its default where it cannot change the result."""
-    conditions = {
+def _conditions(recipe: Recipe) -> dict[str, tuple[str, bool]]:
+    """For each field that has an effect only beside some values of others: which, and whether the recipe has them."""
+    return {
         "label_smoothing": ('loss = "cross_entropy"', recipe.loss == "cross_entropy"),
         "targets": ('loss = "squared_error"', recipe.loss == "squared_error"),
         "steps": ('schedule = "steps"', recipe.schedule == "steps"),
         "momentum": ('optimizer = "sgd"', recipe.optimizer == "sgd"),
         "elastic_sigma": ("elastic is above 0", recipe.elastic > 0),
+        **_shaping(recipe),
     }
-    conditions |= _shaping(recipe)
-    for name, (condition, met) in conditions.items():
+
+
+def _refuse_settings_without_effect(recipe: Recipe) -> None:
+    """Raise ValueError for a field that differs from its default where it cannot change the result."""
+    for name, (condition, met) in _conditions(recipe).items():
         if not met and getattr(recipe, name) != type(recipe).model_fields[name].default:
             raise ValueError(f"{name} has no effect unless {condition}")
     if list(recipe.steps) != sorted(recipe.steps, key=lambda step: step[0]):

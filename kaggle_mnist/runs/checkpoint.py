@@ -3,6 +3,7 @@
     submissions/<date>-<time>-<recipe>/checkpoint/
         plan.json               recipe, folds, seed, digits and the other settings
         epoch-00012.safetensors members, optimizer and history after 12 epochs
+        repeat-00003.safetensors the finished repeat 3 of a run whose repeats are trained one by one, on a cluster
         SHA256SUMS              replaced last: files that it lists are verified, others are ignored
         lock                    locked by the process that works on the run
 
@@ -30,15 +31,17 @@ from kaggle_mnist.runs.run import CHECKPOINT
 from kaggle_mnist.runs.unfinished import (
     LOCK,
     PLAN,
+    REPEAT,
     STATE,
     Plan,
-    epoch_of,
     lock_run,
+    progress_of,
     read_plan,
+    repeat_name,
     resume_command,
     state_name,
 )
-from kaggle_mnist.utils.errors import BadRun, Interrupted, OutputError
+from kaggle_mnist.utils.errors import BadRun, ClusterError, Interrupted, OutputError
 from kaggle_mnist.utils.files import SUMS, leftovers, read_sums, verify_file, write_atomic, write_sums
 
 PRICE = 60  # train this many times as long as the last checkpoint took before writing the next: 1.7 %
@@ -53,6 +56,7 @@ class Checkpoint:
     run, folder : the run folder, and the checkpoint folder in it
     plan : the settings of the run
     epoch : of the last state written; 0 before the first
+    repeats : the numbers of the repeats that are stored as finished, in order
     resumed_from : the epoch of the state that this process loaded; 0 if none
     seconds : that this process spent on writing checkpoints
     seconds_before : of training, by earlier processes
@@ -61,6 +65,7 @@ class Checkpoint:
     def __init__(self, run: Path, plan: Plan):
         self.run, self.folder, self.plan = run, run / CHECKPOINT, plan
         self.epoch = self.resumed_from = 0
+        self.repeats: list[int] = []
         self.seconds = self.seconds_before = 0.0
         self._opened = self._last_ended = time.monotonic()
         self._last_took = 0.0
@@ -106,23 +111,49 @@ class Checkpoint:
         """Epoch, tensors and history as last saved, or None before the first save. Raises BadRun if damaged."""
         if not self.epoch:
             return None
-        file = verify_file(self.folder, state_name(self.epoch), read_sums(self.folder))
+        tensors, history, self.seconds_before = self._read(state_name(self.epoch))
+        self.resumed_from = self.epoch
+        return self.epoch, tensors, history
+
+    def _read(self, name: str) -> tuple[dict[str, Tensor], list[dict[str, Any]], float]:
+        """Tensors, history and seconds of training so far. Raises BadRun."""
+        file = verify_file(self.folder, name, read_sums(self.folder))
         try:
             with safe_open(file, "pt") as stored:
                 notes = stored.metadata()
                 history: list[dict[str, Any]] = json.loads(notes["history"])
-                self.seconds_before = float(notes["seconds"])
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  no dict
+                return tensors, history, float(notes["seconds"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise BadRun(f"{file}: cannot be read ({error})") from error
-        self.resumed_from = self.epoch
-        return self.epoch, tensors, history
+
+    def save_repeat(self, repeat: int, tensors: dict[str, Tensor], history: list[dict[str, Any]]) -> None:
+        """Store a finished repeat. Raises OutputError if it cannot be written; those before are kept."""
+        started, repeats = time.monotonic(), sorted([*self.repeats, repeat])
+        notes = {"history": json.dumps(history), "seconds": f"{self.seconds_before + started - self._opened}"}
+        try:
+            write_atomic(self.folder / repeat_name(repeat), save_tensors(tensors, notes))
+            write_sums(self.folder, [PLAN, *map(repeat_name, repeats)])
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder}: repeat {repeat} cannot be stored ({error.strerror}); once that is fixed,"
+                f" {f'`{resume_command(self.run)}` goes on' if self.repeats else 'train again'}"
+            ) from error
+        self.repeats = repeats
+        self.seconds += time.monotonic() - started
+
+    def load_repeat(self, repeat: int) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        """Tensors and history of a finished repeat. Raises BadRun if they are damaged."""
+        tensors, history, seconds = self._read(repeat_name(repeat))
+        self.seconds_before = max(self.seconds_before, seconds)
+        return tensors, history
 
     def tidy(self) -> None:
         """Delete complete and partial states that a killed process left and that have no checksum."""
         kept = read_sums(self.folder)
-        states = [path for path in self.folder.iterdir() if STATE.fullmatch(path.name) and path.name not in kept]
-        partial = [*leftovers(self.folder, [PLAN, SUMS]), *self.folder.glob(".epoch-*.safetensors.*")]
+        ours = [path for path in self.folder.iterdir() if STATE.fullmatch(path.name) or REPEAT.fullmatch(path.name)]
+        states = [path for path in ours if path.name not in kept]
+        partial = [*leftovers(self.folder, [PLAN, SUMS]), *self.folder.glob(".*.safetensors.*")]
         for path in (*states, *partial):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -131,13 +162,22 @@ class Checkpoint:
         """Delete the checkpoint of a finished run, and the folder of a new run that has no state to resume from."""
         if (self.run / SUMS).exists():
             shutil.rmtree(self.folder, ignore_errors=True)
-        elif new and not self.epoch:
+        elif new and not self.keeps:
             shutil.rmtree(self.run, ignore_errors=True)
 
-    def interrupted(self, *, kept: bool) -> Interrupted:
-        """The error for Ctrl-C; `kept` says whether the run can be resumed."""
-        after = f"resumes after epoch {self.epoch} of {self.plan.recipe.epochs}"
-        return Interrupted(f"interrupted; {f'`{resume_command(self.run)}` {after}' if kept else 'nothing was kept'}")
+    @property
+    def keeps(self) -> bool:
+        """Whether there is something to resume from."""
+        return bool(self.epoch or self.repeats)
+
+    def remedy(self, *, kept: bool) -> str:
+        """What to do after an interruption; `kept` says whether the run can be resumed."""
+        if not kept:
+            return "nothing was kept"
+        after = f"epoch {self.epoch} of {self.plan.recipe.epochs}"
+        if self.repeats:
+            after = f"{len(self.repeats)} of {self.plan.repeats} repeats"
+        return f"`{resume_command(self.run)}` resumes after {after}"
 
 
 @contextmanager
@@ -163,7 +203,9 @@ def begin(output: Path, plan: Plan) -> Iterator[Checkpoint]:
         _write_plan(checkpoint, lock)
         yield checkpoint
     except KeyboardInterrupt:
-        raise checkpoint.interrupted(kept=checkpoint.epoch > 0) from None
+        raise Interrupted(f"interrupted; {checkpoint.remedy(kept=checkpoint.keeps)}") from None
+    except ClusterError as error:
+        raise ClusterError(f"{error}; {checkpoint.remedy(kept=checkpoint.keeps)}") from error
     finally:
         checkpoint.close(new=True)  # before another process can lock it
         lock.release()
@@ -198,11 +240,13 @@ def reopen(run: Path) -> Iterator[Checkpoint]:
     """
     with lock_run(run):
         checkpoint = Checkpoint(run, read_plan(run))
-        checkpoint.epoch = epoch_of(run)
+        checkpoint.epoch, checkpoint.repeats = progress_of(run)
         checkpoint.tidy()
         try:
             yield checkpoint
         except KeyboardInterrupt:
-            raise checkpoint.interrupted(kept=True) from None
+            raise Interrupted(f"interrupted; {checkpoint.remedy(kept=True)}") from None
+        except ClusterError as error:
+            raise ClusterError(f"{error}; {checkpoint.remedy(kept=True)}") from error
         finally:
             checkpoint.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.run import CHECKPOINT, LEADERBOARD, read_run
-from kaggle_mnist.runs.unfinished import LOCK, PLAN, STATE, epoch_of, is_running, lock_run, read_plan
+from kaggle_mnist.runs.unfinished import LOCK, PLAN, REPEAT, STATE, is_running, lock_run, progress_of, read_plan
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS, leftovers
 
@@ -104,7 +104,7 @@ def _is_of_checkpoint(name: str) -> bool:
     """Whether we write a file of that name, or a temporary file for it, into a checkpoint."""
     if name.startswith("."):  # of a process that was killed: `write_atomic` writes .plan.json.TOKEN
         name = name[1:].rpartition(".")[0]
-    return name in (PLAN, LOCK, SUMS) or STATE.fullmatch(name) is not None
+    return name in (PLAN, LOCK, SUMS) or any(pattern.fullmatch(name) for pattern in (STATE, REPEAT))
 
 
 def _find(name: str, output: Path) -> Path:
@@ -143,8 +143,9 @@ def _unfinished(path: Path) -> RunStatus:
         state = "running"
     else:
         try:
-            plan = read_plan(path)
-            state = f"stopped after epoch {epoch_of(path)} of {plan.recipe.epochs}"
+            plan, (epoch, repeats) = read_plan(path), progress_of(path)
+            after = f"{len(repeats)} of {plan.repeats} repeats" if repeats else f"epoch {epoch} of {plan.recipe.epochs}"
+            state = f"stopped after {after}"
         except BadRun as error:
             state = f"damaged: {error}"
     return RunStatus(path, state, _size_of(path), None)

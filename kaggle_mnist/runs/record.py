@@ -19,7 +19,7 @@ from pydantic import (
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import is_practice
 from kaggle_mnist.recipes.recipe import Recipe
-from kaggle_mnist.utils.errors import BadRun, one_line
+from kaggle_mnist.utils.errors import BadData, BadRun, one_line
 
 FORMAT = 2  # of run.json and the other files; raised whenever older versions cannot read the new ones
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -82,6 +82,18 @@ class Data(Strict):
             train_images=len(digits.train_images),
             test_images=len(digits.test_images),
         )
+
+    def require_same(self, digits: Digits) -> None:
+        """Raise BadData if `digits` are not these."""
+        if digits.fingerprint == self.fingerprint:
+            return
+        then, now = (self.train_images, self.test_images), (len(digits.train_images), len(digits.test_images))
+        if then != now:
+            changed = f"{then[0]:,} labeled and {then[1]:,} unlabeled images then, {now[0]:,} and {now[1]:,} now"
+        else:
+            same_test = digits.test_fingerprint == self.test_fingerprint
+            changed = f"the {'labeled images or their labels' if same_test else 'unlabeled images'} have changed"
+        raise BadData(f"{digits.path}: not the digits that it began with: {changed}; put those back, or start anew")
 
 
 class Scores(Strict):

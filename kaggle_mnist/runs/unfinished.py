@@ -22,6 +22,7 @@ from kaggle_mnist.utils.reading import read_bounded
 PLAN, LOCK = "plan.json", "lock"
 MAX_PLAN = 4 << 20  # bytes; 2 kB unless images are dropped
 STATE = re.compile(r"epoch-([0-9]{5,9})\.safetensors")
+REPEAT = re.compile(r"repeat-([0-9]{5,9})\.safetensors")
 
 
 class Plan(Strict):
@@ -114,13 +115,17 @@ def read_plan(run: Path) -> Plan:
         raise BadRun(f"{file}: cannot be read; a newer kaggle-mnist may have written it") from error
 
 
-def epoch_of(run: Path) -> int:
-    """The epoch of the last state written; 0 before the first. Raises BadRun if the checksums are damaged."""
+def progress_of(run: Path) -> tuple[int, list[int]]:
+    """The epoch of the last state written, 0 before the first, and the finished repeats that are stored.
+
+    Raises BadRun if the checksums are damaged.
+    """
     names = [name for name in read_sums(run / CHECKPOINT) if name != PLAN]
-    found = [int(match[1]) for name in names if (match := STATE.fullmatch(name))]
-    if len(names) > 1 or len(found) < len(names):
+    epochs = [int(match[1]) for name in names if (match := STATE.fullmatch(name))]
+    repeats = sorted(int(match[1]) for name in names if (match := REPEAT.fullmatch(name)))
+    if len(epochs) > 1 or (epochs and repeats) or len(epochs) + len(repeats) < len(names):
         raise BadRun(f"{run / CHECKPOINT / SUMS}: is damaged or was edited; {REMEDY}")
-    return max(found, default=0)
+    return max(epochs, default=0), repeats
 
 
 def state_name(epoch: int) -> str:
@@ -132,6 +137,17 @@ def state_name(epoch: int) -> str:
     'epoch-00012.safetensors'
     """
     return f"epoch-{epoch:05}.safetensors"
+
+
+def repeat_name(repeat: int) -> str:
+    """The name of the file with a finished repeat.
+
+    Examples
+    --------
+    >>> repeat_name(3)
+    'repeat-00003.safetensors'
+    """
+    return f"repeat-{repeat:05}.safetensors"
 
 
 def find_unfinished(run: str | None, output: Path) -> Path:

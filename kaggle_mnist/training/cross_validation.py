@@ -49,7 +49,10 @@ class MemberEpoch:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """The event after every epoch: `epoch` of `epochs` is done, and took `seconds`."""
+    """The event after every epoch: `epoch` of `epochs` is done, and took `seconds`.
+
+    `members` are those of all repeats that are trained together.
+    """
 
     epoch: int
     epochs: int
@@ -86,7 +89,7 @@ class CrossValidation:
     members : parameters by name, on the CPU, each with a leading members axis: fold by fold, repeat after repeat. If
         the recipe varies from repeat to repeat, names begin with the number of the variant, as in ``0.weights.1``
     oof_outputs : ``(repeats, n, 10)``, for each labeled image those of the member that held it out
-    test_outputs : ``(m, 10)``, for each unlabeled image the mean over all members
+    test_outputs : ``(repeats, m, 10)``, for each unlabeled image the mean over the members of a repeat
     history : a row for each epoch and member: epoch, repeat, fold, learning_rate, train_loss, watched_loss and
         watched_accuracy
     """
@@ -148,7 +151,7 @@ def cross_validate(
     >>> folds = assign_folds(digits.train_labels, n_splits=5)
     >>> result = cross_validate(digits, find_recipe("fast").replaced(epochs=1), folds)
     >>> result.oof_outputs.shape, result.test_outputs.shape
-    ((1, 500, 10), (100, 10))
+    ((1, 500, 10), (1, 100, 10))
     """
     device = torch.device(device)
     with training_settings(device):
@@ -209,25 +212,40 @@ def _result(
     history: list[dict[str, Any]],
     progress: Progress,
 ) -> CrossValidation:
-    """Outputs, repeat by repeat: their sums do not depend on which repeats are computed in one process."""
+    """Outputs, repeat by repeat: they do not depend on which repeats are computed in one process."""
     for trainer in trainers:
         del trainer.optimizer  # two thirds of the memory
-    members = sum(trainer.network.members for trainer in trainers)
-    counter = Counter("Out of fold", members, progress)
+    counter = Counter("Out of fold", sum(trainer.network.members for trainer in trainers), progress)
     oof = [
         out_of_fold_outputs(trainer.network, digits.train_images, row, trainer.recipe, after_member=counter)
         for trainer, row in zip(trainers, folds, strict=True)
     ]
     counter = Counter("Predicting", batches(digits.test_images) * len(trainers), progress)
-    sums = [
-        summed_outputs(trainer.network, digits.test_images, trainer.recipe, after_batch=counter) for trainer in trainers
+    means = [
+        summed_outputs(trainer.network, digits.test_images, trainer.recipe, after_batch=counter)
+        / np.float32(trainer.network.members)
+        for trainer in trainers
     ]
     stacked = _stacked(recipe, [(trainer.repeat, trainer.network.state_dict()) for trainer in trainers])
     return CrossValidation(
         members={name: tensor.cpu() for name, tensor in stacked.items()},
         oof_outputs=np.stack(oof),
-        test_outputs=np.sum(sums, 0) / np.float32(members),
+        test_outputs=np.stack(means),
         history=pd.DataFrame(history, columns=HISTORY),
+    )
+
+
+def merge_repeats(recipe: Recipe, parts: Sequence[CrossValidation]) -> CrossValidation:
+    """The result of a cross-validation whose repeats were computed one by one, in any processes.
+
+    `parts` are in the order of their repeats; the bytes are those of one call of `cross_validate` for all of them.
+    """
+    history = pd.concat([part.history for part in parts])
+    return CrossValidation(
+        members=_joined([part.members for part in parts]),
+        oof_outputs=np.concatenate([part.oof_outputs for part in parts]),
+        test_outputs=np.concatenate([part.test_outputs for part in parts]),
+        history=history.sort_values(["epoch", "repeat", "fold"], ignore_index=True),
     )
 
 
@@ -236,10 +254,15 @@ def _stacked(recipe: Recipe, of_repeats: Sequence[tuple[int, dict[str, Tensor]]]
 
     Step counts are the same in all.
     """
+    named = [(prefix_of(recipe, repeat), tensors) for repeat, tensors in of_repeats]
+    return _joined([{prefix + name: tensor for name, tensor in tensors.items()} for prefix, tensors in named])
+
+
+def _joined(of_repeats: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     parts: dict[str, list[Tensor]] = {}
-    for repeat, tensors in of_repeats:
+    for tensors in of_repeats:
         for name, tensor in tensors.items():
-            parts.setdefault(prefix_of(recipe, repeat) + name, []).append(tensor)
+            parts.setdefault(name, []).append(tensor)
     return {name: torch.cat(same) if len(same) > 1 and same[0].dim() else same[0] for name, same in parts.items()}
 
 

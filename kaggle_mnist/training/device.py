@@ -52,6 +52,11 @@ def environment_of(device: torch.device, recipe: Recipe, threads: int | None = N
     }
 
 
+def changes_of(before: dict[str, str | int], now: dict[str, str | int]) -> list[str]:
+    """What is different in the environment now, such as ``"torch 2.12.0, now 2.13.0"``."""
+    return [f"{name} {value}, now {now.get(name)}" for name, value in before.items() if value != now.get(name)]
+
+
 @contextmanager
 def training_settings(device: torch.device) -> Iterator[None]:
     """Set PyTorch's process-wide settings for training on `device`, and put back the previous ones afterwards.

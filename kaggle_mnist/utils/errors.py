@@ -60,6 +60,10 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a run; the message says what was saved."""
 
 
+class ClusterError(UserError):
+    """A cluster cannot be reached or used, or was lost."""
+
+
 class NotEnoughMemory(UserError):
     """Training does not fit into the available memory."""
 

@@ -203,7 +203,7 @@ def kills(lab: Laboratory, times: int) -> Counter[str]:
         if done:
             when = "after it finished"
         elif interrupted:
-            when = "after a checkpoint" if unfinished.epoch_of(interrupted[0]) else "before its first checkpoint"
+            when = "after a checkpoint" if unfinished.progress_of(interrupted[0])[0] else "before its first checkpoint"
         else:
             when = "before it started"
         found[f"killed {when}: {'same bytes' if lab.same(trial.finish()) else 'OTHER BYTES'}"] += 1

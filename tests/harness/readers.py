@@ -29,7 +29,7 @@ from kaggle_mnist.runs.checkpoint import Checkpoint
 from kaggle_mnist.runs.record import parse_record
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.runs.submission import check_submission
-from kaggle_mnist.runs.unfinished import epoch_of, read_plan
+from kaggle_mnist.runs.unfinished import progress_of, read_plan
 from tests.harness import recorded
 from tests.harness.archives import mutated_idx, mutated_npz, mutated_safetensors, mutated_zip
 from tests.harness.mutation import mutated_json, mutated_lines
@@ -105,7 +105,7 @@ def read_cache(folder: Path) -> None:
 
 def read_checkpoint(folder: Path) -> object:
     checkpoint = Checkpoint(folder, read_plan(folder))
-    checkpoint.epoch = epoch_of(folder)
+    checkpoint.epoch, checkpoint.repeats = progress_of(folder)
     return checkpoint.load()
 
 

@@ -18,7 +18,7 @@ from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run
-from kaggle_mnist.runs.unfinished import epoch_of, unfinished_runs
+from kaggle_mnist.runs.unfinished import progress_of, unfinished_runs
 from kaggle_mnist.training.cross_validation import EpochEnd
 from kaggle_mnist.training.trainer import RepeatTrainer
 from kaggle_mnist.utils import files
@@ -75,7 +75,7 @@ def test_a_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(few: Digits, 
     whole = pipeline.train(recipe, input=few, folds=2, repeats=2, output="whole")
     with_input = replace(few, input="practice")
     path = interrupted(with_input, recipe, repeats=2)
-    assert epoch_of(path) == 2
+    assert progress_of(path)[0] == 2
     export_csv(few, Path("digits"))
     resumed = pipeline.resume(input="digits")
     assert resumed.path == path
@@ -128,7 +128,7 @@ def test_a_diverging_run_says_what_to_change_and_keeps_its_last_good_state(
     with pytest.raises(Diverged, match="epoch 3 is not finite; try a learning_rate below"):
         pipeline.train(TINY, input=few, folds=2)
     [path] = unfinished_runs(Path("submissions"))
-    assert epoch_of(path) == 2
+    assert progress_of(path)[0] == 2
 
 
 def test_changed_digits_are_refused_with_what_changed(few: Digits) -> None:
@@ -145,7 +145,7 @@ def test_changed_digits_are_refused_with_what_changed(few: Digits) -> None:
         export_csv(changed, Path("input"))
         with pytest.raises(BadData, match=message):
             pipeline.resume()
-    assert epoch_of(unfinished_runs(Path("submissions"))[0]) == 2
+    assert progress_of(unfinished_runs(Path("submissions"))[0])[0] == 2
 
 
 def test_partial_files_of_a_killed_process_are_deleted_and_a_users_files_are_not(few: Digits) -> None:
@@ -228,7 +228,7 @@ def test_a_full_disk_stops_the_run_and_keeps_the_previous_state(few: Digits, mon
     monkeypatch.setattr(checkpoint, "write_atomic", full)
     with pytest.raises(OutputError, match=r"No space left on device.*`kaggle-mnist resume \S+` resumes after epoch 2"):
         pipeline.train(TINY, input=few, folds=2)
-    assert epoch_of(unfinished_runs(Path("submissions"))[0]) == 2
+    assert progress_of(unfinished_runs(Path("submissions"))[0])[0] == 2
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_nothing_and_advises_to_train_again(

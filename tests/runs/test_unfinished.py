@@ -8,10 +8,10 @@ import pytest
 from filelock import FileLock
 
 from kaggle_mnist.runs.unfinished import (
-    epoch_of,
     find_unfinished,
     is_running,
     lock_run,
+    progress_of,
     read_plan,
     resume_command,
     state_name,
@@ -125,16 +125,16 @@ def test_a_plan_that_this_version_does_not_write_is_refused(run: Path, field: st
 
 def test_the_epoch_is_that_of_the_state_that_the_checksums_list(run: Path) -> None:
     checkpoint = run / "checkpoint"
-    assert epoch_of(run) == 2
+    assert progress_of(run)[0] == 2
     shutil.copy(checkpoint / state_name(2), checkpoint / state_name(3))
-    assert epoch_of(run) == 2
+    assert progress_of(run)[0] == 2
     write_sums(checkpoint, ["plan.json"])
-    assert epoch_of(run) == 0
+    assert progress_of(run)[0] == 0
     for listed in ([state_name(2), state_name(3)], ["notes.txt"]):
         (checkpoint / listed[-1]).touch()
         write_sums(checkpoint, ["plan.json", *listed])
         with pytest.raises(BadRun, match="SHA256SUMS: is damaged or was edited"):
-            epoch_of(run)
+            progress_of(run)[0]
 
 
 def test_the_command_that_resumes_a_run_names_the_folder_of_the_runs_unless_it_is_the_default(run: Path) -> None:

@@ -15,6 +15,7 @@ from kaggle_mnist.recipes.recipe import Recipe, format_value
 from kaggle_mnist.recipes.variants import summary_of
 from kaggle_mnist.runs.submission import Verdict
 from kaggle_mnist.runs.unfinished import resume_command
+from kaggle_mnist.training.device import changes_of
 
 if TYPE_CHECKING:
     from kaggle_mnist.check import DataCheck
@@ -50,8 +51,10 @@ def show_start(start: Start) -> None:
     networks = summary_of(plan.recipe, plan.repeats)
     say("Recipe", f"{plan.recipe.name}: {networks}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}")
     threads = f", {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.device == "cpu" else ""
+    if start.workers is not None:
+        threads += f" on each of {start.workers} worker{'' if start.workers == 1 else 's'}"
     mixed = ", bfloat16" if start.environment["products"] == "bfloat16" else ""
-    busy = start.threads_if_idle - plan.threads if plan.device == "cpu" else 0
+    busy = start.threads_if_idle - plan.threads if plan.device == "cpu" and start.workers is None else 0
     others = f" ({busy} fewer, for other programs that keep the machine busy)" if busy > 0 else ""
     say("Device", f"{plan.device}{threads}{others}{mixed}")
     for path in start.unfinished:
@@ -60,13 +63,9 @@ def show_start(start: Start) -> None:
 
 def show_resumed(start: Start) -> None:
     """Print which run is resumed, and what has changed since it was started."""
-    say("Run", f"{start.run}, after epoch {start.epoch} of {start.plan.recipe.epochs}")
-    changed = [
-        f"{name} {before}, now {start.environment.get(name)}"
-        for name, before in start.plan.environment.items()
-        if before != start.environment.get(name)
-    ]
-    if changed:
+    after = f"epoch {start.epoch} of {start.plan.recipe.epochs}"
+    say("Run", f"{start.run}, after {f'{start.repeats} of {start.plan.repeats} repeats' if start.repeats else after}")
+    if changed := changes_of(start.plan.environment, start.environment):
         say("Note", f"changed since the run was started: {'; '.join(changed)};")
         say("", "the result may differ from an uninterrupted run's")
 

@@ -1,0 +1,177 @@
+"""Compare recipes rather than runs: runs of one recipe with several seeds as one line, tested seed by seed."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kaggle_mnist.compare import differences, letters, settings_of
+from kaggle_mnist.runs.finding import find_run, list_runs
+from kaggle_mnist.runs.run import Run, read_run
+from kaggle_mnist.significance import SIGNIFICANT, Difference, paired_difference
+from kaggle_mnist.utils.errors import BadRun
+from kaggle_mnist.utils.progress import Progress, quiet
+
+
+@dataclass(frozen=True)
+class RecipeRow:
+    """One recipe's line in a comparison.
+
+    Attributes
+    ----------
+    letter : its short name in this comparison: A for the best
+    recipe : its name
+    differs : fields whose value differs from the first trained recipe's
+    data : fingerprint of the digits
+    accuracies : OOF accuracy by seed, from 0 to 1; of several runs with one seed, the newest one's
+    mean, spread : mean and standard deviation of `accuracies`; no spread for one seed
+    seconds : median of how long its runs took
+    """
+
+    letter: str
+    recipe: str
+    differs: dict[str, Any]
+    data: str
+    accuracies: dict[int, float]
+    mean: float
+    spread: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RecipePair:
+    """Two recipes compared over the seeds that both were trained with.
+
+    Attributes
+    ----------
+    first, second : letters of the recipes
+    difference : of the first from the second; None with fewer than two common seeds
+    p_corrected : of the paired t-test, after Holm's correction for the number of pairs
+    """
+
+    first: str
+    second: str
+    difference: Difference | None
+    p_corrected: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Which recipe is better, that the two do not differ significantly, or what is missing."""
+        if self.difference is None or self.p_corrected is None:
+            return f"{self.first} and {self.second} have fewer than two seeds in common"
+        if self.p_corrected >= SIGNIFICANT:
+            return f"{self.first} and {self.second} do not differ significantly"
+        better, worse = (self.first, self.second) if self.difference.mean > 0 else (self.second, self.first)
+        return f"{better} is better than {worse}"
+
+
+@dataclass(frozen=True)
+class RecipeComparison:
+    """A comparison of recipes.
+
+    Attributes
+    ----------
+    rows : the recipes, sorted by mean accuracy, best first
+    pairs : all pairs of recipes on the same digits
+    passed_over : why a run was left out
+    """
+
+    rows: list[RecipeRow]
+    pairs: list[RecipePair]
+    passed_over: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of `compare --by recipe --json`."""
+        pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in self.pairs]
+        return {"recipes": [asdict(row) for row in self.rows], "pairs": pairs, "passed_over": self.passed_over}
+
+
+def compare_recipes(
+    names: Sequence[str], output: str | Path = "submissions", *, progress: Progress = quiet
+) -> RecipeComparison:
+    """Compare the recipes of the named runs, or of all finished ones below a folder.
+
+    Runs are of one recipe if all but the seed is the same: the recipe's fields that are in use, the number of folds and
+    of repeats, the dropped images and the digits.
+
+    Parameters
+    ----------
+    names : paths, folder names below `output`, or ``"latest"``; empty for all runs that can be read
+    output : folder of the runs
+    progress : called while the runs are read
+
+    Raises
+    ------
+    BadRun
+        A named run does not exist or is damaged, or there is no run with a recipe.
+
+    Examples
+    --------
+    >>> compare_recipes([]).pairs[0].verdict  # doctest: +SKIP
+    'A is better than B'
+    """
+    output = Path(output)
+    found: dict[str, list[Run]] = {}
+    passed_over: list[str] = []
+    wanted: Sequence[str | Path] = names or list_runs(output)
+    progress("Reading runs", 0, len(wanted))
+    for i, name in enumerate(wanted):
+        try:
+            run = find_run(name, output) if isinstance(name, str) else read_run(name)
+            if run.record.recipe is None:
+                raise BadRun(f"{run.path}: is a blend, which has no recipe")
+            key = {**settings_of(run), "seed": None, "dropped": run.record.dropped, "data": run.record.data.fingerprint}
+            found.setdefault(f"{sorted(key.items())}", []).append(run)
+        except BadRun as error:
+            if names:
+                raise
+            passed_over.append(str(error))
+        progress("Reading runs", i + 1, len(wanted))
+    if not found:
+        raise BadRun(f"{output}: no finished run with a recipe here; `kaggle-mnist train` makes one")
+    groups = sorted(found.values(), key=lambda runs: -statistics.mean(_accuracies(runs).values()))
+    rows = [_row(letter, runs, groups[0][0]) for letter, runs in zip(letters(), groups, strict=False)]
+    return RecipeComparison(rows, _pairs(rows), passed_over)
+
+
+def _accuracies(runs: Sequence[Run]) -> dict[int, float]:
+    by_seed = {}
+    for run in sorted(runs, key=lambda run: run.created):
+        assert run.record.seed is not None
+        by_seed[run.record.seed] = run.record.scores.oof_accuracy
+    return dict(sorted(by_seed.items()))
+
+
+def _row(letter: str, runs: Sequence[Run], first: Run) -> RecipeRow:
+    accuracies = _accuracies(runs)
+    differs = differences(runs[0], first)
+    differs.pop("seed", None)
+    return RecipeRow(
+        letter=letter,
+        recipe=runs[0].record.name,
+        differs=differs,
+        data=runs[0].record.data.fingerprint,
+        accuracies=accuracies,
+        mean=statistics.mean(accuracies.values()),
+        spread=statistics.stdev(accuracies.values()) if len(accuracies) > 1 else None,
+        seconds=statistics.median(run.record.seconds["all"] for run in runs),
+    )
+
+
+def _pairs(rows: Sequence[RecipeRow]) -> list[RecipePair]:
+    from statsmodels.stats.multitest import multipletests
+
+    compared: list[tuple[RecipeRow, RecipeRow, Difference | None]] = []
+    for a, b in itertools.combinations(rows, 2):
+        if a.data == b.data:
+            seeds = [seed for seed in a.accuracies if seed in b.accuracies]
+            known = len(seeds) > 1
+            values = [[row.accuracies[seed] for seed in seeds] for row in (a, b)]
+            compared.append((a, b, paired_difference(*values) if known else None))
+    p = [difference.p for _, _, difference in compared if difference is not None]
+    corrected = iter(multipletests(p, method="holm")[1] if p else ())
+    return [RecipePair(a.letter, b.letter, d, None if d is None else float(next(corrected))) for a, b, d in compared]
