@@ -106,7 +106,7 @@ def draw(table: pd.DataFrame) -> None:
     x, y = table["training, s"], 100 * (1 - table["OOF"])
     axes.scatter(x, y)
     for i, (recipe, epochs, *point) in enumerate(zip(table.recipe, table.epochs, x, y, strict=True)):
-        place = (6, 4) if i % 2 else (-4, -12)  # neighbours may stand close together
+        place = (6, 4) if (len(table) - i) % 2 else (-4, -12)  # neighbours may stand close together
         axes.annotate(f"{Path(recipe).stem}, {epochs}", (point[0], point[1]), textcoords="offset points", xytext=place)
     axes.set(xscale="log", yscale="log", xlabel="seconds of training, five folds", ylabel="error out of fold, %")
     axes.set_title("Error out of fold against training time (recipe, epochs)")
