@@ -12,7 +12,7 @@ from typing import Any
 from kaggle_mnist.compare import differences, letters, settings_of
 from kaggle_mnist.runs.finding import find_run, list_runs
 from kaggle_mnist.runs.run import Run, read_run
-from kaggle_mnist.significance import SIGNIFICANT, Difference, paired_difference
+from kaggle_mnist.significance import Difference, paired_difference, verdict_of
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.progress import Progress, quiet
 
@@ -63,10 +63,7 @@ class RecipePair:
         """Which recipe is better, that the two do not differ significantly, or what is missing."""
         if self.difference is None or self.p_corrected is None:
             return f"{self.first} and {self.second} have fewer than two seeds in common"
-        if self.p_corrected >= SIGNIFICANT:
-            return f"{self.first} and {self.second} do not differ significantly"
-        better, worse = (self.first, self.second) if self.difference.mean > 0 else (self.second, self.first)
-        return f"{better} is better than {worse}"
+        return verdict_of(self.first, self.second, self.difference.mean, self.p_corrected)
 
 
 @dataclass(frozen=True)

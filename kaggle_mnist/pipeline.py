@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from kaggle_mnist.score import refuse_foreign_copy, score_run
 from kaggle_mnist.training.cross_validation import EpochEnd, TrainingState, cross_validate
 from kaggle_mnist.training.device import resolve_device
 from kaggle_mnist.training.execution import Executor, Local
-from kaggle_mnist.training.folds import assign_folds, check_folds
+from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.training.repeats import cross_validate_by_repeats, read_repeat, write_repeat
 from kaggle_mnist.training.threads import choose_threads, thread_count
@@ -132,7 +132,6 @@ def train(
         drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
     dropped = tuple(sorted(set(drop_suspects or ())))
     check_dropped(dropped, len(digits.train_images))
-    check_folds(digits.train_labels, n_splits=folds, repeats=repeats)
     fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
     threads_if_idle = torch.get_num_threads()
     with open_executor(cluster, digits, device) as executor:
@@ -142,8 +141,8 @@ def train(
         unfinished = tuple(unfinished_like(output, plan))
         with checkpoints.begin(output, plan) as checkpoint:
             if on_start is not None:
-                start = Start(plan, checkpoint.run, 0, plan.environment, unfinished, threads_if_idle)
-                on_start(start if isinstance(executor, Local) else replace(start, workers=executor.workers))
+                workers = None if isinstance(executor, Local) else executor.workers
+                on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished, threads_if_idle, workers))
             return _carry_out(checkpoint, executor, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
 
 
@@ -217,8 +216,8 @@ def resume(
                 require_memory(plan.recipe, digits, folds=plan.folds, repeats=repeats, device=executor.device)
             if on_start is not None:
                 environment, done = executor.environment(plan.recipe), len(checkpoint.repeats)
-                start = Start(plan, checkpoint.run, checkpoint.epoch, environment, repeats=done)
-                on_start(start if isinstance(executor, Local) else replace(start, workers=executor.workers))
+                workers = None if isinstance(executor, Local) else executor.workers
+                on_start(Start(plan, checkpoint.run, checkpoint.epoch, environment, workers=workers, repeats=done))
             return _carry_out(checkpoint, executor, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
 
 

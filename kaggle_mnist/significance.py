@@ -46,10 +46,19 @@ class Pair:
     @property
     def verdict(self) -> str:
         """Which run is better, or that the two do not differ significantly."""
-        if self.p_corrected >= SIGNIFICANT:
-            return f"{self.first} and {self.second} do not differ significantly"
-        better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
-        return f"{better} is better than {worse}"
+        return verdict_of(self.first, self.second, self.difference, self.p_corrected)
+
+
+def verdict_of(first: str, second: str, difference: float, p: float) -> str:
+    """Which of the two is better by p below `SIGNIFICANT`, or that they do not differ significantly.
+
+    >>> verdict_of("A", "B", -0.002, 0.01)
+    'B is better than A'
+    """
+    if p >= SIGNIFICANT:
+        return f"{first} and {second} do not differ significantly"
+    better, worse = (first, second) if difference > 0 else (second, first)
+    return f"{better} is better than {worse}"
 
 
 def count_both_right(correct: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:

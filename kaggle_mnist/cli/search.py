@@ -47,6 +47,7 @@ def search(
 ) -> None:
     """Search for a better recipe, and confirm it with fresh folds and seeds."""
     from kaggle_mnist.recipes.named import find_recipe
+    from kaggle_mnist.recipes.recipe import parse_setting
     from kaggle_mnist.trials.space import Space, default_space, read_space
     from kaggle_mnist.utils.errors import BadOption
 
@@ -60,7 +61,7 @@ def search(
         if space is not None and recipe:
             raise BadOption(f"--recipe: {space} names the recipe to start from, as base")
         start, dimensions = read_space(Path(space)) if space is not None else (find_recipe(recipe or "mlp"), [])
-        start = start.replaced(**find_settings(settings or []))
+        start = start.replaced(**dict(map(parse_setting, settings or [])))
         dimensions = [*dimensions, *(vary or [])] or default_space(start)
         Space.of(start, dimensions)  # refuses what is wrong before PyTorch is loaded
 
@@ -100,10 +101,3 @@ def search(
     show_search(found)
     if found.run is not None:
         report_on(found.run, input)
-
-
-def find_settings(settings: list[str]) -> dict[str, object]:
-    """Fields and values of ``FIELD=VALUE`` options."""
-    from kaggle_mnist.recipes.recipe import parse_setting
-
-    return dict(map(parse_setting, settings))

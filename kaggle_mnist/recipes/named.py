@@ -59,14 +59,19 @@ def named_recipes() -> dict[str, Recipe]:
     return {name: find_recipe(name) for name in NAMES}
 
 
-def _read(path: Path) -> Recipe:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The fields of a TOML file, of a recipe or a space. Raises BadRecipe if it cannot be read."""
     try:
-        fields = tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
+        return tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise BadRecipe(f"{path.absolute()}: no such file") from error
     except (OSError, ValueError, RecursionError) as error:  # ValueError: also for numbers too long for Python
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadRecipe(f"{path}: cannot be read as TOML ({reason})") from error
+
+
+def _read(path: Path) -> Recipe:
+    fields = read_toml(path)
     base = fields.pop("base", None)
     if base is not None and base not in NAMES:
         raise BadRecipe(f"{path}: base is {shown_value(base)}; use {', '.join(NAMES)}")

@@ -20,7 +20,7 @@ class SearchState:
     Attributes
     ----------
     path, plan : its folder and settings
-    trials : as `Trials.table`; `epochs` and `accuracy` of running trials are their last ones
+    trials : as `Trials.table`; `accuracy` and `seconds` of running trials are those so far
     start_accuracy : of the recipe that the search started from, None before it is known
     seconds, seconds_left : since the search began, and until it ends by its budget, as far as can be told
     changed : what is different in the environment since the search began
@@ -79,7 +79,7 @@ class Budget:
 
     def seconds_left(self, seconds: float, workers: int, confirmed: int) -> float | None:
         """Until the search ends with its confirmation, of which so many trainings are done; None if not known yet."""
-        one, done = self._seconds_of_one(), self.trials.done
+        one, done = self.trials.seconds_of_one, self.trials.done
         limits = []
         if (by_minutes := self._seconds_for_trials(seconds, workers)) is not None:
             limits.append(max(0.0, by_minutes))
@@ -94,10 +94,4 @@ class Budget:
         if self.plan.minutes is None:
             return None
         rounds = 1 + math.ceil(2 * self.plan.seeds / max(1, workers))
-        return self.plan.minutes * 60 - seconds - rounds * (self._seconds_of_one() or 0.0)
-
-    def _seconds_of_one(self) -> float | None:
-        """How long a trial takes that is not pruned."""
-        table = self.trials.table()
-        known = table.seconds[table.state == "finished"]
-        return float(known.median()) if len(known) else None
+        return self.plan.minutes * 60 - seconds - rounds * (self.trials.seconds_of_one or 0.0)

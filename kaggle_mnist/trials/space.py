@@ -8,16 +8,14 @@ hidden=[[512, 256], [1024, 512]]        choices
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaggle_mnist.recipes.named import find_recipe, toml_value
+from kaggle_mnist.recipes.named import find_recipe, read_toml, toml_value
 from kaggle_mnist.recipes.recipe import Recipe, did_you_mean, parse_setting, shown_value
 from kaggle_mnist.utils.errors import BadRecipe
-from kaggle_mnist.utils.reading import read_bounded
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 RANGE = re.compile(rf"\s*({NUMBER})\s*\.\.\s*({NUMBER})\s*(:\s*log)?\s*")
 WORDS = re.compile(r"\[([\w. -]+(?:,[\w. -]+)+)\]")  # choices without quotes
-MAX_BYTES = 1 << 14  # of a TOML file
 NOT_SEARCHED = ("name", "vary")
 
 
@@ -233,13 +230,7 @@ def read_space(path: Path) -> tuple[Recipe, list[str]]:
 
     Raises BadRecipe if the file cannot be read.
     """
-    try:
-        fields = tomllib.loads(read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
-    except FileNotFoundError as error:
-        raise BadRecipe(f"{path.absolute()}: no such file") from error
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BadRecipe(f"{path}: cannot be read as TOML ({reason})") from error
+    fields = read_toml(path)
     try:
         base = fields.pop("base", "mlp")
         if not isinstance(base, str):

@@ -6,6 +6,7 @@ would have done.
 
 from __future__ import annotations
 
+import statistics
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,7 +33,7 @@ except ModuleNotFoundError as error:
 NAME = "kaggle-mnist"  # of the study in its journal
 MAX_PASSED_OVER = 100  # proposals in a row that were tried before, or do not fit together
 MAX_ATTEMPTS = 3  # at a trial during which the search is killed
-START, SECONDS, REASON = "start", "seconds", "reason"  # attributes of a trial
+SECONDS, REASON = "seconds", "reason"  # attributes of a trial
 PASSED_OVER, ATTEMPTS = "passed_over", "attempts"
 START_ACCURACY, SPENT = "start_accuracy", "spent"  # attributes of the study
 COLUMNS = ["trial", "state", "accuracy", "trained_epochs", "seconds", "reason"]  # of the table, before the fields
@@ -90,7 +91,7 @@ class Trials:
         inside = self.space.start_parameters
         if inside is not None:
             options: dict[str, Any] = {"params": inside, "distributions": self.space.distributions}
-            attributes = {START: True, SECONDS: seconds}
+            attributes = {SECONDS: seconds}
             with quiet_optuna():
                 trial = optuna.create_trial(value=accuracy, intermediate_values=curve, user_attrs=attributes, **options)
                 self.study.add_trial(trial)
@@ -98,11 +99,11 @@ class Trials:
 
     def propose(self) -> tuple[Trial, Recipe] | None:
         """The next trial and its recipe; None if the sampler finds nothing that was not tried before."""
-        for _ in range(MAX_PASSED_OVER):
-            known = [self.space.recipe_of(trial.params) for trial in self.all]
-            passed_over = sum(PASSED_OVER in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
+        known = [self.space.recipe_of(trial.params) for trial in self.all]
+        passed_over = sum(PASSED_OVER in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
+        for attempt in range(MAX_PASSED_OVER):
             with quiet_optuna():
-                self.study.sampler = make_sampler(self.seed, len(known) + passed_over)
+                self.study.sampler = make_sampler(self.seed, len(known) + passed_over + attempt)
                 trial = self.study.ask(self.space.distributions)
                 with suppress(BadRecipe):  # values that do not fit together
                     if (recipe := self.space.recipe_of(trial.params)) not in known:
@@ -145,6 +146,13 @@ class Trials:
         """The finished trial with the highest accuracy, the first of several."""
         finished = [trial for trial in self.all if trial.state == TrialState.COMPLETE]
         return max(finished, key=lambda trial: (trial.value or 0, -trial.number), default=None)
+
+    @property
+    def seconds_of_one(self) -> float | None:
+        """How long a trial takes that is not pruned, the median; None before one is finished."""
+        finished = (trial for trial in self.all if trial.state == TrialState.COMPLETE)
+        seconds = [trial.user_attrs[SECONDS] for trial in finished]
+        return statistics.median(seconds) if seconds else None
 
     @property
     def start_accuracy(self) -> float | None:
