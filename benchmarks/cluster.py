@@ -28,6 +28,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.pipeline import train
 from kaggle_mnist.recipes.named import find_recipe
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training.cluster import Cluster
 from kaggle_mnist.training.cross_validation import EpochEnd
 from kaggle_mnist.training.execution import Job
@@ -48,12 +49,17 @@ def measure_training(digits: Digits, recipe: str, epochs: int, repeats: int, tim
     options: dict[str, Any] = {"input": digits, "repeats": repeats, "score": False}
     for _ in range(times):
         with tempfile.TemporaryDirectory() as output:
-            one = train(chosen, output=output, **options).record.seconds["train"]
+            one = _seconds(train(chosen, output=output, **options))
         with tempfile.TemporaryDirectory() as output, workers(cores) as cluster:
-            many = train(chosen, output=output, cluster=cluster.scheduler_address, **options).record.seconds["train"]
+            many = _seconds(train(chosen, output=output, cluster=cluster.scheduler_address, **options))
         ratios.append(one / many)
         print(f"one process {one:.1f} s, {cores} workers {many:.1f} s, ratio {one / many:.2f}", flush=True)
     print(f"median ratio {statistics.median(ratios):.2f} (n = {times}, {min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def _seconds(run: Run) -> float:
+    """From the first step to the finished run folder; out-of-fold and test outputs are part of a worker's job."""
+    return run.record.seconds["all"] - run.record.seconds["load"]
 
 
 def nothing(digits: Digits, **options: Any) -> None:
@@ -100,7 +106,7 @@ def compare_bytes(digits: Digits, recipe: str, repeats: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="fast")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=1000)
