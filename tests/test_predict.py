@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pictures as made
 import pytest
 from PIL import Image
 
 from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.predict import predict, prediction_csv, run_outputs, write_prediction
+from kaggle_mnist.predict import certainty, least_certainty, predict, prediction_csv, run_outputs, write_prediction
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.utils.errors import BadData, BadRun, OutputError
 from tests.conftest import reseal
@@ -84,10 +85,12 @@ def test_an_unusable_image_is_reported_and_the_others_are_predicted(few: Digits,
     ]
     assert prediction.faults[0].startswith("photos/001.png: not a supported image format; use JPEG, PNG")
     rows = list(csv.reader(io.StringIO(prediction_csv(prediction))))
-    assert rows[0] == ["file", "digit", *(f"output_{digit}" for digit in range(10))]
+    assert rows[0] == ["file", "number", "digit", "sure", *(f"output_{digit}" for digit in range(10))]
     assert [row[0] for row in rows[1:]] == ["photos/000.png", "photos/002.png"]
-    assert [int(row[1]) for row in rows[1:]] == prediction.digits.tolist()
-    np.testing.assert_allclose([[float(x) for x in row[2:]] for row in rows[1:]], prediction.outputs, atol=1e-6)
+    assert [row[1] for row in rows[1:]] == ["1", "1"]
+    assert [int(row[2]) for row in rows[1:]] == prediction.digits.tolist()
+    assert [row[3] for row in rows[1:]] == ["yes" if sure else "no" for sure in prediction.sure]
+    np.testing.assert_allclose([[float(x) for x in row[4:]] for row in rows[1:]], prediction.outputs, atol=1e-6)
 
 
 def test_missing_paths_and_folders_without_images_are_refused(submissions: Path) -> None:
@@ -125,3 +128,64 @@ def test_predict_finds_the_run_by_name_and_writes_both_files(few: Digits, submis
     assert Path("seen.png").is_file()
     with pytest.raises(BadRun, match="nowhere: no such run"):
         predict("nowhere", [folder], output=submissions)
+
+
+@pytest.fixture
+def page(practice: Digits) -> Path:
+    """A page with eight digits, and one with a single digit, in a folder."""
+    random = np.random.default_rng(0)
+    pile = made.Pile(practice, random)
+    Path("pages").mkdir()
+    for name, content in (("eight.png", made.grid(4, 2)), ("one.png", made.one)):
+        made.make(made.Kind(content), pile, random)[0].save(Path("pages", name))
+    return Path("pages")
+
+
+def test_every_digit_of_a_page_has_a_row_with_its_number(page: Path, submissions: Path) -> None:
+    run = find_run(A, submissions)
+    prediction = predict(run, [page], show=Path("seen.png"), csv=Path("out.csv"))
+    assert [file.name for file in prediction.files] == ["eight.png"] * 8 + ["one.png"]
+    assert prediction.numbers == [*range(1, 9), 1]
+    with Path("out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["file"], row["number"]) for row in rows[7:]] == [("pages/eight.png", "8"), ("pages/one.png", "1")]
+    with Image.open("seen.png") as picture:  # both pages beside each other, above the digits
+        pixels = np.asarray(picture)
+    assert pixels.shape[1] > 2 * 480
+    for left, row in ((8, 0), (496, 8)):
+        x, y = (prediction.corners[row, 0] * [480, 640]).round().astype(int)
+        assert tuple(pixels[8 + y + 5, left + x]) == ((0, 100, 0) if prediction.sure[row] else (178, 34, 34))
+
+
+def test_a_file_without_a_digit_is_reported(page: Path, submissions: Path) -> None:
+    Image.new("L", (400, 300), 200).save(page / "blank.png")
+    prediction = predict(find_run(A, submissions), [page / "blank.png", page / "one.png"])
+    assert prediction.numbers == [1]
+    assert prediction.faults == [
+        "pages/blank.png: no ink found, the picture is blank or too faint; increase the contrast"
+    ]
+
+
+def test_at_most_one_right_answer_in_fifty_is_not_sure(few: Digits, submissions: Path) -> None:
+    run = find_run(A, submissions)
+    oof, labels = run.outputs().oof, run.outputs().y_true
+    right = oof.argmax(1) == labels
+    threshold = least_certainty(oof, labels)
+    refused = certainty(oof) < threshold
+    assert 0.01 < refused[right].mean() <= 0.02
+    assert refused[~right].mean() > 5 * refused[right].mean()
+    prediction = predict(run, [save(few.test_images)])
+    assert prediction.threshold == threshold
+    np.testing.assert_array_equal(prediction.sure, certainty(run.outputs().test) >= threshold)
+    assert 0 < (~prediction.sure).sum() < 30
+    unsure = int(np.flatnonzero(~prediction.sure)[0])
+    first, second = np.argsort(-prediction.outputs[unsure])[:2]
+    assert prediction.answers[unsure] == f"not sure: {first} or {second}"
+    assert prediction_csv(prediction).splitlines()[unsure + 1].split(",")[2:4] == [f"{first}", "no"]
+
+
+def test_a_run_that_is_never_right_is_sure_of_everything_and_equal_outputs_of_nothing() -> None:
+    outputs = np.eye(10, dtype=np.float32)
+    assert least_certainty(outputs, (np.arange(10) + 1) % 10) == 0
+    np.testing.assert_array_equal(certainty(np.full((1, 10), 0.1, np.float32)), [0.5])
+    np.testing.assert_array_equal(certainty(outputs), np.ones(10))

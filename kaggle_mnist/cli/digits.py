@@ -38,15 +38,18 @@ def predict(
     run: Annotated[str, typer.Argument(help="Run folder, run name, or latest.", metavar="RUN")],
     images: Annotated[
         list[Path],
-        typer.Argument(help="Photos or scans of one digit each, with a margin of paper; or folders.", metavar="IMAGE"),
+        typer.Argument(help="Photos or scans of digits, with a margin of paper; or folders.", metavar="IMAGE"),
     ],
     output: Output = Path("submissions"),
     csv: Annotated[Path | None, typer.Option(help="Write the outputs to this file.", metavar="FILE")] = None,
-    show: Annotated[Path | None, typer.Option(help="Draw the 28×28 images to this file.", metavar="FILE.png")] = None,
+    show: Annotated[
+        Path | None, typer.Option(help="Draw boxes on the pictures, to this file.", metavar="FILE.png")
+    ] = None,
 ) -> None:
-    """Classify photos or scans of digits; a folder prints CSV.
+    """Find and classify the digits in photos or scans; a folder prints CSV.
 
-    Unusable images are reported and skipped; the exit status is then 2.
+    One row per digit, in reading order; where it is not sure, the two likeliest. Unusable images are reported and
+    skipped; the exit status is then 2.
     """
     from contextlib import nullcontext
 

@@ -18,6 +18,7 @@ from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_atomic
 
 COLUMNS, GAP, ZOOM = 24, 2, 2
 LABELED_COLUMNS, LABELED_ZOOM, MARGIN, CAPTION = 10, 3, 8, 44  # in pixels except the number of columns
+PICTURE_COLUMNS = 2
 GIVEN, SUGGESTED, FAINT = (
     (178, 34, 34),
     (0, 100, 0),
@@ -84,13 +85,16 @@ def refuse_foreign_sheet(path: Path) -> None:
     refuse_foreign(path, advice="name another folder with --output")
 
 
-def labeled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> bytes:
+def labeled_sheet(
+    images: NDArray[np.uint8], captions: Sequence[Caption], pictures: Sequence[Image.Image] = ()
+) -> bytes:
     """Draw digits with captions, ten in a row, dark on light and enlarged.
 
     Parameters
     ----------
     images : uint8, shape ``(n, 28, 28)``, 0 background to 255 ink
     captions : one per image
+    pictures : of any size, drawn above the images
 
     Returns
     -------
@@ -107,15 +111,31 @@ def labeled_sheet(images: NDArray[np.uint8], captions: Sequence[Caption]) -> byt
     width, height = side + 2 * MARGIN, side + MARGIN + CAPTION  # of a cell
     columns = max(1, min(LABELED_COLUMNS, len(images)))
     rows = -(-len(images) // columns)
-    sheet = Image.new("RGB", (columns * width, max(1, rows) * height + MARGIN), "white")
+    places, (across, top_row) = _in_columns(pictures)
+    sheet = Image.new("RGB", (max(columns * width, across), top_row + max(1, rows) * height + MARGIN), "white")
+    for picture, place in zip(pictures, places, strict=True):
+        sheet.paste(picture, place)
     draw = ImageDraw.Draw(sheet)
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        left, top = number % columns * width + MARGIN, number // columns * height + MARGIN
+        left, top = number % columns * width + MARGIN, top_row + number // columns * height + MARGIN
         digit = Image.fromarray(255 - image).resize((side, side), Image.Resampling.NEAREST)
         sheet.paste(digit, (left, top))
         draw.rectangle((left - 1, top - 1, left + side, top + side), outline=(208, 208, 208))
         _draw_caption(draw, caption, left + side // 2, top + side + 2, side + MARGIN)
     return _png(sheet)
+
+
+def _in_columns(pictures: Sequence[Image.Image]) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    """Where pictures go in `PICTURE_COLUMNS` columns, left and top of each, and the width and height of all."""
+    places, width, top = [], 0, 0
+    for start in range(0, len(pictures), PICTURE_COLUMNS):
+        left = MARGIN
+        for picture in pictures[start : start + PICTURE_COLUMNS]:
+            places.append((left, top + MARGIN))
+            left += picture.width + MARGIN
+        width = max(width, left)
+        top += max(picture.height for picture in pictures[start : start + PICTURE_COLUMNS]) + MARGIN
+    return places, (width, top)
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from pathlib import Path
 
@@ -96,18 +95,26 @@ def _grey(file: Path, image: Image.Image) -> Grey:
     if image.mode.startswith(("I", "F")):  # 16 bits and more: stretch the range of values
         values = np.asarray(image, np.float32)
         low, high = float(values.min()), float(values.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise BadData(f"{file}: contains NaN or infinite pixels; save it as an 8-bit image")
+        if not high - low <= float(np.finfo(np.float32).max):  # nor NaN
+            raise BadData(f"{file}: contains NaN, infinite or huge pixels; save it as an 8-bit image")
         return _reduced(Image.fromarray((values - low) / max(high - low, 1e-9)))
-    if "transparency" in image.info or image.mode in ("LA", "PA", "La", "RGBA", "RGBa"):
-        pixels = np.asarray(_reduced_image(image.convert("RGBA")).convert("LA"), np.float32) / 255
-        light, alpha = pixels[..., 0], pixels[..., 1]
-        # The paper is white for dark ink, black for light ink.
-        paper = 1 if (light * alpha).sum() <= 0.5 * alpha.sum() else 0
-        grey = light * alpha + paper * (1 - alpha)
-    else:
-        grey = _reduced(image if image.mode == "L" else image.convert("RGB").convert("L")) / 255
-    return grey.astype(np.float32)
+    if is_transparent(image):
+        return on_paper(_reduced_image(image.convert("RGBA")))
+    return _reduced(image if image.mode == "L" else image.convert("RGB").convert("L")) / np.float32(255)
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether a picture has an alpha channel or a transparent colour."""
+    return "transparency" in image.info or image.mode in ("LA", "PA", "La", "RGBA", "RGBa")
+
+
+def on_paper(image: Image.Image) -> Grey:
+    """A transparent picture in grey, 0 to 1, on paper: white for dark ink, black for light ink."""
+    pixels = np.asarray(image.convert("RGBA").convert("LA"), np.float32) / 255
+    light, alpha = pixels[..., 0], pixels[..., 1]
+    paper = 1 if (light * alpha).sum() <= 0.5 * alpha.sum() else 0
+    grey: Grey = (light * alpha + paper * (1 - alpha)).astype(np.float32)
+    return grey
 
 
 def _reduced(image: Image.Image) -> Grey:

@@ -70,7 +70,7 @@ def test_predict_prints_bars_for_one_image_a_table_for_several_and_csv_for_a_fol
     assert [row.split(",")[0] for row in piped.stdout.splitlines()] == ["file", "photos/000.png", "photos/001.png"]
     to_file = invoke("predict", A, "photos", "--csv", "out.csv")
     assert to_file.exit_code == 2
-    assert "2 images" in to_file.stdout
+    assert "2 digits in 2 pictures" in to_file.stdout
     assert len(Path("out.csv").read_text().splitlines()) == 3
 
 
@@ -89,7 +89,7 @@ def test_predict_does_not_overwrite_a_photo_that_is_named_as_output(
 ) -> None:
     photo = save(few.test_images[:1]) / "000.png"
     content = photo.read_bytes()
-    monkeypatch.setattr("kaggle_mnist.predict.prepare_photo", None)  # refused before any work
+    monkeypatch.setattr("kaggle_mnist.predict.read_digits", None)  # refused before any work
     for option in ("--show", "--csv"):
         done = invoke("predict", A, str(photo), option, str(photo))
         message = f"kaggle-mnist: {photo}: exists and was not written by kaggle-mnist; name another file\n"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.data.photos import prepare_photo
+from kaggle_mnist.data.pages import read_digits
 from kaggle_mnist.data.sources import load_digits
 from tests.conftest import write_folders
 from tests.data.test_hostile_files import refused
@@ -42,7 +42,7 @@ def huge(kind: str) -> bytes:
 def test_a_picture_that_would_decompress_to_gigabytes_is_refused_by_its_header(kind: str, images: Path) -> None:
     (images / "test/img_1.png").write_bytes(huge(kind))
     refused(lambda: load_digits(images), "test/img_1.png", "pixels; every image must be 28×28")
-    refused(lambda: prepare_photo(images / "test/img_1.png"), "test/img_1.png", "pixels; the limit is 64,000,000")
+    refused(lambda: read_digits(images / "test/img_1.png"), "test/img_1.png", "pixels; the limit is 64,000,000")
 
 
 def test_a_picture_whose_text_chunk_decompresses_to_100_mb_is_refused(images: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_picture_whose_text_chunk_decompresses_to_100_mb_is_refused(images: Pa
     text = b"x\0\0" + zlib.compress(bytes(100 << 20), 1)
     (images / "test/img_1.png").write_bytes(plain[:33] + chunk(b"zTXt", text) + plain[33:])
     refused(lambda: load_digits(images), "test/img_1.png: cannot be decoded")
-    refused(lambda: prepare_photo(images / "test/img_1.png"), "cannot be decoded")
+    refused(lambda: read_digits(images / "test/img_1.png"), "cannot be decoded")
 
 
 def test_a_photo_with_very_many_parts_or_scans_is_refused() -> None:
@@ -58,10 +58,10 @@ def test_a_photo_with_very_many_parts_or_scans_is_refused() -> None:
     Image.new("L", (100, 100)).save("plain.jpg", progressive=True)
     plain = Path("plain.jpg").read_bytes()
     Path("parts.jpg").write_bytes(plain[:2] + b"\xff" * 300_000 + plain[2:])
-    refused(lambda: prepare_photo(Path("parts.jpg")), "parts.jpg", "too many parts")
+    refused(lambda: read_digits(Path("parts.jpg")), "parts.jpg", "too many parts")
     scan = plain[plain.rindex(b"\xff\xda") : -2]
     Path("scans.jpg").write_bytes(plain[:-2] + scan * 1000 + b"\xff\xd9")
-    refused(lambda: prepare_photo(Path("scans.jpg")), "scans.jpg", "200 scans")
+    refused(lambda: read_digits(Path("scans.jpg")), "scans.jpg", "200 scans")
 
 
 def test_pillows_warnings_about_metadata_are_not_shown(images: Path, handful: Digits) -> None:

@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.data.photos import NoInk, prepare_grey, prepare_photo
+from kaggle_mnist.data.ink import NoInk
+from kaggle_mnist.data.pages import find_digits, read_digits
 from kaggle_mnist.models.registry import load_network
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.training.inference import ensemble_outputs
@@ -33,6 +34,12 @@ def on_page(ink: Grey, height: int, width: int, top: int, left: int) -> Grey:
     page = np.zeros((height, width))
     page[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return page
+
+
+def prepare_photo(file: Path) -> Image28:
+    """The only digit in a picture, in MNIST's form."""
+    [digit] = read_digits(file)
+    return digit.image
 
 
 def save(grey: Grey, name: str) -> Path:
@@ -198,4 +205,4 @@ def test_a_page_without_ink_is_refused_in_one_line(name: str) -> None:
 
 def test_an_array_without_ink_raises_an_error_that_names_no_file() -> None:
     with pytest.raises(NoInk, match=r"^no ink found"):
-        prepare_grey(np.full((100, 80), 0.5, np.float32))
+        find_digits(np.full((100, 80), 0.5, np.float32))

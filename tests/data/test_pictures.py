@@ -91,6 +91,8 @@ def write_unusable(name: str, digit: Image.Image) -> None:
             Path(name).write_bytes(b"%PDF-1.7 etc.")
         case "nan.tiff":
             Image.fromarray(np.full((50, 50), np.nan, np.float32)).save(name)
+        case "huge.tiff":
+            Image.fromarray(np.array([[-3e38, 3e38]] * 50, np.float32).repeat(25, 1)).save(name)
         case "folder.png":
             Path(name).mkdir()
 
@@ -104,7 +106,8 @@ def write_unusable(name: str, digit: Image.Image) -> None:
         ("moving.gif", "contains several pictures; save the one with the digit as a separate file"),
         ("truncated.jpg", "cannot be decoded, it may be truncated"),
         ("other.jpg", "not a supported image format; use JPEG, PNG, BMP, WEBP, GIF or TIFF"),
-        ("nan.tiff", "contains NaN or infinite pixels; save it as an 8-bit image"),
+        ("nan.tiff", "contains NaN, infinite or huge pixels; save it as an 8-bit image"),
+        ("huge.tiff", "contains NaN, infinite or huge pixels; save it as an 8-bit image"),
         ("folder.png", "not a file"),
         ("missing.png", "not a file"),
     ],

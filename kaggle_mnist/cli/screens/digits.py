@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from itertools import islice
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from kaggle_mnist.audit import Audit
 
 MAX_SUSPECTS = 10  # rows
-MAX_FILES = 40
+MAX_DIGITS = 40
 BAR_WIDTH = 40  # characters for an output of 1
 
 
@@ -57,7 +58,9 @@ def show_prediction(prediction: Prediction, *, as_csv: bool, csv: Path | None, s
         return
     number = len(prediction.files)
     if csv is not None:
-        say("Predicted", f"{number:,} {'image' if number == 1 else 'images'} with {prediction.run}: {csv}")
+        pictures = len(set(prediction.files))
+        of = f"{pictures:,} {'picture' if pictures == 1 else 'pictures'} with {prediction.run}: {csv}"
+        say("Predicted", f"{number:,} {'digit' if number == 1 else 'digits'} in {of}")
     elif number == 1:
         _show_one(prediction)
     elif number:
@@ -68,19 +71,27 @@ def show_prediction(prediction: Prediction, *, as_csv: bool, csv: Path | None, s
 
 def _show_one(prediction: Prediction) -> None:
     room = max(1, min(BAR_WIDTH, console.width - 24))
-    say("Digit", f"{prediction.digits[0]} ({prediction.files[0]})")
+    say("Digit", f"{prediction.answers[0]} ({prediction.files[0]})")
     for digit, output in enumerate(prediction.outputs[0]):
         bar = "█" * round(float(output) * room)
         say("" if digit else "Outputs", f"{digit}  {output:.4f}  {bar}".rstrip())
 
 
 def _show_many(prediction: Prediction) -> None:
-    table = new_table("digit", *map(str, range(10)), "file", numbers=True)
+    """A table, or in a narrow terminal the file's name and below it a line for each of its digits."""
+    table = new_table("digit", "output", "number", "file", numbers=True)
     table.columns[-1].justify = "left"
-    rows = zip(prediction.files, prediction.digits, prediction.outputs, strict=True)
-    for file, digit, outputs in islice(rows, MAX_FILES):
-        cells = ["·" if output < 0.005 else f"{output:.2f}" for output in outputs]
-        table.add_row(f"[bold]{digit}[/bold]", *cells, escape(one_line(str(file))))
-    show_table(table)
-    if len(prediction.files) > MAX_FILES:
-        say("", f"… and {len(prediction.files) - MAX_FILES:,} more; --csv FILE writes all of them")
+    names = [one_line(str(file)) for file in prediction.files[:MAX_DIGITS]]
+    outputs = [f"{output:.2f}" for output in prediction.outputs.max(1)]
+    rows = list(zip(prediction.answers, outputs, prediction.numbers, names, strict=False))
+    for answer, output, number, name in rows:
+        table.add_row(f"[bold]{answer}[/bold]", output, f"{number}", escape(name))
+    if not console.is_terminal or console.measure(table).minimum < console.width:
+        show_table(table)
+    else:
+        for name, of_file in groupby(rows, key=itemgetter(3)):
+            console.print(name, markup=False)
+            for answer, output, number, _ in of_file:
+                console.print(f"{number:>4}  {answer}  {output}", markup=False)
+    if len(prediction.files) > MAX_DIGITS:
+        say("", f"… and {len(prediction.files) - MAX_DIGITS:,} more; --csv FILE writes all of them")

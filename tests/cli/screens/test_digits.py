@@ -19,7 +19,8 @@ def prediction_of(digits: Digits, number: int) -> Prediction:
     """Certain outputs, 0 to 9 in turn, for the first test images."""
     outputs = np.eye(10, dtype=np.float32)[np.arange(number) % 10]
     files = [Path(f"photos/[bold]{i:03}.png") for i in range(number)]
-    return Prediction("tiny", files, digits.test_images[:number], outputs, ["bad.png: not an image"])
+    images, corners = digits.test_images[:number], np.zeros((number, 4, 2))
+    return Prediction("tiny", files, [1] * number, images, corners, outputs, 0.9, ["bad.png: not an image"])
 
 
 def audit_of(number: int, *, confident: bool = True) -> Audit:
@@ -51,13 +52,40 @@ def test_many_images_are_a_table_of_forty_rows(few: Digits, monkeypatch: pytest.
     assert "… and 10 more; --csv FILE writes all of them" in text.getvalue()
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_digits_of_a_page_have_numbers_and_fit(few: Digits, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch, width=width, terminal=True)
+    outputs = np.zeros((3, 10), np.float32)
+    outputs[[0, 1, 1, 2], [7, 4, 9, 0]] = 0.9, 0.5, 0.4, 0.8
+    files = [Path("photos/page.jpg")] * 2 + [Path("photos/[b]other.jpg")]
+    images, corners = few.test_images[:3], np.zeros((3, 4, 2))
+    prediction = Prediction("tiny", files, [1, 2, 1], images, corners, outputs, 0.8, [])
+    show_prediction(prediction, as_csv=False, csv=None, show=None)
+    lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+    assert max(map(len, lines)) <= width
+    if width == 80:
+        assert [line.split() for line in lines[2:]] == [
+            ["7", "0.90", "1", "photos/page.jpg"],
+            ["not", "sure:", "4", "or", "9", "0.50", "2", "photos/page.jpg"],
+            ["0", "0.80", "1", "photos/[b]other.jpg"],
+        ]
+    else:
+        assert lines == [
+            "photos/page.jpg",
+            "   1  7  0.90",
+            "   2  not sure: 4 or 9  0.50",
+            "photos/[b]other.jpg",
+            "   1  0  0.80",
+        ]
+
+
 def test_csv_goes_to_standard_output_and_nothing_else_does(
     few: Digits, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = screen(monkeypatch)
     show_prediction(prediction_of(few, 2), as_csv=True, csv=None, show=Path("seen.png"))
     assert text.getvalue() == ""
-    assert [line.split(",")[1] for line in capsys.readouterr().out.splitlines()] == ["digit", "0", "1"]
+    assert [line.split(",")[2] for line in capsys.readouterr().out.splitlines()] == ["digit", "0", "1"]
 
 
 def test_an_audit_shows_ten_suspects_and_a_command_that_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
