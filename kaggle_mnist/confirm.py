@@ -24,7 +24,7 @@ from kaggle_mnist.significance import SIGNIFICANT, Difference, paired_difference
 from kaggle_mnist.training import metrics
 from kaggle_mnist.training.cross_validation import CrossValidation, EpochEnd, cross_validate
 from kaggle_mnist.training.execution import Executor, Job
-from kaggle_mnist.training.folds import assign_folds
+from kaggle_mnist.training.folds import fold_digits
 from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.trials.folder import CONFIRMATION, SearchFolder
 from kaggle_mnist.utils.errors import BadRun, NotEnoughMemory
@@ -95,7 +95,7 @@ def confirm(
         for name, chosen in ((BEST, recipe), (START, plan.start)):
             if any(row["recipe"] == name and row["seed"] == seed for row in rows):
                 continue
-            fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=step, seed=seed)
+            fold_of = fold_digits(digits, n_splits=plan.folds, repeats=step, seed=seed)
             job = oof_job(f"{name}, seed {seed}", chosen, fold_of, seed)
             if name == BEST and seed == seeds[0]:
                 job = Job(job.name, _cross_validate, job.arguments)

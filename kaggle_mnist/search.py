@@ -27,7 +27,7 @@ from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training.cross_validation import EpochEnd
 from kaggle_mnist.training.device import changes_of
 from kaggle_mnist.training.execution import Executor, Job, Local
-from kaggle_mnist.training.folds import assign_folds, check_folds
+from kaggle_mnist.training.folds import fold_digits
 from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.trials import folder as folders
 from kaggle_mnist.trials.budget import Budget, SearchState, check_budget
@@ -111,7 +111,7 @@ def search(
     check_budget(trials, minutes, seeds)
     ensure_writable(output := Path(output))
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
-    check_folds(digits.train_labels, n_splits=folds, repeats=len(start.variants))
+    fold_digits(digits, n_splits=folds, repeats=len(start.variants), seed=seed)  # raises if it cannot
     with open_executor(cluster, digits, device) as executor:
         if isinstance(executor, Local):
             repeats = len(start.variants)
@@ -217,8 +217,8 @@ class _Search:
         return self._confirm()
 
     def _jobs(self) -> Iterator[Job]:
-        labels, repeats = self.digits.train_labels, len(self.plan.start.variants)
-        fold_of = assign_folds(labels, n_splits=self.plan.folds, repeats=repeats, seed=self.plan.seed)
+        repeats = len(self.plan.start.variants)
+        fold_of = fold_digits(self.digits, n_splits=self.plan.folds, repeats=repeats, seed=self.plan.seed)
         if self.trials.start_accuracy is None:
             self.running[START] = None, time.monotonic(), None
             self._show()

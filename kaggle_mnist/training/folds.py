@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from kaggle_mnist.data.digits import CLASSES
+from kaggle_mnist.data.digits import CLASSES, Digits
 from kaggle_mnist.utils.errors import BadFolds
 
 
@@ -17,14 +17,23 @@ def check_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int) -> No
     counts = np.bincount(y_true, minlength=CLASSES)
     rarest = int(counts.argmin())
     if counts[rarest] < n_splits:
-        raise BadFolds(
-            f"digit {rarest} has {counts[rarest]} labeled images, fewer than the {n_splits} folds;"
-            f" add images of it or use fewer --folds"
-        )
+        images = {0: "no labeled image", 1: "1 labeled image"}.get(counts[rarest], f"{counts[rarest]} labeled images")
+        fewer = " or use fewer --folds" if counts[rarest] > 1 else ""
+        raise BadFolds(f"digit {rarest} has {images}, fewer than the {n_splits} folds; add images of it{fewer}")
 
 
-def assign_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int = 1, seed: int = 0) -> NDArray[np.int64]:
+def assign_folds(
+    y_true: NDArray[np.int64],
+    *,
+    n_splits: int,
+    repeats: int = 1,
+    seed: int = 0,
+    first_same: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
     """Draw stratified folds, new ones for each repeat.
+
+    An image that occurs several times is held out as a whole: its copies in the training images would otherwise give it
+    away. Folds are drawn over the distinct images, so that the others' folds do not depend on copies.
 
     Parameters
     ----------
@@ -32,6 +41,8 @@ def assign_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int = 1, 
     n_splits : folds, at least 2
     repeats : at least 1
     seed : repeat ``r`` is drawn by scikit-learn's `StratifiedKFold` with the random state ``seed + r``
+    first_same : `Digits.first_same`, int64 ``(n,)``: for each image the number of the first one that is the same; by
+        default all are distinct
 
     Returns
     -------
@@ -48,10 +59,21 @@ def assign_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int = 1, 
     >>> folds.shape, np.bincount(folds[0]).tolist()
     ((2, 60), [20, 20, 20])
     """
-    check_folds(y_true, n_splits=n_splits, repeats=repeats)
+    first_same = np.arange(len(y_true)) if first_same is None else first_same
+    distinct, which = np.unique(first_same, return_inverse=True)
+    labels = y_true[distinct]
+    check_folds(labels, n_splits=n_splits, repeats=repeats)
     fold_of = np.empty((repeats, len(y_true)), np.int64)
+    of_distinct = np.empty(len(distinct), np.int64)
     for repeat, row in enumerate(fold_of):
         splitter = StratifiedKFold(n_splits, shuffle=True, random_state=seed + repeat)
-        for fold, (_, held_out) in enumerate(splitter.split(y_true, y_true)):
-            row[held_out] = fold
+        for fold, (_, held_out) in enumerate(splitter.split(labels, labels)):
+            of_distinct[held_out] = fold
+        row[:] = of_distinct[which]
     return fold_of
+
+
+def fold_digits(digits: Digits, *, n_splits: int, repeats: int = 1, seed: int = 0) -> NDArray[np.int64]:
+    """Draw folds for the labeled images of `digits`, the copies of an image in one; see `assign_folds`."""
+    options = {"n_splits": n_splits, "repeats": repeats, "seed": seed}
+    return assign_folds(digits.train_labels, **options, first_same=digits.first_same)

@@ -1,0 +1,81 @@
+"""A look at digits before anything is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.inspection import MNIST_INK, MNIST_OFFSET, inspect
+from kaggle_mnist.utils.errors import BadData
+
+
+def test_nothing_about_the_practice_set_is_unusual(practice: Digits) -> None:
+    look = inspect(practice)
+    assert look.warnings == []
+    assert (look.distinct, look.repeated, look.in_both, look.constant) == (42_000, 0, 0, 0)
+    assert look.ink == pytest.approx(MNIST_INK, abs=0.001)
+    assert look.offset == pytest.approx(MNIST_OFFSET, abs=0.01)
+
+
+def repeated(digits: Digits) -> Digits:
+    order = [*range(1500), 3, 3, 8]
+    return replace(digits, train_images=digits.train_images[order], train_labels=digits.train_labels[order])
+
+
+def contradicting(digits: Digits) -> Digits:
+    labels = np.append(digits.train_labels, (digits.train_labels[3] + 1) % 10)
+    return replace(digits, train_images=digits.train_images[[*range(1500), 3]], train_labels=labels)
+
+
+def in_both(digits: Digits) -> Digits:
+    return replace(digits, test_images=np.concatenate([digits.test_images, digits.train_images[:2]]))
+
+
+def blank(digits: Digits) -> Digits:
+    return replace(digits, test_images=np.concatenate([digits.test_images, np.zeros((1, 28, 28), np.uint8)]))
+
+
+def faint(digits: Digits) -> Digits:
+    return replace(digits, train_images=digits.train_images // 20)
+
+
+def shifted(digits: Digits) -> Digits:
+    return replace(digits, train_images=np.roll(digits.train_images, 4, 1))
+
+
+def unbalanced(digits: Digits) -> Digits:
+    kept = (digits.train_labels != 4) | (np.arange(1500) < 200)
+    return replace(digits, train_images=digits.train_images[kept], train_labels=digits.train_labels[kept])
+
+
+@pytest.mark.parametrize(
+    ("change", "warnings"),
+    [
+        (repeated, ["3 labeled images are repeated; copies of an image are held out together"]),
+        (
+            contradicting,
+            [
+                "1 labeled image is repeated; copies of an image are held out together",
+                "2 labeled images are repeated with another label",
+            ],
+        ),
+        (in_both, ["2 unlabeled images are also labeled; the score on these says little"]),
+        (blank, ["1 image is blank: all pixels are the same"]),
+        (faint, ["the images have 0.6% ink, MNIST's 13.1%"]),
+        (shifted, ["the ink is 3.9 pixels from the middle on average, MNIST's 0.8"]),
+        (unbalanced, ["the commonest digit has 170 images, the rarest 27"]),
+    ],
+)
+def test_what_is_unusual_is_said(few: Digits, change: Callable[[Digits], Digits], warnings: list[str]) -> None:
+    found = inspect(change(few)).warnings
+    assert found == warnings
+
+
+def test_labeled_images_that_are_all_the_same_are_refused(few: Digits) -> None:
+    same = replace(few, train_images=np.repeat(few.train_images[:1], 1500, axis=0))
+    with pytest.raises(BadData, match="all 1,500 labeled images are the same"):
+        inspect(same)

@@ -1,0 +1,79 @@
+"""Digits that are dark on light paper."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.data.polarity import with_dark_background
+from kaggle_mnist.data.sources import load_digits
+from kaggle_mnist.pipeline import train
+from kaggle_mnist.utils.errors import BadData
+from tests.conftest import TINY, same_digits, write_folders
+
+
+def negative(digits: Digits) -> Digits:
+    return replace(digits, train_images=255 - digits.train_images, test_images=255 - digits.test_images)
+
+
+def test_dark_digits_on_light_paper_give_the_bytes_of_light_ones_on_dark(few: Digits) -> None:
+    plain = few.head(200, 20)
+    runs = []
+    for name, digits in (("plain", plain), ("negative", negative(plain))):
+        export_csv(digits, Path(name))
+        runs.append(train(TINY.replaced(epochs=1), input=name, output=f"of {name}", folds=2))
+    for file in ("submission.csv", "outputs.npz", "members.safetensors", "history.csv"):
+        assert len({(run.path / file).read_bytes() for run in runs}) == 1, file
+    looks = [run.record.data.look for run in runs]
+    assert [look is not None and look.turned_over for look in looks] == [False, True]
+    assert looks[1] is not None
+    assert looks[1].warnings[0].startswith("the images are dark on light paper; they have been turned over")
+
+
+def test_the_practice_set_is_left_as_it_is(practice: Digits) -> None:
+    assert with_dark_background(practice) is practice
+
+
+def test_some_digits_that_touch_the_border_do_not_matter(few: Digits) -> None:
+    images = few.train_images.copy()
+    images[:20] = 255 - images[:20]
+    odd = replace(few, train_images=images)
+    assert with_dark_background(odd) is odd
+
+
+def test_a_mixture_is_refused_with_examples(few: Digits) -> None:
+    images = few.train_images.copy()
+    images[700:] = 255 - images[700:]
+    with pytest.raises(
+        BadData, match=r"\(such as labeled images 701, 702, 703\).*such as labeled images 1, 2, 3\); turn"
+    ):
+        with_dark_background(replace(few, train_images=images))
+
+
+def test_a_test_set_of_the_other_kind_is_a_mixture(few: Digits) -> None:
+    with pytest.raises(BadData, match="such as unlabeled images 1, 2, 3"):
+        with_dark_background(replace(few, test_images=255 - few.test_images))
+
+
+@pytest.mark.parametrize("ink", [0, 255], ids=["black", "white"])
+def test_ink_in_the_alpha_channel_is_read(few: Digits, ink: int) -> None:
+    plain, folder = few.head(100, 20), Path("drawn")
+    write_folders(plain, folder)
+    for file in folder.rglob("*.png"):
+        alpha = np.asarray(Image.open(file))
+        Image.fromarray(np.dstack([np.full_like(alpha, ink), alpha]), "LA").save(file)
+    assert same_digits(load_digits(folder), plain)
+
+
+def test_16_bits_are_scaled_to_8(few: Digits) -> None:
+    plain, folder = few.head(100, 20), Path("deep")
+    write_folders(plain, folder)
+    for file in folder.rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(file)).astype(np.uint16) * 257).save(file)
+    assert same_digits(load_digits(folder), plain)
