@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.digits import Digits, WithheldLabels
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.reading import open_zip, require_regular
 
@@ -29,8 +30,8 @@ STALE = 3600  # seconds; writing an entry never takes that long
 def cached(files: Iterable[str | Path], load: Callable[[], Digits], *, path: str) -> Digits:
     """Return the digits of `files` from the cache, or call `load` and cache the result.
 
-    An entry is found by the paths, sizes and modification times of the files, and used only if its digits match the
-    fingerprint stored with them. If an entry is damaged or the folder is not writable, `load` is called every time.
+    An entry is found by the paths, sizes and modification times of the files, and used only if its content matches the
+    checksum stored with it. If an entry is damaged or the folder is not writable, `load` is called every time.
     The cache is the subfolder `digits` of ``$KAGGLE_MNIST_CACHE``, or of the user's cache folder.
 
     Parameters
@@ -64,7 +65,7 @@ def _manifest(files: Iterable[str | Path]) -> str:
         state = os.stat(file)
         require_regular(file, state)
         lines.append(f"{os.path.join(here, file)}\0{state.st_size}\0{state.st_mtime_ns}\n")
-    content = "kaggle-mnist digits, version 1\n" + "".join(lines)
+    content = "kaggle-mnist digits, version 2\n" + "".join(lines)
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -76,12 +77,28 @@ def _read(entry: Path, path: str) -> Digits | None:
         with warnings.catch_warnings(), np.load(entry, allow_pickle=False) as stored:
             warnings.simplefilter("error")  # NumPy warns of headers that it has to guess
             fields = {name: stored[name] for name in stored.files}
-            fingerprint = str(fields.pop("fingerprint"))
-            digits = Digits(source=str(fields.pop("source")), path=path, **fields)
+            checksum = str(fields.pop("checksum"))
+            source, (id_name, label_name) = str(fields.pop("source")), map(str, fields.pop("header"))
+            withheld = WithheldLabels(fields.pop("withheld")) if "withheld" in fields else None
+            digits = Digits(source=source, path=path, header=(id_name, label_name), withheld=withheld, **fields)
             dtypes = [array.dtype for array in (digits.train_images, digits.train_labels, digits.test_images)]
-            return digits if dtypes == DTYPES and digits.fingerprint == fingerprint else None
+            return digits if dtypes == DTYPES and _checksum(digits) == checksum else None
     except Exception:  # NumPy and zipfile raise many types; any error means a new entry
         return None
+
+
+def _checksum(digits: Digits) -> str:
+    """SHA-256 of everything that an entry has but the source."""
+    sha = hashlib.sha256(f"{digits.fingerprint} {digits.header}".encode())
+    for name, array in _optional(digits).items():
+        sha.update(name.encode() + array.astype("<i8").data)
+    return sha.hexdigest()
+
+
+def _optional(digits: Digits) -> dict[str, NDArray[np.int64]]:
+    """The arrays that only some sets have."""
+    found = {} if digits.ids is None else {"ids": digits.ids}
+    return found if digits.withheld is None else {**found, "withheld": digits.withheld.sealed}
 
 
 def _write(entry: Path, digits: Digits) -> None:
@@ -94,10 +111,12 @@ def _write(entry: Path, digits: Digits) -> None:
             np.savez(
                 file,
                 source=np.array(digits.source),
+                header=np.array(digits.header),
                 train_images=digits.train_images,
                 train_labels=digits.train_labels,
                 test_images=digits.test_images,
-                fingerprint=np.array(digits.fingerprint),
+                checksum=np.array(_checksum(digits)),
+                **_optional(digits),  # type: ignore[arg-type]  # its one named option has another name
             )
         Path(part).replace(entry)
     except BaseException:

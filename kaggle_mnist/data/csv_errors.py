@@ -7,26 +7,30 @@ import io
 import re
 from typing import IO
 
+from kaggle_mnist.utils.dialect import split_line
+
 MAX_START = 1 << 16  # bytes that contain the header, 7 kB, and the first row
 MAX_LINE = 1 << 14  # bytes; a row has at most 4 kB
 MAX_BLANK = 1 << 16  # blank lines accepted
+LIMITS = {"label": 9, "id": 10**9, "index": 10**9}  # the largest values; of a pixel, 255
+WHOLE = re.compile(r"[0-9]{1,20}(?:\.0*)?", re.ASCII)
 
 
-def header_error(start: bytes, columns: list[str]) -> str | None:
+def header_error(line: str, columns: list[str], separator: str = ",") -> str | None:
     """Describe what is wrong with the header of a file; None if nothing is.
 
     Parameters
     ----------
-    start : the first bytes of the file, at least its first line, without a byte order mark; not blank
+    line : the file's first line, without a byte order mark
     columns : the names expected, in order
+    separator : between the names
 
     Examples
     --------
-    >>> header_error(b"label,pixel0,x", ["label", "pixel0", "pixel1"])
+    >>> header_error("label,pixel0,x", ["label", "pixel0", "pixel1"])
     "row 1: missing columns 'pixel1' (1 in all) and unknown columns 'x' (1 in all); expected label,pixel0,…,pixel1"
     """
-    line = start.splitlines()[0].decode("utf-8", errors="replace")
-    found = [name.strip().strip('"') for name in line.split(",")]
+    found = split_line(line, separator)
     if found == columns:
         return None
     missing = [name for name in columns if name not in set(found)]
@@ -48,55 +52,61 @@ def header_error(start: bytes, columns: list[str]) -> str | None:
     return f"row 1: {error}; expected {','.join(columns[:2])},…,{columns[-1]}"
 
 
-def first_error(stream: IO[bytes], columns: list[str]) -> str:
-    r"""Describe the first row that is not in the format, in a file with a valid header that pandas cannot parse.
+def first_error(stream: IO[bytes], columns: list[str], separator: str = ",", *, header: bool = True) -> str | None:
+    r"""Describe the first row that is not in the format; None if every row is.
 
     Parameters
     ----------
-    stream : the whole file, with its header, row 1
-    columns : the names in the header; `label` is a whole number from 0 to 9, the others are from 0 to 255
+    stream : the whole file, in UTF-8
+    columns : the names of the columns: `label` is a whole number from 0 to 9, `id` and `index` are from 0 to 10⁹, and
+        the others from 0 to 255; all may be written with decimals that are 0
+    separator : between the values
+    header : whether row 1 is a header
 
     Examples
     --------
     >>> first_error(io.BytesIO(b"label,pixel0\n7,255\n7,256\n7,0\n"), ["label", "pixel0"])
     "row 3: pixel0 is '256'; it must be a whole number from 0 to 255"
     """
-    usual, blank, number = _usual_row(columns), 0, 1
+    usual, blank, number = _usual_row(columns, separator), 0, int(header)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
-    text.readline(MAX_START)
+    if header:
+        text.readline(MAX_START)
     while line := text.readline(MAX_LINE):
         number += 1
         if usual.fullmatch(line):
             continue
-        if not line.strip(" \t\r\n"):  # pandas skips these too
+        if not line.strip(f" \t\r\n{separator}"):  # pandas skips blank lines, and Excel leaves separators
             blank += 1
             if blank > MAX_BLANK:
                 return f"row {number}: more than {MAX_BLANK:,} blank rows; delete them"
-        elif error := _row_error(line, columns):
+        elif error := _row_error(line, columns, separator):
             cut = not text.readline(1)
             return f"row {number}: {error}{'; the file looks truncated, download it again' if cut else ''}"
-    return "some row: not whole numbers" if number - blank > 1 else "row 2: missing; the file has only a header"
+    return None if number - blank > header else "row 2: missing; the file has only a header"
 
 
-def _usual_row(columns: list[str]) -> re.Pattern[str]:
+def _usual_row(columns: list[str], separator: str) -> re.Pattern[str]:
     """A pattern for the common form of a valid row."""
-    pixel = "(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
-    first = "[0-9]" if columns[0] == "label" else pixel
-    return re.compile(f"{first}(?:,{pixel}){{{len(columns) - 1}}}\n?")
+    pixel = "(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])(?:\\.0)?"
+    leading = {"label": "[0-9](?:\\.0)?", "id": "[0-9]{1,9}(?:\\.0)?", "index": "[0-9]{1,9}(?:\\.0)?"}
+    firsts = [leading[name] for name in columns if name in leading]
+    pixels = f"{pixel}(?:{separator}{pixel}){{{len(columns) - len(firsts) - 1}}}"
+    return re.compile(f"{separator.join([*firsts, pixels])}\n?")
 
 
-def _row_error(line: str, columns: list[str]) -> str | None:
+def _row_error(line: str, columns: list[str], separator: str) -> str | None:
     if len(line) >= MAX_LINE:
         return f"has more than {MAX_LINE:,} characters"
     try:
-        row = next(csv.reader([line]))  # one line: a value cannot continue in the next
+        row = next(csv.reader([line], delimiter=separator))  # one line: a value cannot continue in the next
     except csv.Error as error:
         return f"not valid CSV ({error})"
     if len(row) != len(columns):
         return f"has {len(row)} values instead of {len(columns)}"
     for name, text in zip(columns, row, strict=True):
-        limit, value = 9 if name == "label" else 255, text.strip(" \t")
-        if not (value.isascii() and value.isdigit() and len(value) <= 20 and int(value) <= limit):
+        limit, value = LIMITS.get(name, 255), text.strip(" \t")
+        if not (WHOLE.fullmatch(value) and float(value) <= limit):
             shown = repr(value[:20]) if value else "empty"
             return f"{name} is {shown}; it must be a whole number from 0 to {limit}"
     return None

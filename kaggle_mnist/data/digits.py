@@ -11,11 +11,36 @@ from numpy.typing import NDArray
 
 SIDE = 28  # pixels, of every image
 CLASSES = 10
+SUBMISSION = ("ImageId", "Label")  # the header of the Digit Recognizer's submissions
+
+
+@dataclass(frozen=True)
+class WithheldLabels:
+    """The labels of a test set that came with some: kept apart, to be opened only to score a finished run.
+
+    Attributes
+    ----------
+    sealed : int64 ``(m,)``, 0 to 9; call `open` instead
+
+    Examples
+    --------
+    >>> WithheldLabels(np.array([7, 2]))
+    WithheldLabels(of 2 images)
+    """
+
+    sealed: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return f"WithheldLabels(of {len(self.sealed):,} images)"
+
+    def open(self) -> NDArray[np.int64]:
+        """The labels, int64 ``(m,)``. Call this only to score a finished run, never to choose between recipes."""
+        return self.sealed
 
 
 @dataclass(frozen=True)
 class Digits:
-    """A labeled training set and an unlabeled test set.
+    """A labeled training set, and a test set whose labels are unknown or withheld.
 
     Attributes
     ----------
@@ -23,8 +48,13 @@ class Digits:
     path : location, for messages
     train_images : uint8, shape ``(n, 28, 28)``, 0 background to 255 ink
     train_labels : int64, shape ``(n,)``, 0 to 9
-    test_images : uint8, shape ``(m, 28, 28)``; image ``i`` has ImageId ``i + 1``
+    test_images : uint8, shape ``(m, 28, 28)``
     input : the argument with which `load_digits` loads them again
+    turned_over : whether the images were dark on light paper and have been turned over
+    header : names of the two columns of a submission
+    ids : int64, shape ``(m,)``, the test images' ids in a submission; None for 1 to m
+    competition : the Kaggle competition that they were downloaded from, as its URL names it; None if unknown
+    withheld : labels of the test images, if they came with some
 
     Examples
     --------
@@ -42,6 +72,11 @@ class Digits:
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
     input: str | None = None
+    turned_over: bool = False
+    header: tuple[str, str] = SUBMISSION
+    ids: NDArray[np.int64] | None = None
+    competition: str | None = None
+    withheld: WithheldLabels | None = None
 
     def head(self, labeled: int, unlabeled: int) -> Digits:
         """Return a smaller set for a quick trial: the first `labeled` and the first `unlabeled` images."""
@@ -51,12 +86,14 @@ class Digits:
             train_images=self.train_images[:labeled],
             train_labels=self.train_labels[:labeled],
             test_images=self.test_images[:unlabeled],
+            ids=None if self.ids is None else self.ids[:unlabeled],
+            withheld=None if self.withheld is None else WithheldLabels(self.withheld.sealed[:unlabeled]),
         )
 
     @property
     def test_ids(self) -> NDArray[np.int64]:
-        """ImageIds of the unlabeled images: 1 to m, int64, shape ``(m,)``."""
-        return np.arange(1, len(self.test_images) + 1)
+        """Ids of the test images in a submission: `ids`, else 1 to m; int64, shape ``(m,)``."""
+        return np.arange(1, len(self.test_images) + 1) if self.ids is None else self.ids
 
     @cached_property
     def fingerprint(self) -> str:
@@ -67,6 +104,18 @@ class Digits:
     def test_fingerprint(self) -> str:
         """SHA-256 of the unlabeled images; only runs with the same value can be blended."""
         return _sha256_of(self.test_images)
+
+    @cached_property
+    def first_same(self) -> NDArray[np.int64]:
+        """For each labeled image the number of the first one with the same pixels, int64, shape ``(n,)``."""
+        first: dict[bytes, int] = {}
+        return np.array([first.setdefault(image.tobytes(), i) for i, image in enumerate(self.train_images)], np.int64)
+
+    @cached_property
+    def test_images_in_train(self) -> int:
+        """The number of unlabeled images that have the same pixels as a labeled one."""
+        labeled = {image.tobytes() for image in self.train_images}
+        return sum(image.tobytes() in labeled for image in self.test_images)
 
     @property
     def counts(self) -> NDArray[np.int64]:

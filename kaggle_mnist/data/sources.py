@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kaggle_mnist.data import image_folders, kaggle_csv
+from kaggle_mnist.data.csv_files import SAMPLE, TEST, TRAIN, CsvSet, csv_sets, merged, zips
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.data.image_folders import ImageFolders
-from kaggle_mnist.data.kaggle_csv import CsvFile
+from kaggle_mnist.data.image_folders import load_images
+from kaggle_mnist.data.image_listing import (
+    TEST_NAMES,
+    TRAIN_NAMES,
+    ImageFolders,
+    image_folders,
+    list_images,
+    same_images,
+)
+from kaggle_mnist.data.kaggle_csv import load_csv, row_of_first_image
+from kaggle_mnist.data.places import Place, StoredFile, walk, zip_place
+from kaggle_mnist.data.polarity import with_dark_background
 from kaggle_mnist.data.practice import FINGERPRINT, load_practice
-from kaggle_mnist.utils.errors import AmbiguousData, DataNotFound
+from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound
 from kaggle_mnist.utils.progress import Progress, quiet
+from kaggle_mnist.utils.reading import read_bounded
 
 PRACTICE = "practice"  # the value of --input for the bundled set
+COMPETITION_FILE = "competition.txt"  # in the folder of the files: the competition that they were downloaded from
+COMPETITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 # Where Kaggle mounts the competition's files in a notebook: the older and the newer place.
 KAGGLE_INPUTS = (Path("/kaggle/input/digit-recognizer"), Path("/kaggle/input/competitions/digit-recognizer"))
 EXPECTED = "train.csv and test.csv, digit-recognizer.zip, or image folders train/0 … train/9 and test/"
 
 
 @dataclass(frozen=True)
-class CsvPair:
-    """`train.csv` and `test.csv` from one place, or only one of them if the other is missing."""
+class Found:
+    """A data set, and its `sample_submission.csv` if there is one."""
 
-    files: dict[str, CsvFile]
-
-    @property
-    def missing(self) -> list[str]:
-        """Names of the files that are missing."""
-        return [name for name in kaggle_csv.COLUMNS if name not in self.files]
-
-    def __str__(self) -> str:
-        return " and ".join(str(file) for file in self.files.values())
-
-    def is_part_of(self, other: CsvPair) -> bool:
-        """Whether `other` contains every file of this pair, compared by size and CRC-32.
-
-        Raises BadData if a file cannot be read.
-        """
-        return all(
-            name in other.files and file.size_and_crc() == other.files[name].size_and_crc()
-            for name, file in self.files.items()
-        )
+    files: CsvSet | ImageFolders
+    sample: StoredFile | None
 
 
 def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) -> Digits:
@@ -49,8 +47,8 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
 
     Parameters
     ----------
-    where : a folder, a zip or the word ``"practice"``; None means `input/` in the current folder, else Kaggle's
-        `/kaggle/input/digit-recognizer/`, else the practice set
+    where : a folder, a zip, one of two CSV files or the word ``"practice"``; None means `input/` in the current folder,
+        else Kaggle's `/kaggle/input/digit-recognizer/`, else the practice set
     progress : called while files are parsed or decoded for the first time
 
     Raises
@@ -69,13 +67,13 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     ('practice set', 42000)
     """
     found, input = _find(where)
-    if isinstance(found, ImageFolders):
-        digits = image_folders.load_images(found, progress=progress)
-    elif isinstance(found, CsvPair):
-        digits = kaggle_csv.load_csv(found.files["train.csv"], found.files["test.csv"], progress=progress)
-    else:
+    if found is None:
         digits = load_practice()
-    return replace(digits, input=input)
+    elif isinstance(found.files, ImageFolders):
+        digits = load_images(found.files, found.sample, progress=progress)
+    else:
+        digits = load_csv(found.files.files[TRAIN], found.files.files[TEST], found.sample, progress=progress)
+    return replace(with_dark_background(digits), input=input, competition=_competition(Path(input)) if found else None)
 
 
 def load_same_digits(fingerprint: str, where: str | Path | None = None, *, progress: Progress = quiet) -> Digits:
@@ -122,25 +120,43 @@ def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]
     Raises
     ------
     DataNotFound, AmbiguousData, BadData
-        As for `load_digits`; only image folders are read again.
+        As for `load_digits`; images are not read again.
 
     Examples
     --------
     >>> labeled_places(load_digits("practice"))[:2]
     ['practice set, image 0', 'practice set, image 1']
     """
-    if digits.source == "image folders" and isinstance(found := _find(where)[0], ImageFolders):
-        return image_folders.list_images(found)[0]
+    images = range(len(digits.train_images))
     if digits.source == "practice set":
-        return [f"practice set, image {image}" for image in range(len(digits.train_images))]
-    return [f"train.csv, row {image + 2}" for image in range(len(digits.train_images))]
+        return [f"practice set, image {image}" for image in images]
+    found = _find(where)[0]
+    files = found.files if found else None
+    if isinstance(files, ImageFolders):
+        return list_images(files).train
+    name, first = (files.files[TRAIN].name, row_of_first_image(files.files[TRAIN])) if files else (TRAIN, 2)
+    return [f"{name}, row {image + first}" for image in images]
 
 
-def _find(where: str | Path | None) -> tuple[CsvPair | ImageFolders | None, str]:
+def _competition(place: Path) -> str | None:
+    """The competition that the files in a folder, or beside a zip, were downloaded from; None if that is not known."""
+    file = (place if place.is_dir() else place.parent) / COMPETITION_FILE
+    try:
+        name = read_bounded(file, 1000).decode("utf-8-sig", "replace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadData(f"{file}: cannot be read ({error.strerror})") from error
+    if not COMPETITION.fullmatch(name):
+        raise BadData(f"{file}: must contain a competition's name, such as digit-recognizer")
+    return name
+
+
+def _find(where: str | Path | None) -> tuple[Found | None, str]:
     """The data set at `where`, or None for the practice set; and a value of `where` that works in any folder."""
     if where is None:
         for place in (Path("input"), *KAGGLE_INPUTS):
-            if place.is_dir() and (found := _find_in(place)):
+            if place.is_dir() and (found := _find_in(Place(place))):
                 return found, str(place.absolute())
         _refuse_unrecognized(Path("input"))
         return None, PRACTICE
@@ -149,37 +165,73 @@ def _find(where: str | Path | None) -> tuple[CsvPair | ImageFolders | None, str]
     return _find_named(Path(where)), str(Path(where).absolute())
 
 
-def _find_named(path: Path) -> CsvPair | ImageFolders:
+def _find_named(path: Path) -> Found:
     if path.is_dir():
-        if found := _find_in(path):
+        if found := _find_in(Place(path)):
             return found
         raise DataNotFound(f"{path}: contains no digits; expected {EXPECTED}")
     if not path.exists():
         raise DataNotFound(f"{path.absolute()}: no such file or folder")
-    if path.suffix.lower() != ".zip":
-        raise DataNotFound(f"{path}: not a folder or zip; specify a folder with {EXPECTED}")
-    return _complete(CsvPair(kaggle_csv.in_zip(path)), path)
+    if path.suffix.lower() == ".zip":
+        if found := _find_in(zip_place(path)):
+            return found
+        raise DataNotFound(f"{path}: contains neither train.csv nor test.csv, nor image folders; expected {EXPECTED}")
+    for pair in csv_sets(Place(path.parent)):  # one half names both
+        if not pair.missing and any(file.path == path for file in pair.files.values()):
+            return Found(pair, pair.files.get(SAMPLE))
+    raise DataNotFound(f"{path}: not a folder or zip; specify a folder with {EXPECTED}")
 
 
-def _find_in(folder: Path) -> CsvPair | ImageFolders | None:
-    """The only data set in `folder` and its subfolders."""
-    reserved = {name for names in image_folders.NAMES for name in names}
-    subfolders = sorted(p for p in folder.iterdir() if p.is_dir() and p.name not in reserved and p.name[0] != ".")
-    places = [folder, *subfolders]
-    images = [found for place in places if (found := image_folders.in_folder(place))]
-    pairs = [CsvPair(files) for place in places if (files := kaggle_csv.in_folder(place))]
-    zips = [path for place in places for path in sorted(place.glob("*.zip"))]
-    pairs += [CsvPair(files) for path in zips if (files := kaggle_csv.in_zip(path))]
+def _find_in(searched: Place) -> Found | None:
+    """The only data set in a folder, its subfolders and the zips in them."""
+    skipped = frozenset((*TRAIN_NAMES, *TEST_NAMES))  # with tens of thousands of files
+    places = list(walk(searched, skip=skipped))
+    for file in [file for place in places for file in zips(place)]:
+        places += walk(zip_place(file.path), skip=skipped)
 
-    whole = [pair for pair in pairs if not pair.missing]
+    images, half_images = _image_sets(places)
+    found_csv = [found for place in places for found in csv_sets(place)]
+    whole, parts = _whole_sets(found_csv)
     if not whole and not images:
-        return _complete(pairs[0], folder) if pairs else None
-    chosen = whole[0] if whole else images[0]
-    others = [pair for pair in pairs if pair is not chosen and not (whole and pair.is_part_of(whole[0]))]
-    for other in (*images, *others):
+        if half_images:
+            raise half_images[0]
+        if parts:
+            missing = f"found {parts[0]} but no {parts[0].missing[0]}"
+            raise DataNotFound(f"{searched}: {missing}; provide both or the competition's zip")
+        return None
+
+    chosen: CsvSet | ImageFolders = whole[0] if whole else images[0]
+    others = [found for found in (*whole, *parts) if not (whole and found.is_part_of(whole[0]))]
+    others_of_images = [found for found in images if found is images[0] or not same_images(found, images[0])]
+    for other in (*others_of_images, *others):
         if other is not chosen:
             raise AmbiguousData(f"found two data sets: {chosen}; {other}; remove one or choose one with --input")
-    return chosen
+    own = chosen.files.get(SAMPLE) if isinstance(chosen, CsvSet) else None
+    samples = (CsvSet({SAMPLE: found.files[SAMPLE]}) for found in found_csv if SAMPLE in found.files)
+    return Found(chosen, own or merged(samples).files.get(SAMPLE))
+
+
+def _image_sets(places: Sequence[Place]) -> tuple[list[ImageFolders], list[BadData]]:
+    """The pairs of image folders, and what is wrong with single ones, which may be something else."""
+    pairs: list[ImageFolders] = []
+    halves: list[BadData] = []
+    for place in places:
+        try:
+            pairs += [found] if (found := image_folders(place)) else []
+        except BadData as error:
+            halves.append(error)
+    return pairs, halves
+
+
+def _whole_sets(found: Sequence[CsvSet]) -> tuple[list[CsvSet], list[CsvSet]]:
+    """The sets with both halves, put together from several folders and zips if there are no others; and half ones."""
+    whole = [one for one in found if not one.missing]
+    parts = [one for one in found if one.missing and one.files.keys() != {SAMPLE}]
+    if whole:
+        return whole, parts
+    prefixes = dict.fromkeys(part.prefix for part in parts)
+    together = [merged(part for part in parts if part.prefix == prefix) for prefix in prefixes]
+    return [one for one in together if not one.missing], [one for one in together if one.missing]
 
 
 def _refuse_unrecognized(folder: Path) -> None:
@@ -189,10 +241,3 @@ def _refuse_unrecognized(folder: Path) -> None:
         raise DataNotFound(
             f"{folder}: contains {names[0]} but no digits; expected {EXPECTED} (or use --input {PRACTICE})"
         )
-
-
-def _complete(pair: CsvPair, place: Path) -> CsvPair:
-    if pair.missing:
-        found = f"found {pair} but no {pair.missing[0]}" if pair.files else "contains neither train.csv nor test.csv"
-        raise DataNotFound(f"{place}: {found}; provide both or the competition's zip")
-    return pair

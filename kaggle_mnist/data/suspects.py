@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kaggle_mnist.utils.dialect import ZIP, encoding_of, is_blank, separator_of
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.reading import read_bounded
 
 COLUMNS = ("image", "label")  # all that is read; other columns are optional
 HEADER = b"image,label,suggested,self_confidence,place\n"  # as `audit` writes it
+WHOLE = re.compile(r"[0-9]{1,9}(?:\.0{0,9})?", re.ASCII)
 MAX_BYTES = 16 << 20  # a file with 60,000 rows has 3 MB
 
 
@@ -40,7 +43,8 @@ def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:
 
     Parameters
     ----------
-    file : a file as `audit` writes it, or one made by hand; a pipe is accepted too
+    file : a file as `audit` writes it, one made by hand, or either as Excel saves it (with semicolons or tabs, in
+        UTF-16, with rows that were emptied); a pipe is accepted too
     y_true : the labels of the training set, 0 to 9, shape ``(n,)``; those in the file must match them, otherwise the
         file belongs to a different data set
 
@@ -66,15 +70,21 @@ def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:
         content = read_bounded(file, MAX_BYTES, pipe=True)
     except OSError as error:
         raise BadData(f"{file}: cannot be read ({error.strerror}); use a CSV from `kaggle-mnist audit`") from error
-    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
+    text = content.decode(encoding_of(content), errors="replace").removeprefix("\ufeff")
+    separator = separator_of(text.partition("\n")[0])
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     row_of: dict[int, int] = {}
     try:
-        header = next(rows, [])
+        header = [name.strip() for name in next(rows, [])]
         missing = [name for name in COLUMNS if name not in header]
         if missing:
-            raise BadData(f"{file}, row 1: has no column {missing[0]}; use a CSV from `kaggle-mnist audit`")
+            zipped = "is a zip or an Excel workbook; save it as CSV" if content.startswith(ZIP) else None
+            what = zipped or f"has no column {missing[0]}; use a CSV from `kaggle-mnist audit`"
+            raise BadData(f"{file}, row 1: {what}")
         column = {name: header.index(name) for name in COLUMNS}
-        for row in filter(None, rows):
+        for row in rows:
+            if is_blank(row):
+                continue
             place = f"{file}, row {rows.line_num}"
             image = _number(row, "image", column, len(y_true) - 1, place)
             label = _number(row, "label", column, 9, place)
@@ -95,6 +105,6 @@ def _number(row: Sequence[str], name: str, column: Mapping[str, int], largest: i
     if len(row) <= column[name]:
         raise BadData(f"{place}: has no {name}; complete the row")
     text = row[column[name]].strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= largest):
+    if not (WHOLE.fullmatch(text) and int(float(text)) <= largest):
         raise BadData(f"{place}: {name} is {text[:20]!r}; it must be a whole number from 0 to {largest}")
-    return int(text)
+    return int(float(text))

@@ -30,7 +30,7 @@ from tests.harness.archives import LZMA, Member, npy_bytes, zip_bytes
 HEADERS = {name: ",".join(columns).encode() + b"\n" for name, columns in COLUMNS.items()}
 ROW = b"3" + b",0" * 784 + b"\n"
 ODD_NAMES = ["a\nb", "\x1b[31mred\x1b[0m", "<script>alert(1)</script>", "\u202egnp.x", "[bold]x[/bold]", "x\udcffy"]
-ODD_NUMBERS = ["1e400", "nan", "NaN", "inf", "٣", "１", "0x1F", "1_0", "-1", "1.0", "256", "9" * 25, "1" * 5000]
+ODD_NUMBERS = ["1e400", "nan", "NaN", "inf", "٣", "１", "0x1F", "1_0", "-1", "1.5", "256", "9" * 25, "1" * 5000]
 ODD_NUMBERS += ["", '"', "\0", "1e1"]
 
 

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.data import kaggle_csv
+from kaggle_mnist.data import kaggle_csv, places
+from kaggle_mnist.data.csv_files import csv_sets
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.data.kaggle_csv import CsvFile, export_csv, in_zip, load_csv
+from kaggle_mnist.data.kaggle_csv import export_csv, load_csv
+from kaggle_mnist.data.places import StoredFile, zip_place
 from kaggle_mnist.utils.errors import BadData, OutputError
 from tests.conftest import same_digits
+
+
+def in_zip(path: Path) -> dict[str, StoredFile]:
+    """The files at the top of a zip, by role."""
+    return csv_sets(zip_place(path))[0].files
+
 
 Change = Callable[[list[str]], list[str]]  # of the values of a row
 
@@ -22,7 +30,7 @@ def folder(handful: Digits, tmp_path: Path) -> Path:
 
 
 def load(folder: Path) -> Digits:
-    return load_csv(CsvFile(folder / "train.csv"), CsvFile(folder / "test.csv"))
+    return load_csv(StoredFile(folder / "train.csv"), StoredFile(folder / "test.csv"))
 
 
 def edit(path: Path, row: int, change: Change) -> None:
@@ -64,8 +72,8 @@ def test_progress_is_reported_in_megabytes(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(kaggle_csv, "CHUNK", 50)
     reported: list[str] = []
     load_csv(
-        CsvFile(folder / "train.csv"),
-        CsvFile(folder / "test.csv"),
+        StoredFile(folder / "train.csv"),
+        StoredFile(folder / "test.csv"),
         progress=lambda stage, done, total, note="": reported.append(f"{stage} {note}"),
     )
     assert reported == ["Reading CSV MB"] * 5  # the start, three chunks of train.csv, one of test.csv
@@ -86,7 +94,7 @@ ERRORS: dict[str, tuple[int, Change, str]] = {
         "missing columns 'label' (1 in all) and unknown columns 'digit'",
     ),
     "columns in another order": (1, lambda v: [*v[1:], v[0]], "column 1 is 'pixel0' instead of 'label'"),
-    "no header": (1, lambda v: ["5"] * 785, "row 1: starts with '5,5,5"),
+    "no header": (1, lambda v: ["x"] * 785, "row 1: starts with 'x,x,x"),
     "an empty pixel": (7, lambda v: [*v[:9], "", *v[10:]], "row 7: pixel8 is empty"),
     "a word": (7, lambda v: [*v[:9], "grey", *v[10:]], "row 7: pixel8 is 'grey'"),
     "a fraction": (7, lambda v: [*v[:9], "0.5", *v[10:]], "row 7: pixel8 is '0.5'"),
@@ -153,7 +161,7 @@ def test_a_damaged_zip_is_refused(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_zip_member_that_is_far_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kaggle_csv, "MAX_BYTES", 1000)
+    monkeypatch.setattr(places, "MAX_BYTES", 1000)
     path = tmp_path / "digit-recognizer.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("train.csv", "0" * 2000)

@@ -49,6 +49,23 @@ def test_a_table_made_by_hand_needs_only_two_columns_in_any_order(start: str, en
     assert read_suspects(Path("mine.csv"), handful.train_labels) == (2, 8)
 
 
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-16"), (",", "utf-8-sig"), (";", "cp1252")]
+)
+def test_the_table_of_an_audit_is_read_after_excel_saved_it(separator: str, encoding: str, handful: Digits) -> None:
+    """With a comma in decimals, an emptied row, and 70 as 70.0, as pandas has it once a row was empty."""
+    rows = [HEADER.decode().strip().split(","), ["", "", "", "", ""]]
+    rows += [[image, f"{handful.train_labels[int(float(image))]}", "9", "0,01", "é"] for image in ("70.0", "4")]
+    Path("audit.csv").write_text("\r\n".join(separator.join(f'"{x}"' for x in row) for row in rows), encoding=encoding)
+    assert read_suspects(Path("audit.csv"), handful.train_labels) == (4, 70)
+
+
+def test_an_excel_workbook_is_called_one(handful: Digits) -> None:
+    Path("audit.csv").write_bytes(b"PK\x03\x04" + bytes(100))
+    with pytest.raises(BadData, match=r"audit\.csv, row 1: is a zip or an Excel workbook; save it as CSV"):
+        read_suspects(Path("audit.csv"), handful.train_labels)
+
+
 def test_a_table_without_rows_has_no_suspects(handful: Digits) -> None:
     Path("none.csv").write_bytes(HEADER)
     assert read_suspects(Path("none.csv"), handful.train_labels) == ()

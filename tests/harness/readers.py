@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.cli.screens import runs as screens
 from kaggle_mnist.compare import compare_runs
-from kaggle_mnist.data import cache, kaggle_csv, practice, sources
+from kaggle_mnist.data import cache, kaggle_csv, pages, practice, sources
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.data.photos import prepare_photo
+from kaggle_mnist.data.places import StoredFile
+from kaggle_mnist.data.sample import read_sample
 from kaggle_mnist.data.suspects import read_suspects
 from kaggle_mnist.recipes.named import find_recipe, named_recipes
 from kaggle_mnist.recipes.recipe import Recipe, parse_setting
@@ -45,6 +46,7 @@ from tests.harness.samples import (
     narrow,
     npz_sample,
     only,
+    passed_around,
     picture,
     recipe_sample,
     zip_sample,
@@ -94,6 +96,11 @@ def read_digits(where: Path) -> None:
     assert set(digits.train_labels.tolist()) <= set(range(10))
 
 
+def read_ids(folder: Path) -> None:
+    found = read_sample(StoredFile(folder / "sample_submission.csv"))
+    assert len(set(found.ids.tolist())) == len(found.ids) and all(name.isprintable() for name in found.header)
+
+
 def read_idx(folder: Path) -> None:
     assert practice.read_idx(folder / "labels.gz").dtype == np.uint8
 
@@ -134,8 +141,9 @@ def read_comparison(folder: Path) -> None:
 
 
 def read_photo(folder: Path) -> None:
-    image = prepare_photo(folder / "photo.jpg")
-    assert image.shape == (28, 28) and image.dtype == np.uint8
+    for found in pages.read_digits(folder / "photo.jpg"):
+        assert found.image.shape == (28, 28) and found.image.dtype == np.uint8
+        assert found.corners.shape == (4, 2) and ((found.corners >= 0) & (found.corners <= 1)).all()
 
 
 def read_list(folder: Path) -> None:
@@ -157,6 +165,7 @@ def at_2x2(read: Callable[[Path], object], at: str = "") -> Callable[[Path], obj
         with (
             patch.multiple(kaggle_csv, SIDE=2, PIXELS=pixels),
             patch.dict(kaggle_csv.COLUMNS, columns),
+            patch.object(sources, "with_dark_background", lambda digits: digits),  # the middle of a digit has no border
         ):
             return read(folder / at)
 
@@ -180,7 +189,8 @@ def all_readers() -> list[Reader]:
     tables = recorded.sealed({f"{name}.csv": run[f"{name}.csv"] for name in recorded.TABLES})
     idx = (practice.FOLDER / "t10k-labels-idx1-ubyte.gz").read_bytes()
     arrays: dict[str, NDArray[Any]] = {"train_images": images, "train_labels": np.arange(10), "test_images": tests}
-    entry = {"source": np.array("x"), **arrays, "fingerprint": np.array(digits.fingerprint)}
+    checksum = np.array(cache._checksum(digits))
+    entry = {"source": np.array("x"), "header": np.array(digits.header), **arrays, "checksum": checksum}
     photos = [
         ("PNG", "L"),
         ("PNG", "RGBA"),
@@ -203,6 +213,7 @@ def all_readers() -> list[Reader]:
     settings = [{"settings": b"\n".join(lines[i : i + 4])} for lines in given for i in range(0, len(lines), 4)]
     formats = [("PNG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "L"), ("JPEG", "RGB"), ("JPEG", "CMYK")]
     sent = {**run, "leaderboard.json": recorded.leaderboard_json()}
+    samples_of_ids = {"sample_submission.csv": b"id,label\n" + b"".join(b"%d,0\n" % i for i in range(12))}
     return [
         Reader("csv", 12_000, [csv_sample(small)], lines, at_2x2(read_digits)),
         Reader("csv-full", 1_500, [csv_sample(few)], lines, read_digits),
@@ -217,6 +228,9 @@ def all_readers() -> list[Reader]:
             only(mutated_zip),
             at_2x2(read_digits, "digits.zip"),
         ),
+        Reader("csv-forms", 6_000, passed_around(csv_sample(small)), lines, at_2x2(read_digits)),
+        Reader("sample", 40_000, [samples_of_ids], lines, read_ids),
+        Reader("zip-images", 4_000, [zip_sample(folders_sample(digits, "PNG", "L"))], only(mutated_zip), read_digits),
         Reader("folders", 14_000, [folders_sample(digits, *kind) for kind in formats], mutated_folders, read_digits),
         Reader("idx", 75_000, [{"labels.gz": idx_of(idx)}], only(mutated_idx), read_idx),
         Reader("recipe", 110_000, recipes, only(mutated_recipe), read_recipe),

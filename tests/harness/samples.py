@@ -50,6 +50,28 @@ def csv_sample(digits: Digits) -> Sample:
     return {"train.csv": "\n".join([*train, ""]).encode(), "test.csv": "\n".join([*test, ""]).encode()}
 
 
+def passed_around(sample: Sample) -> list[Sample]:
+    """train.csv and test.csv in other forms: semicolons, UTF-16, gzip, an index and labels in both, no header."""
+
+    def both(change: Callable[[bytes], bytes], suffix: str = "") -> Sample:
+        return {f"{name}{suffix}": change(content) for name, content in sample.items()}
+
+    def indexed(content: bytes) -> bytes:
+        lines = content.splitlines()
+        return b"\n".join([b"," + lines[0], *(b"%d,%s" % (i, line) for i, line in enumerate(lines[1:]))])
+
+    headerless = {name: content.partition(b"\n")[2] for name, content in sample.items()}
+    labeled = {**sample, "test.csv": sample["train.csv"]}
+    return [
+        both(lambda content: content.replace(b",", b";")),
+        both(lambda content: content.decode().encode("utf-16")),
+        both(lambda content: gzip.compress(content, 1, mtime=0), ".gz"),
+        both(indexed),
+        headerless,
+        labeled,
+    ]
+
+
 def zip_sample(sample: Sample, inside: str = "", method: int = zipfile.ZIP_DEFLATED) -> Sample:
     """The files of a sample as one zip file, in its folder `inside`."""
     file = io.BytesIO()

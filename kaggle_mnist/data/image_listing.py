@@ -1,0 +1,213 @@
+"""Folders of image files: `train/<digit>/*` and `test/*`, or `training/` and `testing/`, on disk or in a zip."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaggle_mnist.data.csv_format import OTHER_SETS
+from kaggle_mnist.data.digits import CLASSES
+from kaggle_mnist.data.places import Place, info_of
+from kaggle_mnist.utils.errors import AmbiguousData, BadData
+from kaggle_mnist.utils.reading import open_zip
+
+TRAIN_NAMES = {"train": "test", "training": "testing", "trainingset": "testSet"}  # in lower case, and the other half
+TEST_NAMES = {"test": "train", "testing": "training", "testset": "trainingSet"}
+SUFFIXES = (".jpg", ".jpeg", ".png", ".avif")
+LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*\.[^.]*$")  # the last one before the suffix
+DIGITS = [str(digit) for digit in range(CLASSES)]
+ONLY = "only the folders 0 to 9 are expected here"
+
+
+@dataclass(frozen=True)
+class ImageFolders:
+    """The two folders of a data set: digit folders inside `train`; numbered files, or digit folders, inside `test`."""
+
+    train: Place
+    test: Place
+
+    def __str__(self) -> str:
+        return f"{self.train}/ and {self.test}/"
+
+    @property
+    def archive(self) -> Path | None:
+        """The zip that both are in; None on disk."""
+        return None if self.train.tree is None else self.train.path
+
+
+@dataclass(frozen=True)
+class ListedImages:
+    """The paths of the images of a data set; inside a zip they begin with that of the zip.
+
+    Attributes
+    ----------
+    train, labels : the labeled images, sorted by the numbers in their names, so that files numbered like the rows of
+        Kaggle's CSV are in the order of the rows
+    test : the test images, in the order of their ids
+    test_labels : labels of the test images if they are in digit folders, which are withheld
+    """
+
+    train: list[str]
+    labels: list[int]
+    test: list[str]
+    test_labels: list[int] | None = None
+
+
+def image_folders(place: Place) -> ImageFolders | None:
+    """Find a pair of image folders in a folder; None if it has neither of the two.
+
+    Raises
+    ------
+    BadData
+        Only one of the two exists.
+    AmbiguousData
+        There are several for the same half.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("training", "testing"):
+    ...         Path(folder, name).mkdir()
+    ...     found = image_folders(Place(Path(folder)))
+    >>> found.test.path.name
+    'testing'
+    """
+    halves: list[str] = []
+    for names in (TRAIN_NAMES, TEST_NAMES):
+        found = [name for name in place.names.folders if name.lower() in names]
+        if len(found) > 1:
+            raise AmbiguousData(f"found two sets of images: {place}/{found[0]}; {place}/{found[1]}; remove one")
+        halves += found
+    if len(halves) == 1:
+        there, lacking = f"{place}/{halves[0]}", f"{place}/{(TRAIN_NAMES | TEST_NAMES)[halves[0].lower()]}"
+        raise BadData(f"{there}/ exists but {lacking}/ does not; put both in the same folder")
+    return ImageFolders(*(_unnested(place.folder(name), name) for name in halves)) if halves else None
+
+
+def list_images(folders: ImageFolders, ids: Sequence[int] | None = None) -> ListedImages:
+    """List the images of a data set without opening them.
+
+    Parameters
+    ----------
+    folders : the two halves
+    ids : those of a sample submission; by default the test images must be numbered from 1
+
+    Raises
+    ------
+    BadData
+        A digit has no images, a file is not named as an image, or the test images are not numbered as expected.
+    """
+    unknown = [name for name in (*folders.train.names.folders, *folders.train.names.files) if name not in DIGITS]
+    if unknown:
+        raise BadData(f"{folders.train}{_other_classes(folders.train) or f'/{unknown[0]}: {ONLY}; remove it'}")
+    train, labels = _in_digit_folders(folders.train)
+    if len(set(labels)) < CLASSES:
+        lacking = next(digit for digit in DIGITS if int(digit) not in labels)
+        raise BadData(f"{folders.train}/{lacking}: contains no images; every digit needs some")
+    test, names = folders.test, folders.test.names
+    if len(names.folders) == 1 and not names.files:  # one folder for all: no class
+        test, names = test.folder(names.folders[0]), test.folder(names.folders[0]).names
+    if names.folders and (names.files or set(names.folders) - set(DIGITS)):
+        odd = next((name for name in names.folders if name not in DIGITS), names.folders[0])
+        raise BadData(f"{test}/{odd}: is a folder among the test images; move its images into {test}/, or remove it")
+    if names.folders:
+        return ListedImages(train, labels, *_in_digit_folders(test))
+    return ListedImages(train, labels, _in_order_of_id(test, ids))
+
+
+def same_images(first: ImageFolders, second: ImageFolders) -> bool:
+    """Whether two sets have files of the same names and sizes, such as a zip and what was extracted from it."""
+    try:
+        return _sizes(first) == _sizes(second)
+    except (BadData, OSError):
+        return False
+
+
+def _other_classes(train: Place) -> str | None:
+    """What a set with many more class folders than digits is."""
+    classes = train.names.folders
+    if len(classes) < 2 * CLASSES:
+        return None
+    known = f", as {OTHER_SETS[len(classes)]}" if len(classes) in OTHER_SETS else ""
+    return f": has {len(classes)} classes{known}; only sets of ten classes, 0 to 9, can be used"
+
+
+def _unnested(folder: Place, name: str) -> Place:
+    """`testSet/testSet` if the archive was extracted into a folder of the same name, else `testSet`."""
+    return folder.folder(name) if name in folder.names.folders else folder
+
+
+def _in_digit_folders(place: Place) -> tuple[list[str], list[int]]:
+    """The images in digit folders and their labels, sorted by the numbers in their names."""
+    found = [
+        (_number(name) or 0, int(digit), name)
+        for digit in place.names.folders
+        for name in _image_names(place.folder(digit))
+    ]
+    found.sort()
+    return [f"{place}/{digit}/{name}" for _, digit, name in found], [digit for _, digit, _ in found]
+
+
+def _image_names(folder: Place) -> list[str]:
+    files, folders = folder.names
+    odd = next((name for name in files if not name.lower().endswith(SUFFIXES)), next(iter(folders), None))
+    if odd is not None:
+        raise BadData(f"{folder}/{odd}: not a .jpg or .png file; remove it")
+    return files
+
+
+def _number(name: str) -> int | None:
+    """The last number in a file's name: 17 for `img_17.jpg`."""
+    found = LAST_NUMBER.search(name)
+    return int(found[1]) if found else None
+
+
+def _in_order_of_id(folder: Place, ids: Sequence[int] | None) -> list[str]:
+    by_id: dict[int, str] = {}
+    for name in _image_names(folder):
+        number = _number(name)
+        if number is None:
+            raise BadData(
+                f"{folder}/{name}: has no number in its name; name test images by ImageId, such as img_17.jpg"
+            )
+        if number in by_id:
+            both = f"{folder}/{name} and {by_id[number]}"
+            raise BadData(f"{both}: both have the number {number}; rename or remove one")
+        by_id[number] = name
+    if not by_id:
+        raise BadData(f"{folder}: contains no images; put the test images there")
+    expected = range(1, len(by_id) + 1) if ids is None else ids
+    if ids is not None and (odd := set(ids) ^ by_id.keys()):
+        which = "only one of this folder and sample_submission.csv has"
+        raise BadData(f"{folder}: {which} the number {min(odd)}; put those there that belong together")
+    missing = next((i for i in expected if i not in by_id), None)
+    if missing is not None:
+        raise BadData(f"{folder}: {_misnumbered(by_id.keys(), missing)}")
+    return [f"{folder}/{by_id[i]}" for i in expected]
+
+
+def _misnumbered(numbers: Collection[int], missing: int) -> str:
+    if max(numbers) == len(numbers) - 1:
+        return (
+            f"has the numbers 0 to {max(numbers)}; ImageIds count from 1: rename the images, or put a"
+            " sample_submission.csv with these ids beside the folder"
+        )
+    return (
+        f"has an image number {0 if 0 in numbers else max(numbers)} but no number {missing};"
+        " number the test images from 1 without gaps"
+    )
+
+
+def _sizes(folders: ImageFolders) -> list[tuple[str, int]]:
+    found = list_images(folders)
+    files = [*found.train, *found.test]
+    if folders.archive is None:
+        sizes = [os.stat(file).st_size for file in files]
+    else:
+        with open_zip(folders.archive) as opened:
+            sizes = [info_of(opened, file.removeprefix(f"{folders.archive}/")).file_size for file in files]
+    return sorted(zip(("/".join(file.split("/")[-2:]) for file in files), sizes, strict=True))
