@@ -6,9 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kaggle_mnist.data.contact_sheet import refuse_foreign_sheet, write_contact_sheet
 from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.inspection import Look, inspect
 from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.data.near_copies import near_copies
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run
@@ -18,15 +23,25 @@ from kaggle_mnist.utils.progress import Progress, quiet
 
 @dataclass(frozen=True)
 class DataCheck:
-    """The digits that were found, and the contact sheet that shows some of them."""
+    """The digits that were found.
+
+    Attributes
+    ----------
+    digits : as `train` would use them
+    look : what is usual or unusual about their images
+    near_copies : labeled images that are nearly the same as an earlier one, as `near_copies` lists them
+    picture : the contact sheet that shows some of them
+    """
 
     digits: Digits
+    look: Look
+    near_copies: NDArray[np.int64]
     picture: Path
 
 
 @dataclass(frozen=True)
 class CsvCheck:
-    """What is wrong with a submission for the ImageIds 1 to `expected`."""
+    """What is wrong with a submission for `expected` images."""
 
     verdict: Verdict
     expected: int
@@ -63,10 +78,12 @@ def check_data(
     sheet = Path(output) / "digits.png"
     refuse_foreign_sheet(sheet)
     digits = load_digits(input, progress=progress)
+    look = inspect(digits)
+    near = near_copies(digits.train_images, digits.first_same, progress=progress)
     write_contact_sheet(digits, sheet)
     if export is not None:
         export_csv(digits, export, progress=progress)
-    return DataCheck(digits, sheet)
+    return DataCheck(digits, look, near, sheet)
 
 
 def check_csv(file: str | Path, *, run: str | Run | None = None, output: str | Path = "submissions") -> CsvCheck:
@@ -75,8 +92,8 @@ def check_csv(file: str | Path, *, run: str | Run | None = None, output: str | P
     Parameters
     ----------
     file : the CSV; if it is the run's own `submission.csv`, its checksum is verified too
-    run : a run whose number of test images is expected: a `Run`, its path or its folder name below `output`; the
-        competition's 28,000 if None
+    run : a run whose header and ids are expected: a `Run`, its path or its folder name below `output`; those of the
+        Digit Recognizer if None
     output : folder of the runs
 
     Raises
@@ -95,10 +112,11 @@ def check_csv(file: str | Path, *, run: str | Run | None = None, output: str | P
     ...     check_csv(file).verdict.errors[0]
     "row 3: Label is 'x'; it must be a digit from 0 to 9"
     """
-    file, expected = Path(file), COMPETITION_IDS
-    if run is not None:
-        found = run if isinstance(run, Run) else find_run(run, Path(output))
-        expected = found.record.data.test_images
-        if os.path.realpath(file) == os.path.realpath(found.submission):
-            found.verified("submission.csv")
-    return CsvCheck(check_submission(file, expected), expected)
+    file = Path(file)
+    if run is None:
+        return CsvCheck(check_submission(file), COMPETITION_IDS)
+    found = run if isinstance(run, Run) else find_run(run, Path(output))
+    if os.path.realpath(file) == os.path.realpath(found.submission):
+        found.verified("submission.csv")
+    verdict = check_submission(file, found.test_ids(), found.record.data.header)
+    return CsvCheck(verdict, found.record.data.test_images)

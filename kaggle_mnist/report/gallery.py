@@ -28,6 +28,7 @@ class Gallery:
     Attributes
     ----------
     images : int64 ``(p,)``, numbers of labeled images, then of test images, each counted from 0
+    ids : int64 ``(p,)``, by which they are named: the same numbers, but for test images their ids in the submission
     labels : int64 ``(p,)``, 0 to 9; -1 for test images
     outputs : float32 ``(p, 10)``, 0 to 1; out of fold for labeled images
     cells : half-open ranges of indices into `images`, one for each ``true * 10 + predicted``
@@ -36,6 +37,7 @@ class Gallery:
     """
 
     images: NDArray[np.int64]
+    ids: NDArray[np.int64]
     labels: NDArray[np.int64]
     outputs: NDArray[np.float32]
     cells: list[tuple[int, int]]
@@ -78,6 +80,7 @@ def choose_digits(outputs: Outputs) -> Gallery:
     tests = np.argsort(highest[:, 1] - highest[:, 0], kind="stable")[:UNCERTAIN]
     return Gallery(
         images=np.concatenate([labeled, tests]),
+        ids=np.concatenate([labeled, outputs.test_ids[tests]]),
         labels=np.concatenate([outputs.y_true[labeled], np.full(len(tests), -1)]),
         outputs=np.concatenate([outputs.oof[labeled], outputs.test[tests]]),
         cells=list(itertools.pairwise(ends)),

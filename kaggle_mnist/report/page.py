@@ -10,13 +10,14 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kaggle_mnist.data.digits import CLASSES, Digits
+from kaggle_mnist.data.digits import CLASSES, SUBMISSION, Digits
 from kaggle_mnist.data.sources import load_same_digits
 from kaggle_mnist.models.registry import network_class
 from kaggle_mnist.recipes.recipe import Recipe, format_value
 from kaggle_mnist.recipes.variants import smallest_variant, summary_of, weights_of
 from kaggle_mnist.report import charts
 from kaggle_mnist.report.gallery import COLUMNS, Gallery, choose_digits, make_sprite
+from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Outputs, Run, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS
 from kaggle_mnist.training import metrics
@@ -118,6 +119,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "wrong": round((1 - record.scores.oof_accuracy) * record.data.train_images),
         "leaderboard": run.submitted(),
         "competition_ids": COMPETITION_IDS,
+        "can_upload": _can_upload(record.data),
         "upload": f"kaggle-mnist upload {argument}",
         "report_command": f"kaggle-mnist report {argument} --input PATH",
         "summary": _summary(run),
@@ -126,6 +128,12 @@ def _facts(run: Run) -> dict[str, Any]:
         "watched": WATCHED,
         "format_value": format_value,
     }
+
+
+def _can_upload(data: Data) -> bool:
+    """Whether the digits are from a competition that is known, or as many as the Digit Recognizer's."""
+    usual = data.header == SUBMISSION and not data.own_ids
+    return data.competition is not None or (usual and data.test_images == COMPETITION_IDS)
 
 
 def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
@@ -211,9 +219,10 @@ def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | N
     files = {part: Markup(loader.get_source(environment, name)[0]) for part, name in names.items()}
     data = {
         "pictures": [
-            [int(image), int(label), np.round(outputs * 10_000).astype(int).tolist()]
-            for image, label, outputs in zip(gallery.images, gallery.labels, gallery.outputs, strict=True)
+            [int(name), int(label), np.round(outputs * 10_000).astype(int).tolist()]
+            for name, label, outputs in zip(gallery.ids, gallery.labels, gallery.outputs, strict=True)
         ],
+        "id": parts["record"].data.header[0],
         "cells": gallery.cells,
         "columns": COLUMNS,
         "network": {name: value for name, value in network.items() if name != "weights"} if network else None,

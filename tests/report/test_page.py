@@ -103,6 +103,19 @@ def test_a_run_that_kaggle_accepts_has_its_upload_command(practice: Digits, few:
     )
 
 
+def test_test_images_are_named_by_their_ids_and_a_known_competition_gets_the_upload_command(few: Digits) -> None:
+    digits = replace(few, header=("id", "label"), ids=np.arange(5000, 5300), competition="Kannada-MNIST")
+    run = pipeline.train(TINY.replaced(epochs=1), input=digits, folds=2)
+    page = write_report(run, digits).read_text("utf-8")
+    least = np.sort(run.outputs().test, axis=1)
+    first = 5000 + int(np.argmin(least[:, -1] - least[:, -2]))
+    assert f"<span>id <b>{first}</b></span>" in page
+    assert f'aria-label="id {first}"' in page
+    assert "300 ids, each with a digit" in page
+    assert f"<code>kaggle-mnist upload {run.name}</code>" in page
+    assert "ImageId" not in page
+
+
 def test_a_practice_run_says_why_it_cannot_be_uploaded_and_what_to_do(run: Run, few: Digits) -> None:
     scores = run.record.scores.model_copy(update={"withheld_accuracy": 0.9765})
     data = run.record.data.model_copy(update={"practice": True})

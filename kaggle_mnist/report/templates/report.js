@@ -33,7 +33,7 @@
 
   function nameOf(picture) {
     const [image, label] = data.pictures[picture];
-    if (label < 0) return `ImageId ${image + 1}`;
+    if (label < 0) return `${data.id} ${image}`;
     return `image ${image}, labeled ${label}, read as ${largest(outputsOf(picture))}`;
   }
 
