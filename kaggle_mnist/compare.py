@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,15 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_mnist.forecast import Forecast, Gains, predict_score
-from kaggle_mnist.runs.finding import find_run, list_runs, other_runs
-from kaggle_mnist.runs.run import Run, ScoredRun, read_run
-from kaggle_mnist.significance import Pair, count_both_right, difference_interval, mcnemar_p
-from kaggle_mnist.utils.errors import BadRun, OutputError
-from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_atomic
+from kaggle_mnist.forecast import Forecast, predict_score
+from kaggle_mnist.report.fold_plot import check_plot, plot_folds
+from kaggle_mnist.runs.finding import find_run, for_each_run
+from kaggle_mnist.runs.run import Run, ScoredRun
+from kaggle_mnist.significance import Pair, holm, only_one_right, standard_errors
+from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.progress import Progress, quiet
-
-PLOTS = ("png", "svg", "pdf")
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,7 @@ class Row:
     run, recipe : names of the run and of its recipe
     differs : fields whose value differs from the first trained run's; for a blend, its parents
     data : fingerprint of the digits
+    dropped : number of images that no member was trained on
     folds : accuracy of each member on its held-out images, from 0 to 1
     cv_accuracy, cv_accuracy_std : mean and standard deviation of `folds`
     oof_accuracy, oof_log_loss : of the out-of-fold outputs
@@ -46,6 +44,7 @@ class Row:
     recipe: str
     differs: dict[str, Any]
     data: str
+    dropped: int
     folds: list[float]
     cv_accuracy: float
     cv_accuracy_std: float
@@ -108,35 +107,27 @@ def compare_runs(
     """
     output = Path(output)
     if plot is not None:
-        _check_plot(plot)
+        check_plot(plot)
     scored: list[_RunResult] = []
-    passed_over: list[str] = []
     places: set[Path] = set()
-    wanted: Sequence[str | Path] = names or list_runs(output)
-    progress("Reading runs", 0, len(wanted))
-    for i, name in enumerate(wanted):
-        try:
-            run = find_run(name, output) if isinstance(name, str) else read_run(name)
-            if (place := run.path.resolve()) not in places:
-                scored.append(_RunResult.of(run))
-                places.add(place)
-        except BadRun as error:
-            if names:
-                raise
-            passed_over.append(str(error))
-        progress("Reading runs", i + 1, len(wanted))
+
+    def take(run: Run) -> None:
+        if (place := run.path.resolve()) not in places:
+            scored.append(_RunResult.of(run))
+            places.add(place)
+
+    passed_over = for_each_run(names, output, take, progress)
     if not scored:
         if passed_over:
             raise BadRun(passed_over[-1])  # the newest
         find_run(None, output)  # raises, and says how to make a run
-    others = other_runs(output, [one.run for one in scored]) if names else []
-    gains = Gains([*(one.standing for one in scored), *others])
     scored.sort(key=lambda one: (-one.run.record.scores.oof_accuracy, one.run.created, one.run.name))
     first = next((one.run for one in scored if one.run.record.recipe), scored[0].run)
-    rows = [_row(letter, one, first, gains) for letter, one in zip(letters(), scored, strict=False)]
-    comparison = Comparison(rows, compare_pairs(rows, [one.correct for one in scored]), passed_over)
+    rows = [_row(letter, one, first) for letter, one in zip(letters(), scored, strict=False)]
+    pairs = compare_pairs(rows, [one.correct for one in scored], [one.fold_of for one in scored])
+    comparison = Comparison(rows, pairs, passed_over)
     if plot is not None:
-        plot_folds(comparison, plot)
+        plot_folds([(f"{row.letter}  {row.run}", row.folds) for row in rows], plot)
     return comparison
 
 
@@ -147,96 +138,62 @@ class _RunResult:
     standing: ScoredRun
     folds: list[float]
     correct: NDArray[np.bool_]  # (n,)
+    fold_of: NDArray[np.int64]  # (repeats, n)
 
     @classmethod
     def of(cls, run: Run) -> _RunResult:
         outputs, folds = run.outputs(), run.table("folds").accuracy.astype(float).tolist()
-        return cls(ScoredRun.of(run), folds, outputs.oof.argmax(1) == outputs.y_true)
+        return cls(ScoredRun.of(run), folds, outputs.oof.argmax(1) == outputs.y_true, outputs.fold_of)
 
     @property
     def run(self) -> Run:
         return self.standing.run
 
 
-def compare_pairs(rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]]) -> list[Pair]:
+def compare_pairs(
+    rows: Sequence[Row], correct: Sequence[NDArray[np.bool_]], fold_of: Sequence[NDArray[np.int64]]
+) -> list[Pair]:
     """Compare every two rows on the same data.
 
-    McNemar's test (Psychometrika 12, 1947) asks whether the images that only one of the two runs got right are split
-    evenly between them. The interval is that of the same binomial share (Clopper & Pearson, Biometrika 26, 1934), so
-    before correction it excludes 0 exactly when the test is significant.
+    Student's t-test asks whether the images that only one of the two runs got right could be split like this by the
+    chance of images and of members; see `standard_errors`. One image is taken off the difference (as by Edwards,
+    Psychometrika 13, 1948). Holm's method corrects p and the interval for the number of pairs, so that the interval
+    excludes 0 exactly when the test is significant. Of two seeds of one recipe, at most 5 of 100 pairs are called
+    different (`benchmarks/RESULTS.md`).
 
     Parameters
     ----------
     rows : the runs
     correct : for each row, which of its images it got right, bool, shape ``(n,)``
+    fold_of : for each row, the fold in which each image was held out, int64, shape ``(repeats, n)``
     """
-    from statsmodels.stats.multitest import multipletests
+    from scipy.stats import t
 
-    images = np.array([len(right) for right in correct])
     shared: dict[tuple[str, int], list[int]] = {}
     for i, row in enumerate(rows):
         shared.setdefault((row.data, len(correct[i])), []).append(i)
-    both = np.full((len(rows), len(rows)), -1)  # images that both got right
-    for members in shared.values():
-        both[np.ix_(members, members)] = count_both_right([correct[i] for i in members])
-    first, second = np.triu_indices(len(rows), 1)
-    comparable = both[first, second] >= 0
-    first, second = first[comparable], second[comparable]
+    found = []  # for all pairs: first, second, images, only_first, only_second, standard error, degrees of freedom
+    for (_, n), members in shared.items():
+        only = only_one_right([correct[i] for i in members])
+        errors, freedom = standard_errors([correct[i] for i in members], [fold_of[i] for i in members])
+        a, b = np.triu_indices(len(members), 1)
+        numbers = np.array(members)
+        columns = (numbers[a], numbers[b], np.full(len(a), n), only[a, b], only[b, a], errors[a, b], freedom[a, b])
+        found.append(np.stack(columns).astype(float))
+    first, second, n, only_first, only_second, error, freedom = np.concatenate(found, axis=1)
     if not len(first):
         return []
-    only_a, only_b = (both[i, i] - both[first, second] for i in (first, second))
-    n = images[first]
-    low, high = (bound / n for bound in difference_interval(only_a, only_b))
-    p = mcnemar_p(only_a, only_b)
-    corrected = multipletests(p, method="holm")[1]
-    columns = (n, only_a, only_b, (only_a - only_b) / n, low, high, p, corrected)
+    order = np.lexsort((second, first))
+    difference = only_first - only_second
+    p = 2 * t.sf(np.maximum(np.abs(difference) - 1, 0) / np.maximum(error, 1e-9), freedom)
+    corrected, confidence = holm(p)
+    reach = t.ppf((1 + confidence) / 2, freedom) * error + (difference != 0)
+    low, high = (np.clip((difference + side * reach) / n, -1, 1) for side in (-1, 1))
     letter = [row.letter for row in rows]
-    values = zip(first.tolist(), second.tolist(), *(column.tolist() for column in columns), strict=True)
-    return [Pair(letter[a], letter[b], *rest) for a, b, *rest in values]
-
-
-def plot_folds(comparison: Comparison, path: Path) -> None:
-    """Plot every fold's accuracy, one line per run.
-
-    Parameters
-    ----------
-    comparison : the runs
-    path : a PNG, SVG or PDF file, by its extension
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written, has another extension, or was not written by kaggle-mnist.
-    """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    rows, kind = comparison.rows, _check_plot(path)
-    with mpl.rc_context({"svg.hashsalt": "kaggle-mnist"}):
-        figure = Figure(figsize=(8, 1.2 + 0.45 * len(rows)), layout="constrained")
-        axes = figure.subplots()
-        for y, row in enumerate(rows):
-            axes.plot(row.folds, [y] * len(row.folds), "o", color="#2563eb", alpha=0.6)
-            axes.plot(row.cv_accuracy, y, "|", color="black", markersize=22)
-        axes.set_yticks(range(len(rows)), [f"{row.letter}  {row.run}".replace("$", r"\$") for row in rows])
-        axes.set(xlabel="accuracy on the held-out fold (line: mean)", ylim=(len(rows) - 0.5, -0.5))
-        axes.grid(axis="x", alpha=0.3)
-        buffer = io.BytesIO()
-        metadata = {"Software" if kind == "png" else "Creator": WRITER}
-        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
-    try:
-        write_atomic(path, buffer.getvalue())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _check_plot(path: Path) -> str:
-    """The file type, lower case, without the dot. Raises OutputError."""
-    kind = path.suffix.lower().lstrip(".")
-    if kind not in PLOTS:
-        raise OutputError(f"{path}: must end in .png, .svg or .pdf")
-    refuse_foreign(path)
-    return kind
+    counts = (first, second, n, only_first, only_second)
+    integers = zip(*(column[order].astype(int).tolist() for column in counts), strict=True)
+    reals = zip(*(column[order].tolist() for column in (difference / n, low, high, p, corrected)), strict=True)
+    return [Pair(letter[a], letter[b], *rest, *figures) for (a, b, *rest), figures in zip(integers, reals, strict=True)]
 
 
 def letters() -> Iterator[str]:
@@ -271,17 +228,18 @@ def settings_of(run: Run) -> dict[str, Any]:
     return {**record.recipe.model_dump(mode="json", include=used), **settings}
 
 
-def _row(letter: str, result: _RunResult, first: Run, gains: Gains) -> Row:
+def _row(letter: str, result: _RunResult, first: Run) -> Row:
     run, submitted = result.run, result.standing.submitted
-    scores, forecast = run.record.scores, predict_score(run, gains)
+    scores, forecast = run.record.scores, predict_score(run)
     if submitted is not None and (made := submitted.prediction) is not None:  # made before the score was known
-        forecast = Forecast(made.expected, made.low, made.high, forecast.earlier)
+        forecast = Forecast(made.expected, made.low, made.high)
     return Row(
         letter=letter,
         run=run.name,
         recipe=run.record.name,
         differs=differences(run, first),
         data=run.record.data.fingerprint,
+        dropped=len(run.record.dropped),
         folds=result.folds,
         cv_accuracy=scores.cv_accuracy,
         cv_accuracy_std=scores.cv_accuracy_std,

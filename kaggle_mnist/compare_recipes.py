@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kaggle_mnist.compare import differences, letters, settings_of
-from kaggle_mnist.runs.finding import find_run, list_runs
-from kaggle_mnist.runs.run import Run, read_run
-from kaggle_mnist.significance import Difference, paired_difference, verdict_of
+from kaggle_mnist.runs.finding import for_each_run
+from kaggle_mnist.runs.run import Run
+from kaggle_mnist.significance import Difference, holm, paired_difference, verdict_of
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.progress import Progress, quiet
 
@@ -113,21 +113,14 @@ def compare_recipes(
     """
     output = Path(output)
     found: dict[str, list[Run]] = {}
-    passed_over: list[str] = []
-    wanted: Sequence[str | Path] = names or list_runs(output)
-    progress("Reading runs", 0, len(wanted))
-    for i, name in enumerate(wanted):
-        try:
-            run = find_run(name, output) if isinstance(name, str) else read_run(name)
-            if run.record.recipe is None:
-                raise BadRun(f"{run.path}: is a blend, which has no recipe")
-            key = {**settings_of(run), "seed": None, "dropped": run.record.dropped, "data": run.record.data.fingerprint}
-            found.setdefault(f"{sorted(key.items())}", []).append(run)
-        except BadRun as error:
-            if names:
-                raise
-            passed_over.append(str(error))
-        progress("Reading runs", i + 1, len(wanted))
+
+    def take(run: Run) -> None:
+        if run.record.recipe is None:
+            raise BadRun(f"{run.path}: is a blend, which has no recipe")
+        key = {**settings_of(run), "seed": None, "dropped": run.record.dropped, "data": run.record.data.fingerprint}
+        found.setdefault(f"{sorted(key.items())}", []).append(run)
+
+    passed_over = for_each_run(names, output, take, progress)
     if not found:
         raise BadRun(f"{output}: no finished run with a recipe here; `kaggle-mnist train` makes one")
     groups = sorted(found.values(), key=lambda runs: -statistics.mean(_accuracies(runs).values()))
@@ -160,15 +153,22 @@ def _row(letter: str, runs: Sequence[Run], first: Run) -> RecipeRow:
 
 
 def _pairs(rows: Sequence[RecipeRow]) -> list[RecipePair]:
-    from statsmodels.stats.multitest import multipletests
-
-    compared: list[tuple[RecipeRow, RecipeRow, Difference | None]] = []
+    candidates: list[tuple[RecipeRow, RecipeRow, list[int]]] = []
     for a, b in itertools.combinations(rows, 2):
         if a.data == b.data:
-            seeds = [seed for seed in a.accuracies if seed in b.accuracies]
-            known = len(seeds) > 1
-            values = [[row.accuracies[seed] for seed in seeds] for row in (a, b)]
-            compared.append((a, b, paired_difference(*values) if known else None))
-    p = [difference.p for _, _, difference in compared if difference is not None]
-    corrected = iter(multipletests(p, method="holm")[1] if p else ())
-    return [RecipePair(a.letter, b.letter, d, None if d is None else float(next(corrected))) for a, b, d in compared]
+            candidates.append((a, b, [seed for seed in a.accuracies if seed in b.accuracies]))
+
+    def compared(a: RecipeRow, b: RecipeRow, seeds: list[int], confidence: float = 0.95) -> Difference:
+        first, second = ([row.accuracies[seed] for seed in seeds] for row in (a, b))
+        return paired_difference(first, second, confidence)
+
+    corrected, confidence = holm([compared(a, b, seeds).p for a, b, seeds in candidates if len(seeds) > 1])
+    found = zip(corrected.tolist(), confidence.tolist(), strict=True)
+    pairs = []
+    for a, b, seeds in candidates:
+        difference, p = None, None
+        if len(seeds) > 1:
+            p, level = next(found)
+            difference = compared(a, b, seeds, level)
+        pairs.append(RecipePair(a.letter, b.letter, difference, p))
+    return pairs

@@ -1,12 +1,14 @@
-"""Whether two runs differ significantly: McNemar's exact test on the images that only one of them got right."""
+"""Whether two runs or two recipes differ significantly."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 SIGNIFICANT = 0.05
 CHUNK = 4096  # images of every run that are counted at once
@@ -22,8 +24,9 @@ class Pair:
     images : number of labeled images
     only_first, only_second : images that only one of the two got right out of fold
     difference : OOF accuracy of the first minus that of the second, from -1 to 1
-    low, high : its 95 % confidence interval
-    p : of McNemar's exact test, two-sided
+    low, high : its confidence interval, which excludes 0 exactly if the verdict names a better run: of 95 %, corrected
+        for the number of pairs as p is
+    p : of the test that they do not differ, two-sided; see `compare.compare_pairs`
     p_corrected : the same after Holm's correction for the number of pairs
 
     Examples
@@ -61,8 +64,8 @@ def verdict_of(first: str, second: str, difference: float, p: float) -> str:
     return f"{better} is better than {worse}"
 
 
-def count_both_right(correct: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """Count the images that both of two runs got right, for every two runs.
+def only_one_right(correct: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """Count the images that one of two runs got right and the other did not, for every two runs.
 
     Parameters
     ----------
@@ -70,71 +73,99 @@ def count_both_right(correct: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
 
     Returns
     -------
-    Shape ``(runs, runs)``; the diagonal is the number of images that a run got right.
+    Shape ``(runs, runs)``: right by the run of the row, wrong by that of the column.
 
     Examples
     --------
-    >>> count_both_right([np.array([True, True, False]), np.array([True, False, True])]).tolist()
-    [[2, 1], [1, 2]]
+    >>> only_one_right([np.array([True, True, False]), np.array([True, False, True])]).tolist()
+    [[0, 1], [1, 0]]
     """
-    counts = np.zeros((len(correct), len(correct)), np.int64)
+    both = np.zeros((len(correct), len(correct)), np.int64)
     for start in range(0, len(correct[0]), CHUNK):
         chunk = np.stack([right[start : start + CHUNK] for right in correct]).astype(np.float32)  # (runs, CHUNK)
-        counts += (chunk @ chunk.T).astype(np.int64)  # exact: integers far below 2²⁴
-    return counts
+        both += (chunk @ chunk.T).astype(np.int64)  # exact: integers far below 2²⁴
+    return np.diag(both)[:, None] - both
 
 
-def mcnemar_p(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute two-sided p values of McNemar's exact test.
-
-    Parameters
-    ----------
-    only_a, only_b : images that only one of the two got right, shape ``(pairs,)``
-
-    Returns
-    -------
-    Shape ``(pairs,)``, from 0 to 1; 1 where the counts are equal.
-
-    Examples
-    --------
-    >>> mcnemar_p(np.array([30, 5]), np.array([10, 5])).round(4)
-    array([0.0022, 1.    ])
-    """
-    from scipy.stats import binom
-
-    p: NDArray[np.float64] = np.minimum(1, 2 * binom.cdf(np.minimum(only_a, only_b), only_a + only_b, 0.5))
-    return p
-
-
-def difference_interval(
-    only_a: NDArray[np.int64], only_b: NDArray[np.int64], confidence: float = 0.95
+def standard_errors(
+    correct: Sequence[NDArray[np.bool_]], fold_of: Sequence[NDArray[np.int64]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute a confidence interval for `only_a - only_b`, in images.
+    """Estimate how far chance moves the difference of two runs' OOF accuracies, for every two runs.
 
-    It is Clopper and Pearson's interval for the share of `only_a`, given the sum of both counts.
+    Images are not independent: those that a member held out share its luck, so that McNemar's test, which ignores
+    this, calls 15 of 100 pairs of seeds of one recipe different (`benchmarks/RESULTS.md`). Here an image's difference
+    is a mean, plus the effects of the members that judged it, all with one variance, plus a rest. Both variances are
+    estimated by the method of moments (Searle, Casella & McCulloch, Variance Components, 1992, chapter 5).
 
     Parameters
     ----------
-    only_a, only_b : images that only one of the two got right, shape ``(pairs,)``
-    confidence : from 0 to 1
+    correct : for each run, which images it got right, bool, shape ``(n,)``
+    fold_of : for each run, the fold in which each image was held out, int64, shape ``(repeats, n)``
 
     Returns
     -------
-    Lower and upper bounds, shape ``(pairs,)`` each; both 0 where both counts are 0.
+    Standard errors in images, and the degrees of freedom of Student's t: the members of both runs, less 2. Shape
+    ``(runs, runs)`` each.
 
     Examples
     --------
-    >>> low, high = difference_interval(np.array([30]), np.array([10]))
-    >>> low.round(1), high.round(1)
-    (array([7.]), array([29.8]))
+    >>> rng = np.random.default_rng(0)
+    >>> correct, fold_of = rng.random((2, 1000)) < 0.9, rng.integers(0, 5, (2, 1, 1000))
+    >>> errors, freedom = standard_errors(list(correct), list(fold_of))
+    >>> float(errors[0, 1].round(1)), float(freedom[0, 1])
+    (18.2, 8.0)
     """
-    from scipy.stats import beta
+    n, runs = len(correct[0]), len(correct)
+    kinds = {folds.tobytes(): _members(folds) for folds in fold_of}  # runs with the same seed have the same folds
+    kind_of = [folds.tobytes() for folds in fold_of]
+    right = np.stack(correct).astype(np.float32).T  # (n, runs)
+    hits = {kind: members @ right for kind, members in kinds.items()}  # (members, runs)
+    total = right.sum(0)
+    only = only_one_right(correct)
+    variance, freedom = np.zeros((runs, runs)), np.ones((runs, runs))
+    of_kind = {kind: np.array([i for i in range(runs) if kind_of[i] == kind]) for kind in kinds}
+    for first, second in itertools.product(kinds, repeat=2):
+        members = sparse.vstack([kinds[first], kinds[second]])
+        held_out = np.asarray(members.sum(1)).ravel()  # images of each member
+        overlap = (members @ members.T).toarray() - np.outer(held_out, held_out) / n
+        a, b = np.ix_(of_kind[first], of_kind[second])
+        mean = (total[a] - total[b]) / n
+        rest = (only[a, b] + only[b, a]) / n - mean**2  # variance of an image's difference
+        both = np.concatenate([hits[first], hits[second]])
+        sums = both[:, a] - both[:, b] - held_out[:, None, None] * mean  # (members, first, second)
+        effect = ((sums**2).sum(0) - rest * np.trace(overlap)) / (overlap**2).sum()
+        variance[a, b] = n * rest + np.maximum(effect, 0) * (held_out**2).sum()
+        freedom[a, b] = len(held_out) - 2
+    return np.sqrt(variance), freedom
 
-    total, tail = only_a + only_b, (1 - confidence) / 2
-    with np.errstate(invalid="ignore"):
-        low = np.where(only_a > 0, beta.ppf(tail, only_a, only_b + 1), 0)
-        high = np.where(only_b > 0, beta.ppf(1 - tail, only_a + 1, only_b), 1)
-    return total * (2 * low - 1) + 0.0, total * (2 * high - 1)  # + 0.0: no -0.0
+
+def _members(fold_of: NDArray[np.int64]) -> sparse.csr_array:
+    """A row for each member of a run: the share that it has in judging each image, ``(members, n)``."""
+    repeats, n = fold_of.shape
+    rows = fold_of + np.arange(repeats)[:, None] * (fold_of.max() + 1)
+    columns = np.broadcast_to(np.arange(n), fold_of.shape)
+    return sparse.csr_array((np.full(fold_of.size, 1 / repeats), (rows.ravel(), columns.ravel())))
+
+
+def holm(p: Sequence[float] | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Correct p values for their number (Holm, Scandinavian Journal of Statistics 6, 1979).
+
+    Returns
+    -------
+    The corrected values, and for each the confidence at which an interval excludes 0 exactly if the corrected value is
+    below `SIGNIFICANT`. Shape ``(pairs,)`` each.
+
+    Examples
+    --------
+    >>> corrected, confidence = holm([0.01, 0.04, 0.5])
+    >>> corrected.round(3), confidence.round(4)
+    (array([0.03, 0.08, 0.5 ]), array([0.9833, 0.975 , 0.95  ]))
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    values = np.maximum(p, np.finfo(float).tiny)
+    corrected = multipletests(values, method="holm")[1] if len(values) else values
+    return corrected, 1 - SIGNIFICANT * values / corrected
 
 
 @dataclass(frozen=True)
@@ -145,7 +176,7 @@ class Difference:
     ----------
     seeds : how many both were trained with
     mean : of the first recipe's accuracy minus the second's, from -1 to 1
-    low, high : its 95 % confidence interval
+    low, high : its confidence interval, of 95 % unless another confidence was asked for
     p : of the paired t-test, two-sided
     """
 
@@ -156,7 +187,7 @@ class Difference:
     p: float
 
 
-def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+def paired_difference(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Difference:
     """Compare two recipes by Student's paired t-test (Biometrika 6, 1908) on their accuracies, seed by seed.
 
     The seeds decide folds, initial weights and order; the images are the same throughout. So the test tells which
@@ -166,6 +197,7 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
     ----------
     first, second : accuracies with the same seeds, in the same order; at least two. Differences that are all the same
         prove nothing: p is 1 then
+    confidence : of the interval, from 0 to 1
 
     Examples
     --------
@@ -180,5 +212,5 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
     if spread < 1e-12:
         return Difference(n, mean, mean, mean, 1.0)
     error = spread / n**0.5
-    reach = float(t.ppf(0.975, n - 1)) * error
+    reach = float(t.ppf((1 + confidence) / 2, n - 1)) * error
     return Difference(n, mean, mean - reach, mean + reach, float(2 * t.sf(abs(mean) / error, n - 1)))

@@ -1,34 +1,63 @@
-"""McNemar's exact test and its interval, against statsmodels and SciPy."""
+"""Whether runs differ: standard errors, p values and intervals."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
-from statsmodels.stats.contingency_tables import mcnemar
 
-from kaggle_mnist.significance import Pair, count_both_right, difference_interval, mcnemar_p
+from kaggle_mnist.compare import compare_pairs
+from kaggle_mnist.significance import Pair, only_one_right, standard_errors
+from tests.test_compare import row_of
 
 
-def test_p_values_and_intervals_are_those_of_statsmodels_and_scipy() -> None:
+def test_two_halves_of_chance_are_told_from_members_that_differ() -> None:
+    """Members without any effect of their own leave McNemar's variance; members that differ widen it."""
     rng = np.random.default_rng(0)
-    only_a, only_b = (rng.integers(0, [3, 20, 2000], (40, 3)).ravel() for _ in range(2))
-    only_a[:6], only_b[:6] = (0, 0, 7, 300, 5, 300), (0, 7, 0, 300, 5, 0)
-    p, (low, high) = mcnemar_p(only_a, only_b), difference_interval(only_a, only_b)
-    for i, (a, b) in enumerate(zip(only_a.tolist(), only_b.tolist(), strict=True)):
-        assert p[i] == pytest.approx(mcnemar([[0, a], [b, 0]], exact=True).pvalue if a + b else 1, rel=1e-9)
-        share = binomtest(a, a + b).proportion_ci(0.95, method="exact") if a + b else None
-        bounds = ((a + b) * (2 * share.low - 1), (a + b) * (2 * share.high - 1)) if share else (0, 0)
-        assert (low[i], high[i]) == pytest.approx(bounds, abs=1e-7)
-    assert set(p[only_a == only_b]) == {1.0}
-    assert f"{low[0]:+.1f}" == "+0.0"
+    n, ratios = 10_000, {}
+    for luck in (0.0, 0.03):
+        found = []
+        for _ in range(60):
+            fold_of = [rng.integers(0, 5, (1, n)) for _ in range(2)]
+            skill = [0.9 + luck * rng.standard_normal(5) for _ in range(2)]
+            correct = [rng.random(n) < of_members[folds[0]] for of_members, folds in zip(skill, fold_of, strict=True)]
+            errors, _ = standard_errors(correct, fold_of)
+            difference = int(correct[0].sum()) - int(correct[1].sum())
+            found.append((difference**2, errors[0, 1] ** 2, 2 * n * 0.9 * 0.1))
+        truth, estimate, mcnemar = np.mean(found, axis=0)
+        ratios[luck] = estimate / truth, truth / mcnemar
+    assert all(0.5 < of_truth < 2 for of_truth, _ in ratios.values())
+    assert ratios[0.0][1] < 1.6
+    assert ratios[0.03][1] > 2.5  # what a test that ignores the members would miss
 
 
-def test_images_that_both_got_right_are_counted_across_chunks() -> None:
+def test_repeats_share_in_judging_an_image_and_runs_may_have_different_folds() -> None:
+    rng = np.random.default_rng(1)
+    correct = [rng.random(3000) < 0.9 for _ in range(3)]
+    same, other = rng.integers(0, 5, (1, 3000)), rng.integers(0, 3, (3, 3000))
+    errors, freedom = standard_errors(correct, [same, same, other])
+    assert np.array_equal(errors, errors.T)
+    assert freedom[0].tolist() == [8, 8, 12]
+    apart = (correct[0] ^ correct[2]).sum()
+    assert 0.9 * apart < errors[0, 2] ** 2 < 2.5 * apart
+
+
+def test_an_interval_excludes_zero_exactly_if_the_corrected_p_value_is_significant() -> None:
+    rng = np.random.default_rng(1)
+    correct = [rng.random(4000) < accuracy for accuracy in np.linspace(0.9, 0.96, 12)]
+    fold_of = [rng.integers(0, 5, (1, 4000)) for _ in correct]
+    pairs = compare_pairs([row_of(letter) for letter in "ABCDEFGHIJKL"], correct, fold_of)
+    significant = [pair.p_corrected < 0.05 for pair in pairs]
+    assert 5 < sum(significant) < len(pairs) - 5
+    assert [pair.low > 0 or pair.high < 0 for pair in pairs] == significant
+    assert all(pair.low <= pair.difference <= pair.high for pair in pairs)
+    assert sum(pair.p < 0.05 for pair in pairs) > sum(significant)
+
+
+def test_images_that_only_one_got_right_are_counted_across_chunks() -> None:
     rng = np.random.default_rng(0)
     correct = [rng.random(10_000) < share for share in (0.5, 0.9, 0.99)]
-    counts = count_both_right(correct)
-    assert counts.tolist() == [[int((a & b).sum()) for b in correct] for a in correct]
+    counts = only_one_right(correct)
+    assert counts.tolist() == [[int((a & ~b).sum()) for b in correct] for a in correct]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_mnist.cli.app import Output, app
+from kaggle_mnist.cli.app import Input, Output, app
 
 
 @app.command()
@@ -56,15 +56,14 @@ def blend(
     runs: Annotated[list[str], typer.Argument(help="Two or more run folders or run names.", metavar="RUN")],
     output: Output = Path("submissions"),
     weights: Annotated[str, typer.Option(help="equal, or fit (to minimize the OOF log loss).")] = "equal",
-    score: Annotated[
-        bool, typer.Option("--score/--no-score", help="Score the blend on the practice set's withheld labels.")
-    ] = True,
+    score: Annotated[bool, typer.Option("--score/--no-score", help="Score the blend on the withheld labels.")] = True,
+    input: Input = None,
 ) -> None:
     """Average runs into a new one."""
     from kaggle_mnist.blend import blend_runs
     from kaggle_mnist.cli.screens import runs as screens
 
-    screens.show_blend(blend_runs(runs, output, weights=weights, score=score))
+    screens.show_blend(blend_runs(runs, output, weights=weights, score=score, input=input))
 
 
 @app.command()

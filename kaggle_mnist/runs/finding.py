@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from kaggle_mnist.runs.record import parse_record
 from kaggle_mnist.runs.run import MAX_RECORD, Run, ScoredRun, read_run
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.files import SUMS
+from kaggle_mnist.utils.progress import Progress, quiet
 from kaggle_mnist.utils.reading import read_bounded
 
 LATEST = "latest"
@@ -47,6 +48,41 @@ def other_runs(output: Path, known: Iterable[Run]) -> list[ScoredRun]:
             with suppress(BadRun):
                 found.append(ScoredRun.of(read_run(path)))
     return found
+
+
+def for_each_run(
+    names: Sequence[str], output: Path, take: Callable[[Run], None], progress: Progress = quiet
+) -> list[str]:
+    """Read the named runs, or all finished ones in `output`, and hand each to `take`.
+
+    Parameters
+    ----------
+    names : as for `find_run`; empty for all that can be read
+    output : the folder of the runs
+    take : may raise BadRun, as reading may
+    progress : called while the runs are read
+
+    Returns
+    -------
+    Why a run was passed over, for each that could not be read or taken and was not named by the user.
+
+    Raises
+    ------
+    BadRun
+        A named run cannot be read or taken.
+    """
+    passed_over: list[str] = []
+    wanted: Sequence[str | Path] = names or list_runs(output)
+    progress("Reading runs", 0, len(wanted))
+    for number, name in enumerate(wanted, start=1):
+        try:
+            take(find_run(name, output) if isinstance(name, str) else read_run(name))
+        except BadRun as error:
+            if names:
+                raise
+            passed_over.append(str(error))
+        progress("Reading runs", number, len(wanted))
+    return passed_over
 
 
 def find_run(run: str | None, output: Path) -> Run:

@@ -47,7 +47,7 @@ def _show(comparison: RecipeComparison) -> None:
     for pair in pairs:
         _show_pair(pair)
     if any(pair.difference for pair in pairs):
-        say("", "Accuracies are out of fold; p: paired t-test over the common seeds,")
+        say("", "Accuracies are out of fold; p and intervals: paired t-test over the common seeds,")
         say("", f"Holm-corrected for {len(comparison.pairs)} pair{'' if len(comparison.pairs) == 1 else 's'}.")
     if len({row.data for row in comparison.rows}) > 1:
         say("Note", "not all recipes were trained on the same digits; only those that were are compared")

@@ -89,9 +89,13 @@ def _show_pairs(comparison: Comparison) -> None:
         say("", _figures(pair))
     if comparison.pairs:
         number = len(comparison.pairs)
-        corrected = f"; Holm-corrected for {number:,} pairs" if number > 1 else ""
-        say("", f"p: McNemar's exact test, out of fold{corrected}.")
-        say("", "To compare recipes rather than runs, train several seeds of each.")
+        say("", "Paired t-test, out of fold; members are a random effect.")
+        if number > 1:
+            say("", f"p and intervals are Holm-corrected for {number:,} pairs.")
+        say("", "Several seeds of each tell more: `compare --by recipe`.")
+    if any(row.dropped for row in comparison.rows):
+        say("Note", "runs without the images that `audit` suspected look slightly better than they are:")
+        say("", "models that had seen a held-out image helped to choose what to drop")
 
 
 def _figures(pair: Pair) -> str:
@@ -103,10 +107,8 @@ def _explain(rows: list[Row]) -> None:
     if any("blend of" in row.differs for row in rows) and len({len(row.folds) for row in rows}) > 1:
         say("", "A blend's CV accuracy is not comparable to that of a run with repeats:")
         say("", "the blend's outputs are averaged over the repeats. Compare OOF instead.")
-    earlier = max(row.forecast.earlier for row in rows)
-    say("", f"Forecast: expected score and 95 % interval, from OOF accuracy{'' if earlier else '.'}")
-    if earlier:
-        say("", f"and the ensemble's gain in up to {earlier} earlier run{'' if earlier == 1 else 's'}.")
+    say("", "Forecast: expected score, 95 % interval; from OOF accuracy and the")
+    say("", "estimated gain of averaging all members.")
     scored = [(row.letter, row.score, row.forecast) for row in rows if row.score is not None]
     outside = [letter for letter, score, forecast in scored if not forecast.low <= score <= forecast.high]
     if scored:
@@ -148,7 +150,8 @@ def show_blend(run: Run) -> None:
     say("CV accuracy", f"{scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f}{nested}")
     say("Log loss", f"{scores.oof_log_loss:.4f}")
     if run.withheld_accuracy is not None:
-        say("Withheld", f"{run.withheld_accuracy:.4f} on the {run.record.data.test_images:,} withheld labels")
+        kind = "labels that the test images came with" if run.record.data.test_labels else "withheld labels"
+        say("Withheld", f"{run.withheld_accuracy:.4f} on the {run.record.data.test_images:,} {kind}")
     say("Submission", f"{run.submission}")
 
 
