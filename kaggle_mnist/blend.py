@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.data import practice
+from kaggle_mnist.data.sources import load_same_digits
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.folder import ensure_writable, run_files, write_run
-from kaggle_mnist.runs.record import Parent, Record, Scores
+from kaggle_mnist.runs.record import Data, Parent, Record, Scores
 from kaggle_mnist.runs.run import Outputs, Run
 from kaggle_mnist.training import metrics
-from kaggle_mnist.utils.errors import BadOption, BadRun
+from kaggle_mnist.utils.errors import AmbiguousData, BadData, BadOption, BadRun, DataNotFound
 from kaggle_mnist.utils.files import SUMS, sha256_of
 from kaggle_mnist.utils.versions import versions
 
@@ -25,7 +26,12 @@ SAME_SUM = 1e-4  # rows of softmax outputs sum to 1 within this, in float32
 
 
 def blend_runs(
-    names: Sequence[str], output: str | Path = "submissions", *, weights: str = "equal", score: bool = True
+    names: Sequence[str],
+    output: str | Path = "submissions",
+    *,
+    weights: str = "equal",
+    score: bool = True,
+    input: str | Path | None = None,
 ) -> Run:
     """Average the outputs of two or more runs, and write the result as a run.
 
@@ -39,10 +45,14 @@ def blend_runs(
     names : paths, folder names below `output`, or ``"latest"``
     output : folder of the runs, including the new one
     weights : ``"equal"``, or ``"fit"`` to minimize the log loss of the OOF outputs
-    score : score the blend on the practice set's withheld labels; if false, they are not used
+    score : score the blend on the withheld labels: the practice set's, or those that the test images came with; if
+        false, they are not used
+    input : where the digits are if their labels are withheld; without it, they are scored only if they are in `input/`
 
     Raises
     ------
+    DataNotFound, AmbiguousData, BadData
+        The digits at `input` are others, or cannot be read.
     BadOption
         `weights` is neither ``"equal"`` nor ``"fit"``.
     BadRun
@@ -70,13 +80,17 @@ def blend_runs(
     else:
         chosen = np.full(len(runs), 1 / len(runs))
         blended = averaged(oof, chosen)
-    outputs = Outputs(blended, averaged(test, chosen), first.y_true, first.test_ids, first.fold_of[:1])
+    fold_test = _of_folds(found, chosen, runs[0].record.folds)
+    outputs = Outputs(blended, averaged(test, chosen), first.y_true, first.test_ids, first.fold_of[:1], fold_test)
 
     folds = metrics.fold_scores(outputs.oof[None], outputs.y_true, outputs.fold_of)
     tables = {"folds": folds, **metrics.oof_tables(outputs.oof, outputs.y_true)}
     data = runs[0].record.data
-    withheld = metrics.accuracy(outputs.test, practice.open_withheld_labels()) if data.practice and score else None
+    labels = _open_withheld_labels(data, input) if score else None
     log_loss = metrics.loss(outputs.oof, outputs.y_true)
+    gain = None
+    if fold_test is not None:
+        gain = metrics.estimate_gain(outputs.oof, outputs.y_true, fold_test, outputs.test)
     record = Record(
         created=created.isoformat(timespec="milliseconds"),
         name=NAME,
@@ -95,12 +109,39 @@ def blend_runs(
             oof_accuracy=metrics.accuracy(outputs.oof, outputs.y_true),
             oof_loss=log_loss,
             oof_log_loss=log_loss,
-            withheld_accuracy=withheld,
+            ensemble_gain=gain,
+            withheld_accuracy=None if labels is None else metrics.accuracy(outputs.test, labels),
         ),
         environment=versions(),
         seconds={"all": time.perf_counter() - started},
     )
     return Run(write_run(output, NAME, run_files(record, outputs, tables), now=created), record)
+
+
+def _open_withheld_labels(data: Data, input: str | Path | None) -> NDArray[np.int64] | None:
+    if data.practice:
+        return practice.open_withheld_labels()
+    if not data.test_labels:
+        return None
+    try:
+        digits = load_same_digits(data.fingerprint, input)
+    except (DataNotFound, AmbiguousData, BadData):
+        if input is not None:
+            raise
+        return None
+    return digits.withheld.open() if digits.withheld else None
+
+
+def _of_folds(found: Sequence[Outputs], weights: NDArray[np.float64], folds: int) -> NDArray[np.float16] | None:
+    """Each fold's test outputs, ``(folds, m, 10)``; None if a run lacks its own.
+
+    A run with another number of folds gives those that it has in turn: which one is paired with which is arbitrary.
+    """
+    parts = [outputs.fold_test for outputs in found if outputs.fold_test is not None]
+    if len(parts) < len(found):
+        return None
+    means = [averaged(np.stack([part[fold % len(part)] for part in parts]), weights) for fold in range(folds)]
+    return np.stack(means).astype(np.float16)
 
 
 def _parent(run: Run, weight: float) -> Parent:

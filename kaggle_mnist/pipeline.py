@@ -27,7 +27,7 @@ from kaggle_mnist.score import refuse_foreign_copy, score_run
 from kaggle_mnist.training.cross_validation import EpochEnd, TrainingState, cross_validate
 from kaggle_mnist.training.device import resolve_device
 from kaggle_mnist.training.execution import Executor, Local
-from kaggle_mnist.training.folds import assign_folds
+from kaggle_mnist.training.folds import check_folds, fold_digits
 from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.training.repeats import cross_validate_by_repeats, read_repeat, write_repeat
 from kaggle_mnist.training.threads import choose_threads, thread_count
@@ -91,7 +91,8 @@ def train(
     repeats : how often cross-validation is repeated, with new folds each time; by default once for each variant
     seed : 0 to 2³¹ - 1; the same seed, recipe, digits, machine and thread count give the same bytes
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``
-    score : score the finished run on the practice set's withheld labels; turn this off while tuning
+    score : score the finished run on the withheld labels: the practice set's, or those that the test images came with;
+        turn this off while tuning
     drop_suspects : a CSV file as `audit` writes it, or image numbers from `data.suspects.read_suspects`; no member is
         trained on these images, but the scores count them
     cluster : the address of a Dask scheduler whose workers train the repeats, or ``"local"`` for one process for each
@@ -125,19 +126,20 @@ def train(
     if cluster is None:
         resolve_device(device)  # before anything is loaded
     ensure_writable(output := Path(output))
-    refuse_foreign_copy()
 
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
+    refuse_foreign_copy(digits.header)
     if isinstance(drop_suspects, (str, Path)):
         drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
     dropped = tuple(sorted(set(drop_suspects or ())))
     check_dropped(dropped, len(digits.train_images))
-    fold_of = assign_folds(digits.train_labels, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
+    check_folds(digits.train_labels, n_splits=folds, repeats=repeats)
     threads_if_idle = torch.get_num_threads()
     with open_executor(cluster, digits, device) as executor:
-        plan = plan_run(recipe, executor, digits, fold_of, seed, score=score, dropped=dropped, created=created)
         if isinstance(executor, Local):
             require_memory(recipe, digits, folds=folds, repeats=repeats, device=executor.device)
+        fold_of = fold_digits(digits, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
+        plan = plan_run(recipe, executor, digits, fold_of, seed, score=score, dropped=dropped, created=created)
         unfinished = tuple(unfinished_like(output, plan))
         with checkpoints.begin(output, plan) as checkpoint:
             if on_start is not None:
@@ -207,7 +209,7 @@ def resume(
         place = plan.input if input is None else input
         digits = place if isinstance(place, Digits) else load_digits(place, progress=progress)
         plan.data.require_same(digits)
-        fold_of = assign_folds(digits.train_labels, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
+        fold_of = fold_digits(digits, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
         if cluster is not None and checkpoint.epoch:
             raise BadOption(f"{checkpoint.run}: its checkpoint is of all repeats at once; resume it without --cluster")
         with open_executor(cluster, digits, plan.device, plan.threads) as executor:

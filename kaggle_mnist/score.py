@@ -22,10 +22,20 @@ from kaggle_mnist.utils.files import refuse_foreign, write_atomic
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
 
 
-def refuse_foreign_copy() -> None:
-    """Raise OutputError if the copy for a Kaggle notebook would replace a file of the user's."""
+def refuse_foreign_copy(header: tuple[str, str]) -> None:
+    """Raise OutputError if the copy for a Kaggle notebook would replace a file that does not begin with `header`."""
     if KAGGLE_WORKING.is_dir():
-        refuse_foreign(KAGGLE_WORKING / "submission.csv", header=b"ImageId,Label")
+        refuse_foreign(KAGGLE_WORKING / "submission.csv", header=",".join(header).encode())
+
+
+def open_withheld_labels(digits: Digits) -> NDArray[np.int64] | None:
+    """Labels of the test images, int64 ``(m,)``: those that they came with, or the practice set's; None without any.
+
+    Call this only to score a finished run, never to choose between recipes.
+    """
+    if digits.withheld is not None:
+        return digits.withheld.open()
+    return practice.open_withheld_labels() if practice.is_practice(digits) else None
 
 
 def score_run(
@@ -49,9 +59,10 @@ def score_run(
     Raises OutputError if a file cannot be written.
     """
     plan, recipe, y_true = checkpoint.plan, checkpoint.plan.recipe, digits.train_labels
-    oof, test = result.oof_outputs.mean(0), result.test_outputs.mean(0)  # (n, 10), (m, 10)
+    oof, test = result.oof_outputs.mean(0), result.test_outputs.mean(1).mean(0)  # (n, 10), (m, 10)
+    fold_test = result.test_outputs.mean(0).astype(np.float16)  # (k, m, 10)
     fold_table = metrics.fold_scores(result.oof_outputs, y_true, fold_of, recipe)
-    open_labels = plan.data.practice and plan.score
+    labels = open_withheld_labels(digits) if plan.score else None
     resumed = checkpoint.resumed_from > 0 or checkpoint.seconds_before > 0
     record = Record(
         created=plan.created,
@@ -70,14 +81,15 @@ def score_run(
             oof_accuracy=metrics.accuracy(oof, y_true),
             oof_loss=metrics.loss(oof, y_true, recipe),
             oof_log_loss=metrics.loss(oof, y_true),
-            withheld_accuracy=metrics.accuracy(test, practice.open_withheld_labels()) if open_labels else None,
+            ensemble_gain=metrics.estimate_gain(oof, y_true, fold_test, test),
+            withheld_accuracy=None if labels is None else metrics.accuracy(test, labels),
         ),
         environment=environment,
         begun=plan.environment if resumed and plan.environment != environment else None,
         seconds=seconds,
     )
     tables = {"folds": fold_table, **metrics.oof_tables(oof, y_true), "history": result.history}
-    files = run_files(record, Outputs(oof, test, y_true, digits.test_ids, fold_of), tables)
+    files = run_files(record, Outputs(oof, test, y_true, digits.test_ids, fold_of, fold_test), tables)
     files["members.safetensors"] = save_tensors(result.members)
     finish_run(checkpoint.run, files)
     if KAGGLE_WORKING.is_dir():

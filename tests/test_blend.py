@@ -8,18 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import log_loss
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.blend import averaged, blend_runs, fit_weights, nested_fit
 from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.practice import open_withheld_labels
 from kaggle_mnist.runs.finding import find_run, list_runs
 from kaggle_mnist.runs.run import Outputs
 from kaggle_mnist.runs.submission import check_submission
 from kaggle_mnist.training.metrics import loss, shares_of
-from kaggle_mnist.utils.errors import BadOption, BadRun
-from tests.conftest import TINY
+from kaggle_mnist.utils.errors import BadOption, BadRun, DataNotFound
+from tests.conftest import TINY, write_folders
 
 
 def names_of(submissions: Path) -> list[str]:
@@ -38,6 +40,23 @@ def test_a_blend_is_a_run_that_names_its_parents(submissions: Path) -> None:
     assert len(run.table("folds")) == 3
     rows = compare_runs([], submissions).rows
     assert next(row for row in rows if row.recipe == "blend").run == run.name
+
+
+def test_a_blend_is_scored_on_the_labels_of_its_test_images_where_they_are_found(few: Digits) -> None:
+    labels = open_withheld_labels()[:300]
+    write_folders(replace(few, test_images=few.test_images[:0]), Path("digits"))
+    for number, (image, label) in enumerate(zip(few.test_images, labels, strict=True), start=1):
+        Path(f"digits/test/{label}").mkdir(exist_ok=True)
+        Image.fromarray(image).save(f"digits/test/{label}/{number}.png")
+    names = [pipeline.train(TINY.replaced(epochs=1), input="digits", folds=3, seed=seed).name for seed in (0, 1)]
+    assert blend_runs(names).withheld_accuracy is None
+    assert blend_runs(names, input="digits", score=False).withheld_accuracy is None
+    run = blend_runs(names, input="digits")
+    assert run.withheld_accuracy == (run.outputs().test.argmax(1) == labels).mean()
+    Path("digits").rename("input")
+    assert blend_runs(names).withheld_accuracy == run.withheld_accuracy
+    with pytest.raises(DataNotFound, match="not the digits of that run"):
+        blend_runs(names, input="practice")
 
 
 def test_fitted_weights_minimize_the_log_loss(submissions: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from kaggle_mnist.forecast import Forecast, Gains, predict_score
+from kaggle_mnist.blend import blend_runs
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.forecast import forecast, predict_score
 from kaggle_mnist.runs.finding import find_run, list_runs
-from kaggle_mnist.runs.record import Record
-from kaggle_mnist.runs.run import Run, ScoredRun
+from kaggle_mnist.runs.run import Run
+from kaggle_mnist.training.cross_validation import cross_validate
+from kaggle_mnist.training.folds import assign_folds
+from kaggle_mnist.training.metrics import accuracy, estimate_gain
+from tests.conftest import TINY
 
 
 @pytest.fixture
@@ -18,42 +24,55 @@ def run(submissions: Path) -> Run:
     return find_run(list_runs(submissions)[0].name, submissions)
 
 
-def forecast(run: Run, *others: Run) -> Forecast:
-    return predict_score(run, Gains(map(ScoredRun.of, others)))
-
-
-def altered(run: Run, created: str, withheld: float | None, oof: float) -> Run:
-    scores = run.record.scores.model_copy(update={"withheld_accuracy": withheld, "oof_accuracy": oof})
-    record: Record = run.record.model_copy(update={"created": created, "scores": scores})
-    return Run(run.path, record)
-
-
-def test_without_earlier_runs_the_forecast_is_oof_accuracy_with_the_noise_of_both_sets(run: Run) -> None:
-    run = altered(run, "2026-11-24T12:00:00+00:00", None, 0.9)
-    found = forecast(run)
+def test_the_interval_is_that_of_the_noise_of_both_sets() -> None:
+    found = forecast(0.9, 0.0, 15_000, 750)
     assert found.expected == 0.9
-    public = 300 / 4  # of the leaderboard
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * (0.09 * (1 / 1500 + 1 / public)) ** 0.5)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * (0.09 * (1 / 15_000 + 1 / 750)) ** 0.5, rel=0.01)
 
 
-def test_the_gain_of_earlier_runs_is_added_and_later_runs_are_ignored(run: Run) -> None:
-    run = altered(run, "2026-11-24T12:00:00+00:00", None, 0.9)
-    earlier = altered(run, "2026-11-24T11:00:00+00:00", 0.93, 0.92)
-    later = altered(run, "2026-11-24T13:00:00+00:00", 1.0, 0.92)
-    repeated = Run(
-        earlier.path, earlier.record.model_copy(update={"repeats": 2})
-    )  # twice as many members per OOF image
-    found = forecast(run, run, earlier, later, repeated)
-    assert found.expected == pytest.approx(0.91)
-    assert found.earlier == 1
-    assert found.high - found.low > 2 * 0.06  # wider than without: one run says little about the gain
+@pytest.mark.parametrize("oof_accuracy", [0.0, 1.0])
+def test_a_perfect_score_still_leaves_doubt(oof_accuracy: float) -> None:
+    found = forecast(oof_accuracy, 0.001, 1500, 300)
+    assert 0 <= found.low <= found.expected <= found.high <= 1
+    assert found.high - found.low > 0.005
 
 
-def test_a_leaderboard_score_counts_only_for_runs_created_after_it(run: Run) -> None:
-    run = altered(run, "2026-11-24T12:00:00+00:00", None, 0.9)
-    earlier = altered(run, "2026-11-24T12:30:00+01:00", None, 0.9)  # 11:30 UTC
-    content = {"competition": "x", "sha256": "0" * 64, "ref": 1, "message": "", "status": "complete"}
-    for submitted, gain in (("2026-11-24T11:45:00+00:00", 0.05), ("2026-11-24T12:15:00+00:00", 0.0)):
-        answer = {**content, "submitted": submitted, "public_score": 0.95, "prediction": None}
-        (run.path / "leaderboard.json").write_text(json.dumps(answer))
-        assert forecast(run, earlier).expected == pytest.approx(0.9 + gain)
+def test_the_gain_of_the_ensemble_is_added_on_kaggles_share_of_the_test_images(run: Run) -> None:
+    scores = run.record.scores
+    assert scores.ensemble_gain is not None
+    found = predict_score(run)
+    assert found == forecast(scores.oof_accuracy, scores.ensemble_gain, 1500, 300 // 4)
+    older = scores.model_copy(update={"ensemble_gain": None})  # format 2
+    without = predict_score(Run(run.path, run.record.model_copy(update={"scores": older})))
+    assert without == forecast(scores.oof_accuracy, 0.0, 1500, 75)
+
+
+def test_the_gain_is_found_without_labels_of_the_test_images(practice: Digits) -> None:
+    """8,000 test images with labels, so that the true gain is known."""
+    test = slice(2000, 10_000)
+    digits = replace(practice.head(2000, 1), test_images=practice.train_images[test])
+    fold_of = assign_folds(digits.train_labels, n_splits=5)
+    result = cross_validate(digits, TINY, fold_of)
+    oof, members = result.oof_outputs.mean(0), result.test_outputs.mean(0)
+    test_labels = practice.train_labels[test]
+    one = np.mean([accuracy(outputs, test_labels) for outputs in members])
+    gain = accuracy(members.mean(0), test_labels) - one
+    assert gain > 0.003
+    assert estimate_gain(oof, digits.train_labels, members, members.mean(0)) == pytest.approx(gain, rel=0.5)
+
+
+def test_members_that_agree_gain_nothing(run: Run) -> None:
+    outputs = run.outputs()
+    same = np.repeat(outputs.test[None], 5, axis=0)
+    assert estimate_gain(outputs.oof, outputs.y_true, same, outputs.test) == 0
+
+
+def test_a_blend_knows_its_gain_if_its_parents_do(submissions: Path) -> None:
+    names = [path.name for path in list_runs(submissions)[:2]]
+    blend = blend_runs(names, submissions)
+    parts = [find_run(name, submissions).outputs().fold_test for name in names]
+    stored = blend.outputs().fold_test
+    assert stored is not None
+    assert np.allclose(stored, np.mean([part for part in parts if part is not None], axis=0), atol=1e-3)
+    assert blend.record.scores.ensemble_gain is not None
+    assert -0.01 < blend.record.scores.ensemble_gain < 0.1

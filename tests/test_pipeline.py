@@ -15,8 +15,9 @@ from sklearn.metrics import accuracy_score
 
 import kaggle_mnist
 from kaggle_mnist import pipeline, score
+from kaggle_mnist.check import check_csv
 from kaggle_mnist.data import practice as practice_set
-from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.digits import Digits, WithheldLabels
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.record import parse_record
@@ -118,6 +119,47 @@ def test_withheld_labels_are_used_only_to_score_the_practice_set(
     run = pipeline.train(tiny, input=replace(few, source="Kaggle CSV"), folds=2)  # recognized by its pixels
     assert run.record.data.practice is True
     assert run.withheld_accuracy == accuracy_score(labels, run.outputs().test.argmax(1))
+
+
+def test_labels_of_a_test_set_are_opened_only_to_score_the_finished_run(
+    few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, tiny = practice_set.open_withheld_labels()[:300], tiny.replaced(epochs=2)
+    without = pipeline.train(tiny, input=few, folds=2)
+    opened: list[int] = []
+
+    def opens(kept: WithheldLabels) -> NDArray[np.int64]:
+        opened.append(1)
+        return kept.sealed
+
+    monkeypatch.setattr(WithheldLabels, "open", opens)
+    digits = replace(few, withheld=WithheldLabels(labels))
+
+    unscored = pipeline.train(tiny, input=digits, folds=2, score=False)
+    assert (unscored.withheld_accuracy, opened) == (None, [])
+    epochs = []
+    run = pipeline.train(tiny, input=digits, folds=2, on_epoch=lambda event: epochs.append(len(opened)))
+    assert epochs == [0] * tiny.epochs
+    assert len(opened) == 1
+    assert run.withheld_accuracy == accuracy_score(labels, run.outputs().test.argmax(1))
+    assert run.record.data.test_labels
+    for name in COMPARED:
+        assert (run.path / name).read_bytes() == (without.path / name).read_bytes(), name
+
+
+def test_a_sample_submission_decides_the_header_and_the_ids_of_the_submission(few: Digits, tiny: Recipe) -> None:
+    digits = replace(few, header=("id", "label"), ids=np.arange(300), competition="Kannada-MNIST")
+    run = pipeline.train(tiny.replaced(epochs=1), input=digits, folds=2)
+    plain = pipeline.train(tiny.replaced(epochs=1), input=few, folds=2)
+    rows = [line.split(",") for line in run.submission.read_text().splitlines()]
+    assert rows[0] == ["id", "label"]
+    assert [row[0] for row in rows[1:]] == [f"{number}" for number in range(300)]
+    assert [row[1] for row in rows[1:]] == [
+        line.split(",")[1] for line in plain.submission.read_text().splitlines()[1:]
+    ]
+    assert check_csv(run.submission, run=run).verdict.errors == []
+    assert check_csv(plain.submission, run=run).verdict.errors[0].startswith("row 1: is 'ImageId,Label'")
+    assert run.record.data.competition == "Kannada-MNIST"
 
 
 def test_repeats_add_members_and_are_averaged(few: Digits, tiny: Recipe) -> None:

@@ -36,8 +36,10 @@ def run_files(record: Record, outputs: Outputs, tables: Mapping[str, pd.DataFram
         "test_ids": outputs.test_ids,
         "fold_of": outputs.fold_of,
     }
+    if outputs.fold_test is not None:
+        arrays["fold_test_outputs"] = outputs.fold_test
     return {
-        "submission.csv": submission_csv(outputs.test, outputs.test_ids),
+        "submission.csv": submission_csv(outputs.test, outputs.test_ids, record.data.header),
         "run.json": record.model_dump_json(indent=2).encode() + b"\n",
         "outputs.npz": npz_bytes(arrays),
         **{f"{name}.csv": csv_bytes(table) for name, table in tables.items()},

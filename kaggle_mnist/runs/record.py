@@ -16,12 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.digits import SUBMISSION, Digits
+from kaggle_mnist.data.inspection import Look, inspect
 from kaggle_mnist.data.practice import is_practice
 from kaggle_mnist.recipes.recipe import Recipe
-from kaggle_mnist.utils.errors import BadData, BadRun, one_line
+from kaggle_mnist.utils.errors import BadData, BadRun, in_plain_words, one_line
 
-FORMAT = 2  # of run.json and the other files; raised whenever older versions cannot read the new ones
+FORMAT = 3  # of run.json and the other files; raised whenever older versions cannot read the new ones
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MAX_IMAGES = 10_000_000  # readers of a record may allocate memory for them
 Count = Annotated[int, Field(ge=0, le=MAX_IMAGES)]
@@ -50,6 +51,8 @@ RecordedRecipe = Annotated[Recipe, WrapValidator(_unless_built)]
 Moment = Annotated[str, AfterValidator(_is_moment)]  # ISO 8601
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,120}$")]  # of a recipe
 Folder = Annotated[str, Field(pattern=r"^[^/\\\x00]{1,255}$"), AfterValidator(_is_folder_name)]  # of a run
+ColumnName = Annotated[str, Field(pattern=r'^[^\x00-\x1f,;"]{1,60}$')]
+CompetitionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,99}$")]
 Readable = Annotated[str, AfterValidator(one_line)]  # a path; what is not printable text is escaped
 
 
@@ -69,10 +72,15 @@ class Data(Strict):
     practice: bool
     train_images: Images
     test_images: Images
+    header: tuple[ColumnName, ColumnName] = Field(SUBMISSION, description="of a submission")
+    own_ids: bool = Field(False, description="whether the ids of a submission do not count from 1")
+    test_labels: bool = Field(False, description="whether the test images came with labels, which are withheld")
+    competition: CompetitionName | None = Field(None, description="that the digits were downloaded from")
+    look: Look | None = Field(None, description="what was found in the images; None in format 1 and 2")
 
     @classmethod
     def of(cls, digits: Digits) -> Self:
-        """The record of `digits`."""
+        """The record of `digits`. Raises BadData if nothing can be learned from them."""
         return cls(
             source=digits.source,
             path=digits.path,
@@ -81,15 +89,25 @@ class Data(Strict):
             practice=is_practice(digits),
             train_images=len(digits.train_images),
             test_images=len(digits.test_images),
+            header=digits.header,
+            own_ids=digits.ids is not None,
+            test_labels=digits.withheld is not None,
+            competition=digits.competition,
+            look=inspect(digits),
         )
 
     def require_same(self, digits: Digits) -> None:
         """Raise BadData if `digits` are not these."""
-        if digits.fingerprint == self.fingerprint:
+        if digits.fingerprint == self.fingerprint and (digits.header, digits.ids is not None) == (
+            self.header,
+            self.own_ids,
+        ):
             return
         then, now = (self.train_images, self.test_images), (len(digits.train_images), len(digits.test_images))
         if then != now:
             changed = f"{then[0]:,} labeled and {then[1]:,} unlabeled images then, {now[0]:,} and {now[1]:,} now"
+        elif digits.fingerprint == self.fingerprint:
+            changed = "sample_submission.csv has changed"
         else:
             same_test = digits.test_fingerprint == self.test_fingerprint
             changed = f"the {'labeled images or their labels' if same_test else 'unlabeled images'} have changed"
@@ -100,7 +118,8 @@ class Scores(Strict):
     """Accuracies (0 to 1) and losses.
 
     `cv_*` are means over the members; `oof_*` are computed from the outputs averaged over the repeats. `cv_loss` and
-    `oof_loss` use the recipe's loss function, `oof_log_loss` is always the log loss.
+    `oof_loss` use the recipe's loss function, `oof_log_loss` is always the log loss. `ensemble_gain` is what
+    `metrics.estimate_gain` found; None in runs of format 1 and 2, and in blends of such runs.
     """
 
     cv_accuracy: Accuracy
@@ -110,6 +129,7 @@ class Scores(Strict):
     oof_loss: float
     oof_log_loss: float
     withheld_accuracy: Accuracy | None
+    ensemble_gain: Annotated[float, Field(ge=-1, le=1)] | None = None
 
 
 class Parent(Strict):
@@ -203,7 +223,7 @@ def parse_record(content: str | bytes) -> Record:
             raise BadRun(newer) from error
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
+        message = in_plain_words(first["msg"])
         raise BadRun(f"{place}: {message}" if place else message) from error
 
 

@@ -46,6 +46,8 @@ class Outputs:
     y_true : int64 ``(n,)``, the labels
     test_ids : int64 ``(m,)``, the ImageIds
     fold_of : int64 ``(repeats, n)``, the fold in which each image was held out
+    fold_test : float16 ``(k, m, 10)``, test outputs of each fold's members, averaged over the repeats; None in runs
+        that were made before they were stored
     """
 
     oof: NDArray[np.float32]
@@ -53,6 +55,7 @@ class Outputs:
     y_true: NDArray[np.int64]
     test_ids: NDArray[np.int64]
     fold_of: NDArray[np.int64]
+    fold_test: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,16 @@ class Run:
             "test_ids": ((m,), "int64", 10**9),
             "fold_of": ((self.record.repeats, n), "int64", self.record.folds - 1),
         }
+        if self.record.scores.ensemble_gain is not None:
+            expected["fold_test_outputs"] = ((self.record.folds, m, CLASSES), "float16", 1)
         arrays = read_npz(file, expected, _read_verified)
-        return Outputs(
-            arrays["oof_outputs"], arrays["test_outputs"], arrays["y_true"], arrays["test_ids"], arrays["fold_of"]
-        )
+        names = ("oof_outputs", "test_outputs", "y_true", "test_ids", "fold_of", "fold_test_outputs")
+        return Outputs(*(arrays[name] for name in names if name in arrays))
+
+    def test_ids(self) -> NDArray[np.int64]:
+        """The ids of a submission, int64 ``(m,)``. Raises BadRun as `outputs` does."""
+        data = self.record.data
+        return self.outputs().test_ids if data.own_ids else np.arange(1, data.test_images + 1)
 
     def submitted(self) -> Submitted | None:
         """Kaggle's answer, or None if the run was not uploaded. Raises BadRun if `leaderboard.json` cannot be read."""
@@ -215,13 +224,6 @@ class ScoredRun:
         if self.submitted is not None and self.submitted.public_score is not None:
             return self.submitted.public_score
         return self.run.withheld_accuracy
-
-    @property
-    def scored_at(self) -> datetime:
-        """When the score became known."""
-        if self.submitted is not None and self.submitted.public_score is not None:
-            return self.submitted.at
-        return self.run.created
 
 
 def as_argument(path: Path) -> str:

@@ -18,7 +18,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.recipes.variants import prefix_of, weights_of
 from kaggle_mnist.training.device import training_settings
-from kaggle_mnist.training.inference import batches, out_of_fold_outputs, summed_outputs
+from kaggle_mnist.training.inference import all_outputs, batches, out_of_fold_outputs
 from kaggle_mnist.training.schedule import learning_rate
 from kaggle_mnist.training.trainer import RepeatTrainer, TrainingSet
 from kaggle_mnist.utils.errors import BadRun, Diverged
@@ -89,7 +89,7 @@ class CrossValidation:
     members : parameters by name, on the CPU, each with a leading members axis: fold by fold, repeat after repeat. If
         the recipe varies from repeat to repeat, names begin with the number of the variant, as in ``0.weights.1``
     oof_outputs : ``(repeats, n, 10)``, for each labeled image those of the member that held it out
-    test_outputs : ``(repeats, m, 10)``, for each unlabeled image the mean over the members of a repeat
+    test_outputs : ``(repeats, k, m, 10)``, for each unlabeled image those of every member
     history : a row for each epoch and member: epoch, repeat, fold, learning_rate, train_loss, watched_loss and
         watched_accuracy
     """
@@ -151,7 +151,7 @@ def cross_validate(
     >>> folds = assign_folds(digits.train_labels, n_splits=5)
     >>> result = cross_validate(digits, find_recipe("fast").replaced(epochs=1), folds)
     >>> result.oof_outputs.shape, result.test_outputs.shape
-    ((1, 500, 10), (1, 100, 10))
+    ((1, 500, 10), (1, 5, 100, 10))
     """
     device = torch.device(device)
     with training_settings(device):
@@ -221,16 +221,14 @@ def _result(
         for trainer, row in zip(trainers, folds, strict=True)
     ]
     counter = Counter("Predicting", batches(digits.test_images) * len(trainers), progress)
-    means = [
-        summed_outputs(trainer.network, digits.test_images, trainer.recipe, after_batch=counter)
-        / np.float32(trainer.network.members)
-        for trainer in trainers
+    test = [
+        all_outputs(trainer.network, digits.test_images, trainer.recipe, after_batch=counter) for trainer in trainers
     ]
     stacked = _stacked(recipe, [(trainer.repeat, trainer.network.state_dict()) for trainer in trainers])
     return CrossValidation(
         members={name: tensor.cpu() for name, tensor in stacked.items()},
         oof_outputs=np.stack(oof),
-        test_outputs=np.stack(means),
+        test_outputs=np.stack(test),
         history=pd.DataFrame(history, columns=HISTORY),
     )
 

@@ -81,25 +81,24 @@ def out_of_fold_outputs(
 
 
 @torch.no_grad()
-def summed_outputs(
+def all_outputs(
     network: StackedNetwork,
     images: NDArray[np.uint8],
     recipe: Recipe,
     *,
     after_batch: Callable[[], None] = _nothing,
 ) -> NDArray[np.float32]:
-    """The sum of all members' sigmoid outputs, ``(n, 10)``, in the order of the members."""
-    total = np.zeros((len(images), CLASSES), np.float32)
+    """Every member's sigmoid outputs, ``(members, n, 10)``."""
+    outputs = np.empty((network.members, len(images), CLASSES), np.float32)
     for start in range(0, len(images), BATCH):
         rows = slice(start, start + BATCH)
-        for outputs in _outputs(network, range(network.members), images[rows], recipe):
-            total[rows] += outputs
+        outputs[:, rows] = _outputs(network, range(network.members), images[rows], recipe)
         after_batch()
-    return total
+    return outputs
 
 
 def batches(images: NDArray[np.uint8]) -> int:
-    """How often `summed_outputs` reports its progress."""
+    """How often `all_outputs` reports its progress."""
     return -(-len(images) // BATCH)
 
 
@@ -110,5 +109,5 @@ def ensemble_outputs(
     counter = Counter("Predicting", batches(images) * len(networks), progress)
     total = np.zeros((len(images), CLASSES), np.float32)
     for network, recipe in networks:
-        total += summed_outputs(network, images, recipe, after_batch=counter)
+        total += all_outputs(network, images, recipe, after_batch=counter).sum(0)
     return total / np.float32(sum(network.members for network, _ in networks))

@@ -72,7 +72,7 @@ def estimate_memory(
     state = parameters * (1 + MOMENTS[recipe.optimizer])
     # safetensors copies twice; several repeats of one variant are joined first
     copies = 2 * state if repeats == len(trained) else 3 * state
-    outputs = (images + test_images) * CLASSES * FLOAT
+    outputs = (images + folds * test_images) * CLASSES * FLOAT
 
     batch = min(recipe.batch_size, images)  # images of a step, of all folds
     number = 2 if precision_of(recipe, device) == torch.bfloat16 else FLOAT

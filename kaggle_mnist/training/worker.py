@@ -6,6 +6,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,7 +40,8 @@ class BringDigits(WorkerPlugin):
     """Gives the digits to every worker, those that come later included. The practice set is everywhere already."""
 
     def __init__(self, name: str, digits: Digits):
-        self.name, self.digits = name, None if is_practice(digits) else digits
+        self.name = name
+        self.digits = None if is_practice(digits) else replace(digits, withheld=None)  # labels that no job may see
 
     def setup(self, worker: Worker) -> None:
         """Called on every worker, and on those that come later."""

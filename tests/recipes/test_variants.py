@@ -75,7 +75,7 @@ def test_a_variant_is_checked_as_a_recipe_is() -> None:
         TINY.replaced(vary=({"batch_size": 20_000},))
     with pytest.raises(BadRecipe, match=r"vary: .*at most 64 items"):
         TINY.replaced(vary=({},) * 65)
-    with pytest.raises(BadRecipe, match=r"vary: repeat 1: grid: 1: Input should be greater"):
+    with pytest.raises(BadRecipe, match=r"vary: repeat 1: grid: 1: must be greater"):
         TINY.replaced(vary=({}, {"features": "gradients", "grid": 1}))
     with pytest.raises(BadRecipe, match=r"vary: repeat 0: gird: no such field \(did you mean grid\?\)"):
         TINY.replaced(vary=({"gird": 9},))

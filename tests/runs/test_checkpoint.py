@@ -136,9 +136,10 @@ def test_changed_digits_are_refused_with_what_changed(few: Digits) -> None:
     with pytest.raises(Interrupted):
         pipeline.train(TINY, folds=2, on_epoch=stop_after(2))
     for changed, message in (
-        (replace(few, test_images=255 - few.test_images), "the unlabeled images have changed"),
+        (replace(few, test_images=few.test_images[::-1]), "the unlabeled images have changed"),
         (replace(few, train_labels=(few.train_labels + 1) % 10), "the labeled images or their labels have changed"),
         (replace(few, train_images=few.train_images[:99], train_labels=few.train_labels[:99]), "99 and 300 now"),
+        (replace(few, header=("id", "label"), ids=np.arange(300)), "sample_submission.csv has changed"),
     ):
         for file in Path("input").iterdir():
             file.unlink()

@@ -20,6 +20,7 @@ from kaggle_mnist.pipeline import train
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import parse_setting
 from kaggle_mnist.report.page import write_report
+from kaggle_mnist.runs import submission
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.submission import check_submission
@@ -139,6 +140,15 @@ def test_an_odd_number_in_a_submission_is_an_error(number: str) -> None:
         done = CliRunner().invoke(app, ["check", "odd.csv"])
         assert done.exit_code == 2
         assert all(sign.isprintable() for line in done.stdout.split("\n") for sign in line)
+
+
+def test_a_submission_of_millions_of_rows_is_not_checked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submission, "MAX_ROWS", 1000)
+    Path("many.csv").write_bytes(SUBMISSION + b"1,1\n" * 3000)
+    assert check_submission(Path("many.csv"), 3).errors == [
+        "row 5: ImageId 1 is already in row 2 (996 rows in all)",
+        "row 1001: too many rows; it was not checked, nor was any row below",
+    ]
 
 
 @pytest.mark.parametrize("content", [b"\n", b",", b'"', b"1,1\n"])

@@ -75,9 +75,10 @@ def threads(digits: Digits, **options: Any) -> int:
     return torch.get_num_threads()
 
 
-def test_the_mean_of_test_outputs_is_that_of_all_members(few: Digits) -> None:
+def test_there_are_test_outputs_of_every_member(few: Digits) -> None:
     digits = few.head(300, 30)
     folds = assign_folds(digits.train_labels, n_splits=3, repeats=2)
     found = cross_validate(digits, TINY.replaced(epochs=1), folds)
-    assert found.test_outputs.shape == (2, 30, 10)
+    assert found.test_outputs.shape == (2, 3, 30, 10)
+    assert len({outputs.tobytes() for outputs in found.test_outputs.reshape(6, -1)}) == 6
     assert np.allclose(found.test_outputs.sum(-1), 1, atol=1e-5)
