@@ -9,7 +9,7 @@ import typer
 
 from kaggle_mnist.cli.app import Output, RunArgument, app
 
-Competition = Annotated[str, typer.Option(help="The last part of the competition's URL.", metavar="NAME")]
+Competition = Annotated[str, typer.Option(help="Name or address of the competition.", metavar="NAME")]
 
 
 @app.command()
@@ -40,7 +40,12 @@ def upload(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the public score.")] = False,
     timeout: Annotated[int, typer.Option(min=0, max=1440, help="Minutes to wait with --wait.", metavar="MINUTES")] = 10,
     again: Annotated[bool, typer.Option("--again", help="Submit the same CSV again.")] = False,
-    competition: Competition = "digit-recognizer",
+    competition: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or address of the competition.", metavar="NAME", show_default="that of the run's digits"
+        ),
+    ] = None,
 ) -> None:
     """Submit a run's CSV to Kaggle, and fetch its public score."""
     from kaggle_mnist.cli import console

@@ -15,12 +15,11 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from kaggle_mnist.kaggle.retry_after import retry_after, when
 from kaggle_mnist.utils.errors import KaggleRefused, MissingPackage
 from kaggle_mnist.utils.silence import silence
 
@@ -62,6 +61,7 @@ class Failure(Exception):
     operation : the client's name for the request, such as ``"CreateSubmission"``; empty if there was none
     status : HTTP status of the answer; None if there was no answer
     words : Kaggle's message, without credentials
+    file : the file that the client could not use; empty if there is none
     retry_after : seconds to wait, 0 to 86,400, if the answer says so
 
     Examples
@@ -74,6 +74,7 @@ class Failure(Exception):
     operation: str = ""
     status: int | None = None
     words: str = ""
+    file: str = ""
     retry_after: float | None = None
 
     @property
@@ -156,9 +157,13 @@ class Client:
             case Failure(status=401) | Failure(kind="NoCredentials"):
                 return f"Kaggle rejects the credentials in {source} (mistyped, revoked or expired): {NEW_TOKEN}"
             case Failure(status=429):
-                return f"too many requests to Kaggle; try again {_after(failure.retry_after)}"
+                return f"too many requests to Kaggle; try again {when(failure.retry_after)}"
             case Failure(status=None) if failure.kind in NO_ANSWER:
                 return f"Kaggle cannot be reached: {NO_ANSWER[failure.kind]}"
+            case Failure(status=None) if failure.file:
+                return f"{failure.file}: cannot be used by Kaggle's client ({failure.words}); move it away"
+            case Failure(status=None) if missing := _missing_certificates():
+                return f"{missing}; correct it or unset it"
             case Failure(status=None):
                 return f"Kaggle's client failed ({failure}); try another version: pip install -U kaggle"
             case Failure(status=int(status)) if status >= 500:
@@ -171,10 +176,10 @@ class Client:
         request = getattr(error, "request", None) if response is None else response.request
         operation = urlsplit(getattr(request, "url", None) or "").path.rpartition("/")[2]
         if response is None:
-            return Failure(
-                kind, operation, words=getattr(error, "strerror", None) or ""
-            )  # such as "No space left on device"
-        return Failure(kind, operation, response.status_code, self._words(response), _retry_after(response))
+            words, file = getattr(error, "strerror", None) or "", getattr(error, "filename", None)
+            return Failure(kind, operation, words=words, file=file if isinstance(file, str) else "")
+        after = retry_after(response)
+        return Failure(kind, operation, response.status_code, self._words(response), retry_after=after)
 
     def _words(self, response: Any) -> str:
         try:
@@ -207,6 +212,14 @@ class Client:
             return "KAGGLE_USERNAME and KAGGLE_KEY"
         files = (Path(self.api.config), Path("~/.kaggle/credentials.json").expanduser())
         return next((f"{file}" for file in files if file.exists()), None)
+
+
+def _missing_certificates() -> str | None:
+    """Which variable names a file of certificates that does not exist; None if none does."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if (path := os.environ.get(variable)) and not Path(path).exists():
+            return f"{variable} is {path}, which does not exist"
+    return None
 
 
 def _client_class() -> Any:
@@ -271,23 +284,3 @@ def _bound(session: Any, **options: Any) -> Any:
     for scheme in ("http://", "https://"):
         session.mount(scheme, BoundedAdapter(**options))
     return session
-
-
-def _retry_after(response: Any) -> float | None:
-    """Seconds from the Retry-After header, 0 to 86,400."""
-    value = response.headers.get("Retry-After", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(max(0.0, seconds), 86_400.0)
-
-
-def _after(seconds: float | None) -> str:
-    if seconds is None:
-        return "in a few minutes"
-    when = datetime.now().astimezone() + timedelta(seconds=seconds)
-    return f"after {when:%H:%M:%S} (in {seconds:.0f} seconds)" if seconds < 120 else f"after {when:%a %H:%M %Z}"

@@ -13,7 +13,8 @@ from kaggle_mnist.utils.errors import BadOption, KaggleRefused
 from kaggle_mnist.utils.progress import Progress
 
 DIGIT_RECOGNIZER = "digit-recognizer"
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
+ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:competitions|c)/([^/?#]+).*")
 PENDING, COMPLETE = "pending", "complete"  # the third status is "error"
 NOT_SENT = "nothing was submitted"
 UNINFORMATIVE = ("", "bad request", "forbidden", "not found", "notfound")  # say no more than the status
@@ -44,12 +45,27 @@ class Access:
     closed: bool = False
 
 
+def competition_name(text: str) -> str:
+    """A competition's name, of itself or of the address of one of its pages.
+
+    Raises BadOption if it cannot be a competition's.
+
+    >>> competition_name("https://www.kaggle.com/competitions/Kannada-MNIST/data")
+    'Kannada-MNIST'
+    """
+    address = ADDRESS.fullmatch(text)
+    name = address[1] if address else text
+    if not NAME.fullmatch(name):
+        raise BadOption(f"competition {text!r}: must be its name or address, such as {DIGIT_RECOGNIZER}")
+    return name
+
+
 class Competition:
     """A competition, and the client to use it with.
 
     Parameters
     ----------
-    name : the last part of its URL, such as ``"digit-recognizer"``
+    name : as for `competition_name`
 
     Raises
     ------
@@ -65,8 +81,7 @@ class Competition:
     """
 
     def __init__(self, name: str):
-        if not NAME.fullmatch(name):
-            raise BadOption(f"competition {name!r}: must be the last part of its URL, such as {DIGIT_RECOGNIZER}")
+        name = competition_name(name)
         self.name, self.page = name, f"https://www.kaggle.com/competitions/{name}"
         self.client = Client()
         self.api = self.client.api

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kaggle_mnist.data import kaggle_csv
-from kaggle_mnist.forecast import Gains, predict_score
-from kaggle_mnist.kaggle.competition import COMPLETE, DIGIT_RECOGNIZER, PENDING, Competition
+from kaggle_mnist.data.csv_files import TEST, TRAIN, csv_sets
+from kaggle_mnist.data.digits import SUBMISSION
+from kaggle_mnist.data.places import walk, zip_place
+from kaggle_mnist.data.sources import COMPETITION_FILE
+from kaggle_mnist.forecast import predict_score
+from kaggle_mnist.kaggle.competition import COMPLETE, DIGIT_RECOGNIZER, PENDING, Competition, competition_name
 from kaggle_mnist.runs.finding import find_run, other_runs
 from kaggle_mnist.runs.record import Prediction, Submitted
 from kaggle_mnist.runs.run import LEADERBOARD, Run, ScoredRun, as_argument
-from kaggle_mnist.runs.submission import COMPETITION_IDS, check_submission
+from kaggle_mnist.runs.submission import check_submission
 from kaggle_mnist.utils.errors import BadRun, KaggleRefused, OutputError
 from kaggle_mnist.utils.files import sha256_of, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
@@ -44,7 +47,7 @@ def download(folder: str | Path = "input", *, competition: str = DIGIT_RECOGNIZE
     Parameters
     ----------
     folder : where to put the zip; must be empty except for a README.md
-    competition : the last part of its URL
+    competition : its name or address
     progress : called with the megabytes received
 
     Returns
@@ -72,12 +75,16 @@ def download(folder: str | Path = "input", *, competition: str = DIGIT_RECOGNIZE
             more = f" and {len(present) - 1} more" if len(present) > 1 else ""
             raise OutputError(f"{folder}: already contains {present[0]}{more}; empty it, or name another with --input")
         source = Competition(competition)
+        competition = source.name
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-", ignore_cleanup_errors=True) as parent:
             archive = source.fetch(Path(parent), progress)
-            missing = [name for name in kaggle_csv.COLUMNS if name not in kaggle_csv.in_zip(archive)]
+            sets = [found for place in walk(zip_place(archive)) for found in csv_sets(place)]
+            missing = [role for role in (TRAIN, TEST) if not any(role in found.files for found in sets)]
             if missing:
                 raise KaggleRefused(f"{competition}: its files do not include {missing[0]}; not a digit competition")
+            if competition != DIGIT_RECOGNIZER:  # the default of `upload`
+                write_atomic(folder / COMPETITION_FILE, f"{competition}\n".encode())
             target = folder / f"{competition}.zip"
             return archive.replace(target)
     except OSError as error:
@@ -88,7 +95,7 @@ def upload(
     run: str | None = None,
     output: str | Path = "submissions",
     *,
-    competition: str = DIGIT_RECOGNIZER,
+    competition: str | None = None,
     message: str | None = None,
     wait: float | None = None,
     again: bool = False,
@@ -102,7 +109,8 @@ def upload(
     ----------
     run : its path or its folder name below `output`; the newest if None or ``"latest"``
     output : folder of the runs
-    competition : the last part of its URL
+    competition : its name or address; None for the one that the digits were downloaded from, else the Digit
+        Recognizer
     message : description in Kaggle's list of submissions; the recipe and the CV score if None
     wait : seconds to wait for the public score; None to return at once
     again : submit a CSV that was already submitted
@@ -124,13 +132,13 @@ def upload(
     """
     output = Path(output)
     found = find_run(run, output)
+    competition = competition_name(competition or found.record.data.competition or DIGIT_RECOGNIZER)
     _check(found, competition)
     sha256, submitted = sha256_of(found.submission), found.submitted()
     if again or submitted is None or not _is_pending(submitted, competition, sha256):
-        others = other_runs(output, [found])
         if not again:
-            _refuse_resubmission([ScoredRun(found, submitted), *others], competition, sha256)
-        forecast = predict_score(found, Gains(others))
+            _refuse_resubmission([ScoredRun(found, submitted), *other_runs(output, [found])], competition, sha256)
+        forecast = predict_score(found)
         kaggle = Competition(competition)
         left = kaggle.submissions_left()
         message = message or describe(found)
@@ -161,16 +169,22 @@ def describe(run: Run) -> str:
 
 
 def _check(run: Run, competition: str) -> None:
-    if run.record.data.practice:
+    data = run.record.data
+    if data.practice:
         raise BadRun(
             f"{run.name}: trained on the practice set, whose ImageIds do not match Kaggle's; "
             "run `kaggle-mnist download` and `kaggle-mnist train`, then upload the new run"
         )
-    expected = COMPETITION_IDS if competition == DIGIT_RECOGNIZER else run.record.data.test_images
-    errors = check_submission(run.verified("submission.csv"), expected).errors
+    file = run.verified("submission.csv")
+    if competition == DIGIT_RECOGNIZER:
+        errors = check_submission(file).errors
+    else:
+        errors = check_submission(file, run.test_ids(), data.header).errors
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise BadRun(f"{run.submission}: Kaggle would reject it: {errors[0]}{more}")
+        elsewhere = (data.header, data.own_ids) != (SUBMISSION, False) and competition == DIGIT_RECOGNIZER
+        advice = "; its digits are those of another competition: name it with --competition" if elsewhere else ""
+        raise BadRun(f"{run.submission}: Kaggle would reject it: {errors[0]}{more}{advice}")
 
 
 def _is_pending(submitted: Submitted, competition: str, sha256: str) -> bool:

@@ -37,6 +37,32 @@ def test_a_missing_network_is_reported(kaggle: Kaggle, submissions: Path, monkey
     assert "HTTPS_PROXY (HTTP_PROXY) is not a valid URL" in trace_of(upload, KaggleRefused)
 
 
+def test_a_credentials_file_that_is_a_folder_is_named(
+    kaggle: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home/.kaggle/kaggle.json").mkdir(parents=True)
+    monkeypatch.setenv("HOME", f"{tmp_path / 'home'}")
+    monkeypatch.delenv("KAGGLE_API_TOKEN", raising=False)
+    done = kaggle_mnist("download")
+    assert done.returncode == 2
+    assert "home/.kaggle/kaggle.json: cannot be used by Kaggle's client (Is a directory); move it away" in done.stderr
+
+
+def test_certificates_that_do_not_exist_are_named(
+    kaggle: Kaggle, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/proxy.pem")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    error = OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /nowhere/proxy.pem")
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("requests.Session.send", fails)  # the server on loopback needs no certificate
+    with pytest.raises(KaggleRefused, match=r"REQUESTS_CA_BUNDLE is /nowhere/proxy\.pem, which does not exist"):
+        upload()
+
+
 def test_every_request_has_a_timeout(kaggle: Kaggle, submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kaggle_client, "ANSWER_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as deaf:

@@ -123,8 +123,17 @@ def test_an_unknown_competition_is_named(kaggle: Kaggle, submissions: Path) -> N
     kaggle.faults["GetCompetition"] = [Fault(404)]
     with pytest.raises(KaggleRefused, match="nothing was submitted: there is no competition digit-recogniser"):
         upload(competition="digit-recogniser")
-    with pytest.raises(BadOption, match="must be the last part of its URL"):
+    with pytest.raises(BadOption, match="must be its name or address"):
         upload(competition="../else")
+
+
+def test_a_competition_may_be_given_by_the_address_of_one_of_its_pages(
+    kaggle: Kaggle, submissions: Path, bundle: bytes
+) -> None:
+    assert upload(competition=f"https://www.kaggle.com/competitions/{NAME}/overview").submitted.competition == NAME
+    kaggle.name = "Kannada-MNIST"
+    assert download("elsewhere", competition="kaggle.com/c/Kannada-MNIST?rvi=1").name == "Kannada-MNIST.zip"
+    assert Path("elsewhere/competition.txt").read_text() == "Kannada-MNIST\n"
 
 
 def test_the_file_is_submitted_even_if_the_remaining_submissions_are_unknown(kaggle: Kaggle, submissions: Path) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.kaggle.leaderboard import download, upload
-from kaggle_mnist.utils.errors import BadRun, KaggleRefused, OutputError
-from tests.conftest import reseal
+from kaggle_mnist.pipeline import train
+from kaggle_mnist.utils.errors import BadData, BadRun, KaggleRefused, OutputError
+from tests.conftest import TINY, reseal
 from tests.kaggle.conftest import (
     FILE,
     RUN,
@@ -106,7 +111,7 @@ def test_the_answers_about_earlier_runs_are_read_once(kaggle: Kaggle, submission
     assert names.count("leaderboard.json") == 1
     with opened_files() as names:
         upload("20261125-080000-twin", again=True)
-    assert names.count("leaderboard.json") == 1
+    assert names.count("leaderboard.json") == 0
 
 
 def test_a_damaged_leaderboard_file_is_named(kaggle: Kaggle, submissions: Path) -> None:
@@ -135,6 +140,27 @@ def test_the_reason_why_kaggle_cannot_score_a_file_is_passed_on(kaggle: Kaggle, 
     assert (stored()["status"], stored()["public_score"]) == ("error", None)
     with pytest.raises(BadRun, match=r"the same CSV was submitted on .* \(error\)"):
         upload(wait=60)
+
+
+def test_a_run_is_uploaded_to_the_competition_that_its_digits_were_downloaded_from(
+    kaggle: Kaggle, digits: Digits, bundle: bytes
+) -> None:
+    kaggle.name = "Kannada-MNIST"
+    assert download(competition="https://www.kaggle.com/competitions/Kannada-MNIST/data").name == "Kannada-MNIST.zip"
+    assert Path("input/competition.txt").read_text() == "Kannada-MNIST\n"
+    assert load_digits().competition == load_digits("input/Kannada-MNIST.zip").competition == "Kannada-MNIST"
+    Path("input/competition.txt").write_text("no such\nname")
+    with pytest.raises(BadData, match=r"input/competition\.txt: must contain a competition's name"):
+        load_digits()
+
+    recipe, named = TINY.replaced(epochs=1), replace(digits, competition="Kannada-MNIST")
+    run = train(recipe, input=named, folds=2)
+    assert upload(run.name).submitted.competition == "Kannada-MNIST"
+    run = train(recipe, input=replace(named, header=("id", "label"), ids=np.arange(28_000)), folds=2)
+    with pytest.raises(BadRun, match=r"reject it: row 1: is 'id,label'.*; its digits are .*: name it with --comp"):
+        upload(run.name, competition="digit-recognizer")
+    with pytest.raises(KaggleRefused, match="compare it with sample_submission"):  # by the server, which knows no other
+        upload(run.name)
 
 
 def test_a_zip_without_digits_is_not_kept(kaggle: Kaggle) -> None:
