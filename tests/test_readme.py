@@ -39,7 +39,7 @@ def test_the_python_blocks_run(number: int) -> None:
     assert len(blocks) == 2
     done = subprocess.run([sys.executable, "-c", blocks[number]], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].endswith("submission.csv" if number == 0 else "(2, 2000, 10) (2, 500, 10)")
+    assert done.stdout.splitlines()[-1].endswith("submission.csv" if number == 0 else "(2, 2000, 10) (2, 5, 500, 10)")
 
 
 def test_the_recipes_are_valid() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -37,16 +39,30 @@ class Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _one_line_errors():  # of --version
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _one_line_errors(debug=bool(ctx.params.get("debug"))):
             return super().invoke(ctx)
-        except BaseException as error:
-            explained = _explain(error)
-            if explained is None or ctx.params.get("debug"):
-                raise
-            message, status = explained
-            print(f"kaggle-mnist: {message}", file=sys.stderr)
-            raise typer.Exit(status) from None
+
+
+@contextmanager
+def _one_line_errors(*, debug: bool = False) -> Iterator[None]:
+    try:
+        yield
+        sys.stdout.flush()  # here, not when Python ends
+    except BaseException as error:
+        explained = _explain(error)
+        if explained is None or debug:
+            raise
+        message, status = explained
+        print(f"kaggle-mnist: {message}", file=sys.stderr)
+        if getattr(error, "errno", None) == errno.ENOSPC and sys.stdout is sys.__stdout__:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  what could not be printed, Python would try again
+                os.dup2(nowhere.fileno(), 1)
+        raise typer.Exit(status) from None
 
 
 def _explain(error: BaseException) -> tuple[str, int] | None:
@@ -60,6 +76,8 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
             return str(error), 2
         case OSError(errno=number, filename=str(name)) if number in FIXABLE_BY_USER:
             return one_line(f"{name}: {error.strerror}"), 2
+        case OSError(errno=errno.ENOSPC):
+            return "cannot print: the disk that the output goes to is full; free some of it", 2
         case MemoryError() | RuntimeError() | ImportError() | OSError() | Warning() if _is_out_of_memory(error):
             return "out of memory; try fewer --repeats, a smaller batch_size or fewer hidden units", 1
         case BrokenPipeError() | SystemExit() | GeneratorExit():
@@ -107,9 +125,22 @@ def main(
     ctx.with_resource(warnings.catch_warnings())
     if not debug:
         warnings.simplefilter("ignore")  # from libraries
+        ctx.with_resource(_silent("matplotlib"))  # of a home that it cannot write to
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             ctx.with_resource(_replacing_unprintable(stream))
+
+
+@contextmanager
+def _silent(library: str) -> Iterator[None]:
+    """Let a library log errors only."""
+    log = logging.getLogger(library)
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import SegmentLines
@@ -39,14 +40,35 @@ def new_table(*columns: str, numbers: bool = False) -> Table:
 
 
 def show_table(table: Table, on: Console | None = None) -> None:
-    """Print a table; if the terminal is too narrow, lines run over rather than being cut."""
+    """Print a table; in a terminal that is too narrow, row after row, a line for each cell that is not ``·``.
+
+    In a file or a pipe, lines are as long as they must be.
+    """
     screen = on or console
     for column in table.columns:
         if column.no_wrap:
             column.min_width = max(screen.measure(cell).maximum for cell in (column.header, *column.cells))
     least = Measurement.get(screen, screen.options.update(max_width=WIDEST), table).minimum
+    if screen.is_terminal and least > screen.width:
+        _show_stacked(table, screen)
+        return
     lines = screen.render_lines(table, screen.options.update(width=max(screen.width, least)), pad=False)
     screen.print(SegmentLines(lines, new_lines=True), end="", soft_wrap=True)
+
+
+def _show_stacked(table: Table, screen: Console) -> None:
+    headers = [screen.render_str(str(column.header)).plain for column in table.columns]
+    widest = max(map(len, headers))
+    if table.title:
+        screen.print(table.title)
+    rows = list(zip(*(column.cells for column in table.columns), strict=True))
+    if table.show_footer:
+        rows.append(tuple(column.footer for column in table.columns))
+    for row in rows:
+        for header, cell in zip(headers, row, strict=True):
+            if cell not in ("", "·"):
+                screen.print(f"{escape(header):<{widest}}  {cell}")
+        screen.print()
 
 
 class Watcher:

@@ -32,9 +32,7 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Override a recipe field; repeatable.", metavar="FIELD=VALUE"),
     ] = None,
-    score: Annotated[
-        bool, typer.Option("--score/--no-score", help="Score the run on the practice set's withheld labels.")
-    ] = True,
+    score: Annotated[bool, typer.Option("--score/--no-score", help="Score the run on the withheld labels.")] = True,
     drop_suspects: Annotated[
         Path | None,
         typer.Option(help="Exclude the images in this CSV from training (see audit).", metavar="FILE"),

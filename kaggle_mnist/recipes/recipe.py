@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from kaggle_mnist.models.registry import FEATURES, KINDS, input_shape
-from kaggle_mnist.utils.errors import BadRecipe, shortened
+from kaggle_mnist.utils.errors import BadRecipe, in_plain_words, shortened
 
 MAX_VALUE = 1 << 14  # characters of a setting's value
 MAX_VARIANTS = 64  # of one recipe
@@ -86,6 +86,11 @@ class Recipe(BaseModel):
         if len(name.encode()) > 180:  # a folder's name has at most 255 bytes, date and time included
             raise ValueError("too long for a folder's name")
         return name
+
+    @field_validator("hidden", mode="before")
+    @classmethod
+    def _one_layer_needs_no_list(cls, hidden: Any) -> Any:
+        return (hidden,) if isinstance(hidden, int) and not isinstance(hidden, bool) else hidden
 
     @field_validator("network")
     @classmethod
@@ -167,7 +172,7 @@ class Recipe(BaseModel):
                 raise BadRecipe(
                     f"{place}: no such field{did_you_mean(place, cls.model_fields)}; use one of {known}"
                 ) from error
-            message = first["msg"].removeprefix("Value error, ")
+            message = in_plain_words(first["msg"])
             raise BadRecipe(f"{place}: {shown_value(first['input'])}: {message}" if place else message) from error
 
     def checked(self, field: str, value: Any) -> Any:

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 MAX_LENGTH = 1000  # characters in a message
 
+PLAIN_WORDS = {  # for pydantic's names of types
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+    "tuple": "a list, such as [512, 256]",
+    "dictionary": "a table, such as {grid = 7}",
+}
+
 
 class UserError(Exception):
     r"""An error that the user can fix. The command line prints the message and exits with status 2.
@@ -85,6 +94,21 @@ def shortened(text: str, most: int = MAX_LENGTH) -> str:
     '01234567 … 9'
     """
     return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 3 - 3) :]}"
+
+
+def in_plain_words(message: str) -> str:
+    """What pydantic says of an invalid value, as a user of TOML would say it.
+
+    Examples
+    --------
+    >>> in_plain_words("Input should be a valid integer, unable to parse string as an integer")
+    'must be a whole number'
+    """
+    words = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    for theirs, ours in PLAIN_WORDS.items():
+        if words.startswith(f"must be a valid {theirs}"):
+            return f"must be {ours}"
+    return words
 
 
 def one_line(text: str) -> str:

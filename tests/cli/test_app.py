@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import subprocess
 import sys
 import warnings
@@ -111,3 +112,20 @@ def test_help_lists_every_command_on_a_line_of_its_own() -> None:
     for columns in (80, 40):
         listed = CliRunner().invoke(app, ["--help"], env={"COLUMNS": f"{columns}"}).output.splitlines()
         assert [line.split()[0] for line in listed if line.startswith("  ") and line.split()[0] in ORDER] == ORDER
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [["recipes"], ["--version"]])
+def test_a_full_disk_behind_the_output_is_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "kaggle_mnist", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "kaggle-mnist: cannot print: the disk that the output goes to is full; free some of it\n"
+
+
+def test_a_home_that_cannot_be_written_to_causes_no_lines(submissions: Path) -> None:
+    command = [sys.executable, "-m", "kaggle_mnist", "compare", "--csv", "--plot", "folds.png"]
+    environment = {**os.environ, "HOME": "/proc/nowhere"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

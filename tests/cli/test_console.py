@@ -76,3 +76,23 @@ def test_a_narrow_terminal_cuts_no_number_and_no_name(terminal: bool, monkeypatc
     assert {"0.9510", "±", "0.0050", "20261125-173638-fast", "evening"} <= set(words)
     assert "…" not in text.getvalue()
     assert "0.9510 ± 0.0050" in text.getvalue()
+
+
+def test_a_table_that_does_not_fit_a_terminal_is_stacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = console.new_table("", "CV accuracy", "forecast", "score", numbers=True)
+    table.add_row("A", "0.9947 ± 0.0003", "0.9953 (0.9941 to 0.9964)", "·")
+    table.add_row("B", "0.9941 ± 0.0005", "0.9948 (0.9935 to 0.9960)", "0.9950")
+    text = screen(monkeypatch, width=40, terminal=True)
+    console.show_table(table)
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[:4] == [
+        "             A",
+        "CV accuracy  0.9947 ± 0.0003",
+        "forecast     0.9953 (0.9941 to 0.9964)",
+        "",
+    ]
+    assert "score        0.9950" in lines
+    text = screen(monkeypatch, width=40)
+    console.show_table(table)
+    assert any("0.9953 (0.9941 to 0.9964)" in line and "0.9947" in line for line in text.getvalue().splitlines())

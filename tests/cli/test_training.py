@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -53,6 +55,23 @@ def test_data_counts_draws_and_exports_the_digits(few: Digits) -> None:
     again = run_program("data", "--export", "copy")
     assert again.returncode == 2
     assert "already exists" in again.stderr
+
+
+def test_data_and_train_warn_of_copies_and_data_of_images_that_are_nearly_the_same(few: Digits) -> None:
+    images, labels = few.train_images[:300], few.train_labels[:300]
+    shifted = np.roll(images[7:9], 1, axis=2)
+    changed = replace(
+        few,
+        train_images=np.concatenate([images, images[:5], shifted]),
+        train_labels=np.concatenate([labels, labels[:5], labels[7:9]]),
+    )
+    export_csv(changed, Path("input"))
+    warning = "Warning      5 labeled images are repeated; copies of an image are held out together\n"
+    shown = invoke("data").output
+    assert "Images       302 distinct, 5 repeated, 2 nearly the same as another\n" in shown
+    assert warning in shown
+    assert "Warning      2 labeled images are nearly the same as others (such as 306 as 8):\n" in shown
+    assert warning in invoke("train", *QUICK).output
 
 
 def test_the_contact_sheet_overwrites_an_earlier_one_but_no_other_file(few: Digits) -> None:

@@ -25,6 +25,10 @@ def test_a_setting_is_read_as_toml_and_words_need_no_quotes(setting: str, value:
     assert found == value
 
 
+def test_one_layer_needs_no_list() -> None:
+    assert find_recipe("mlp").replaced(hidden=300).hidden == (300,)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -32,14 +36,15 @@ def test_a_setting_is_read_as_toml_and_words_need_no_quotes(setting: str, value:
             {"learning_rat": 1},
             r"learning_rat: no such field \(did you mean learning_rate\?\); use one of name,",
         ),
-        ({"dropout": 1.5}, "dropout: 1.5: Input should be less than 1"),
+        ({"dropout": 1.5}, "dropout: 1.5: must be less than 1"),
         ({"epochs": 0}, "epochs: 0: "),
-        ({"epochs": 2.5}, "epochs: 2.5: "),
-        ({"epochs": "many"}, "epochs: 'many': "),
+        ({"epochs": 2.5}, "epochs: 2.5: must be a whole number"),
+        ({"epochs": "many"}, "epochs: 'many': must be a whole number"),
+        ({"hidden": "wide"}, r"hidden: 'wide': must be a list, such as \[512, 256\]"),
         ({"hidden": []}, r"hidden: \[\]: "),
         ({"hidden": [300, -1]}, "hidden: -1: "),
         ({"network": "cnn", "stages": [[]]}, r"stages: \[\]: "),
-        ({"optimizer": "muon"}, "optimizer: 'muon': Input should be 'adam', 'adamw' or 'sgd'"),
+        ({"optimizer": "muon"}, "optimizer: 'muon': must be 'adam', 'adamw' or 'sgd'"),
         ({"learning_rate": float("nan")}, "learning_rate: nan: "),
         ({"steps": [[1]]}, "steps: "),
         ({"name": "../../elsewhere"}, "name: "),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kaggle_mnist.cli.console import console, new_table, say, show_table
+from kaggle_mnist.data.inspection import MNIST_INK, MNIST_OFFSET, Look
 from kaggle_mnist.data.practice import is_practice
 from kaggle_mnist.recipes.named import named_recipes
 from kaggle_mnist.recipes.recipe import Recipe, format_value
@@ -31,11 +32,21 @@ COMPETITION = "https://www.kaggle.com/competitions/digit-recognizer/data"
 def show_data(found: DataCheck, export: Path | None) -> None:
     """Print where the digits are from, the number of images of each digit, and the files that were written."""
     digits = found.digits
-    _show_source(digits.source, digits.path, len(digits.train_images), len(digits.test_images), is_practice(digits))
+    counts, labels = (len(digits.train_images), len(digits.test_images)), digits.withheld is not None
+    _show_source(digits.source, digits.path, *counts, is_practice(digits), labels)
     table = new_table("digit", "images", numbers=True)
     for digit, count in enumerate(digits.counts):
         table.add_row(f"{digit}", f"{count:,}")
     show_table(table)
+    look, near = found.look, found.near_copies
+    say("Images", f"{look.distinct:,} distinct, {look.repeated:,} repeated, {len(near):,} nearly the same as another")
+    say("", f"{look.ink:.1%} ink (MNIST: {MNIST_INK:.1%}),")
+    say("", f"{look.offset:.1f} pixels from the middle on average (MNIST: {MNIST_OFFSET:.1f})")
+    _show_warnings(look)
+    if len(near):
+        copy, earlier = near[0] + 1
+        say("Warning", f"{len(near):,} labeled images are nearly the same as others (such as {copy:,} as {earlier:,}):")
+        say("", "CV accuracy counts them as new; remove copies that were shifted or saved again")
     say("Fingerprint", digits.fingerprint)
     say("Picture", f"{found.picture}")
     if export is not None:
@@ -45,7 +56,9 @@ def show_data(found: DataCheck, export: Path | None) -> None:
 def show_start(start: Start) -> None:
     """Print the digits, what is about to be trained, and interrupted runs with the same settings."""
     plan, data = start.plan, start.plan.data
-    _show_source(data.source, data.path, data.train_images, data.test_images, data.practice)
+    _show_source(data.source, data.path, data.train_images, data.test_images, data.practice, data.test_labels)
+    if data.look is not None:
+        _show_warnings(data.look)
     epochs = f"{plan.recipe.epochs} epoch{'' if plan.recipe.epochs == 1 else 's'}"
     repeats = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
     networks = summary_of(plan.recipe, plan.repeats)
@@ -61,6 +74,11 @@ def show_start(start: Start) -> None:
         say("Unfinished", f"the same run was interrupted earlier; to resume it: {resume_command(path)}")
 
 
+def _show_warnings(look: Look) -> None:
+    for warning in look.warnings:
+        say("Warning", warning)
+
+
 def show_resumed(start: Start) -> None:
     """Print which run is resumed, and what has changed since it was started."""
     after = f"epoch {start.epoch} of {start.plan.recipe.epochs}"
@@ -70,8 +88,11 @@ def show_resumed(start: Start) -> None:
         say("", "the result may differ from an uninterrupted run's")
 
 
-def _show_source(source: str, path: str, labeled: int, unlabeled: int, practice: bool) -> None:
-    say("Digits", f"{source}: {labeled:,} labeled, {unlabeled:,} unlabeled ({path})")
+def _show_source(source: str, path: str, labeled: int, tests: int, practice: bool, test_labels: bool) -> None:
+    kind = "test images with labels" if test_labels else "unlabeled"
+    say("Digits", f"{source}: {labeled:,} labeled, {tests:,} {kind} ({path})")
+    if test_labels:
+        say("", "The labels of the test images are used only to score a finished run.")
     if practice:
         say("", "These are MNIST's digits: Kaggle does not know their ImageIds.")
         say("", "For the competition, put its train.csv and test.csv into input/, from")
@@ -101,16 +122,19 @@ def show_run(run: Run) -> None:
     show_table(table)
 
     if run.record.dropped:
-        say("Dropped", f"{len(run.record.dropped):,} images excluded from training; the scores include them")
+        say("Dropped", f"{len(run.record.dropped):,} images excluded from training; the scores include them,")
+        say("", "and are slightly optimistic: models that had seen a held-out image helped to choose what to drop")
     over = "members" if repeated else "folds"
     spread = f"± {scores.cv_accuracy_std:.4f} (standard deviation over the {over})"
     say("CV accuracy", f"{scores.cv_accuracy:.4f} {spread}")
     if repeated:
         say("OOF accuracy", f"{scores.oof_accuracy:.4f} (outputs averaged over the repeats)")
     if run.withheld_accuracy is not None:
-        images = run.record.data.test_images
-        shown = f"{run.withheld_accuracy:.4f}"
-        say("Withheld", f"{shown} on the {images:,} withheld labels, as the leaderboard would score it")
+        data, shown = run.record.data, f"{run.withheld_accuracy:.4f}"
+        if data.test_labels:
+            say("Test set", f"{shown} on the {data.test_images:,} labels that it came with, which were not used before")
+        else:
+            say("Withheld", f"{shown} on the {data.test_images:,} withheld labels, as the leaderboard would score it")
     say("Time", f"{run.record.seconds['train']:.0f} s training, {run.record.seconds['all']:.0f} s in total")
     say("Submission", f"{run.submission}")
 

@@ -10,7 +10,8 @@ import pytest
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.cli.screens.training import show_recipes, show_resumed, show_run, show_start, show_verdict
-from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.digits import Digits, WithheldLabels
+from kaggle_mnist.data.practice import open_withheld_labels
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.submission import Verdict
@@ -50,6 +51,21 @@ def test_the_start_says_how_to_resume_the_same_run(start: Start, monkeypatch: py
     show_start(replace(start, unfinished=(Path("submissions/20261124-200000-tiny"),)))
     expected = "the same run was interrupted earlier; to resume it: kaggle-mnist resume 20261124-200000-tiny\n"
     assert expected in text.getvalue()
+
+
+def test_labels_of_a_test_set_are_said_to_be_used_only_at_the_end(
+    few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[Start] = []
+    digits = replace(few, withheld=WithheldLabels(open_withheld_labels()[:300]))
+    run = pipeline.train(tiny.replaced(epochs=1), input=digits, folds=2, on_start=starts.append)
+    text = screen(monkeypatch)
+    show_start(starts[0])
+    show_run(run)
+    assert "1,500 labeled, 300 test images with labels (tests)\n" in text.getvalue()
+    assert "The labels of the test images are used only to score a finished run.\n" in text.getvalue()
+    assert f"Test set     {run.withheld_accuracy:.4f} on the 300 labels that it came with" in text.getvalue()
+    assert "leaderboard" not in text.getvalue()
 
 
 def test_a_resumed_run_says_what_has_changed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
