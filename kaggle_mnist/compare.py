@@ -158,8 +158,8 @@ def compare_pairs(
     Student's t-test asks whether the images that only one of the two runs got right could be split like this by the
     chance of images and of members; see `standard_errors`. One image is taken off the difference (as by Edwards,
     Psychometrika 13, 1948). Holm's method corrects p and the interval for the number of pairs, so that the interval
-    excludes 0 exactly when the test is significant. Of two seeds of one recipe, at most 5 of 100 pairs are called
-    different (`benchmarks/RESULTS.md`).
+    excludes 0 exactly when the test is significant. Of two seeds of one recipe, with one repeat each, at most 5 of 100
+    pairs are called different (`benchmarks/RESULTS.md`); with more repeats this was not measured.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.training.repeats import cross_validate_by_repeats, read_repeat, write_repeat
 from kaggle_mnist.training.threads import choose_threads, thread_count
 from kaggle_mnist.training.trainer import check_dropped
-from kaggle_mnist.utils.errors import BadOption, MissingPackage
+from kaggle_mnist.utils.errors import BadOption, BadRun, MissingPackage
 from kaggle_mnist.utils.progress import Progress, quiet
 
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
@@ -209,6 +209,8 @@ def resume(
         place = plan.input if input is None else input
         digits = place if isinstance(place, Digits) else load_digits(place, progress=progress)
         plan.data.require_same(digits)
+        if plan.format < 3 and len(np.unique(digits.first_same)) < len(digits.first_same):
+            raise BadRun(f"{checkpoint.run}: began before copies of an image were held out together; train anew")
         fold_of = fold_digits(digits, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
         if cluster is not None and checkpoint.epoch:
             raise BadOption(f"{checkpoint.run}: its checkpoint is of all repeats at once; resume it without --cluster")

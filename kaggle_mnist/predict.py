@@ -79,7 +79,7 @@ class Prediction:
     @property
     def answers(self) -> list[str]:
         """The digit, or "not sure" with the two likeliest."""
-        second = np.argsort(self.outputs, 1)[:, -2]
+        second = np.argsort(-self.outputs, 1, kind="stable")[:, 1]
         rows = zip(self.digits, second, self.sure, strict=True)
         return [f"{digit}" if sure else f"not sure: {digit} or {other}" for digit, other, sure in rows]
 

@@ -104,8 +104,8 @@ def standard_errors(
 
     Returns
     -------
-    Standard errors in images, and the degrees of freedom of Student's t: the members of both runs, less 2. Shape
-    ``(runs, runs)`` each.
+    Standard errors in images, and the degrees of freedom of Student's t: the members of both runs, less one for each
+    repeat. Shape ``(runs, runs)`` each.
 
     Examples
     --------
@@ -124,7 +124,8 @@ def standard_errors(
     only = only_one_right(correct)
     variance, freedom = np.zeros((runs, runs)), np.ones((runs, runs))
     of_kind = {kind: np.array([i for i in range(runs) if kind_of[i] == kind]) for kind in kinds}
-    for first, second in itertools.product(kinds, repeat=2):
+    repeats = {folds.tobytes(): len(folds) for folds in fold_of}
+    for first, second in itertools.combinations_with_replacement(kinds, 2):
         members = sparse.vstack([kinds[first], kinds[second]])
         held_out = np.asarray(members.sum(1)).ravel()  # images of each member
         overlap = (members @ members.T).toarray() - np.outer(held_out, held_out) / n
@@ -135,7 +136,8 @@ def standard_errors(
         sums = both[:, a] - both[:, b] - held_out[:, None, None] * mean  # (members, first, second)
         effect = ((sums**2).sum(0) - rest * np.trace(overlap)) / (overlap**2).sum()
         variance[a, b] = n * rest + np.maximum(effect, 0) * (held_out**2).sum()
-        freedom[a, b] = len(held_out) - 2
+        freedom[a, b] = len(held_out) - repeats[first] - repeats[second]
+        variance[b.T, a.T], freedom[b.T, a.T] = variance[a, b].T, freedom[a, b].T
     return np.sqrt(variance), freedom
 
 

@@ -51,8 +51,12 @@ class Commands(TyperGroup):
 @contextmanager
 def _one_line_errors(*, debug: bool = False) -> Iterator[None]:
     try:
-        yield
-        sys.stdout.flush()  # here, not when Python ends
+        try:
+            yield
+        except typer.Exit:
+            _flush()
+            raise
+        _flush()
     except BaseException as error:
         explained = _explain(error)
         if explained is None or debug:
@@ -63,6 +67,12 @@ def _one_line_errors(*, debug: bool = False) -> Iterator[None]:
             with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  what could not be printed, Python would try again
                 os.dup2(nowhere.fileno(), 1)
         raise typer.Exit(status) from None
+
+
+def _flush() -> None:
+    """Print what is buffered: an error is reported here, not when Python ends."""
+    if sys.stdout is not None:  # as where a daemon has closed it
+        sys.stdout.flush()
 
 
 def _explain(error: BaseException) -> tuple[str, int] | None:

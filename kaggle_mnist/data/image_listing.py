@@ -115,7 +115,10 @@ def list_images(folders: ImageFolders, ids: Sequence[int] | None = None) -> List
         odd = next((name for name in names.folders if name not in DIGITS), names.folders[0])
         raise BadData(f"{test}/{odd}: is a folder among the test images; move its images into {test}/, or remove it")
     if names.folders:
-        return ListedImages(train, labels, *_in_digit_folders(test))
+        images, test_labels = _in_digit_folders(test)
+        if not images:
+            raise BadData(f"{test}: contains no images; put the test images there")
+        return ListedImages(train, labels, images, test_labels)
     return ListedImages(train, labels, _in_order_of_id(test, ids))
 
 

@@ -85,7 +85,7 @@ def load_csv(
             train_images=labeled.pixels.reshape(-1, SIDE, SIDE),
             train_labels=labeled.leading[LABEL],
             test_images=unlabeled.pixels.reshape(-1, SIDE, SIDE),
-            withheld=None if labels is None else WithheldLabels(labels),
+            withheld=None if labels is None or (labels == labels[0]).all() else WithheldLabels(labels),  # a placeholder
         )
         ids = unlabeled.leading.get(ID)
         return with_ids(digits, ids, read_sample(sample) if sample else None, of=f"{test}")

@@ -11,7 +11,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.utils.errors import BadData
 
 BRIGHT = 127  # mean of an image's outermost pixels from which its background is paper
-STRAY = 0.05  # share of images that may differ from the others, such as those with ink at the border
+STRAY = 0.05  # share of labeled or of unlabeled images that may differ, such as those with ink at the border; or one
 EXAMPLES = 3  # that a message names
 
 
@@ -20,18 +20,23 @@ def with_dark_background(digits: Digits) -> Digits:
 
     Raises BadData if some have a bright background and others a dark one.
     """
-    bright = np.concatenate([_is_bright(digits.train_images), _is_bright(digits.test_images)])
-    share = float(bright.mean())
-    if share <= STRAY:
+    halves = [_is_bright(digits.train_images), _is_bright(digits.test_images)]
+    if all(_are_few(half) for half in halves):
         return digits
-    if share >= 1 - STRAY:
+    if all(_are_few(~half) for half in halves):
         train, test = 255 - digits.train_images, 255 - digits.test_images
         return replace(digits, train_images=train, test_images=test, turned_over=True)
+    bright = np.concatenate(halves)
+    share = float(bright.mean())
     names, others = (_examples(np.flatnonzero(kind), len(digits.train_images)) for kind in (bright, ~bright))
     raise BadData(
         f"{digits.path}: {share:.0%} of the images are dark on light paper (such as {names}),"
         f" the others light on dark (such as {others}); turn over one kind"
     )
+
+
+def _are_few(images: NDArray[np.bool_]) -> bool:
+    return int(images.sum()) <= max(1, STRAY * len(images))
 
 
 def _is_bright(images: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -57,7 +57,7 @@ def competition_name(text: str) -> str:
     name = address[1] if address else text
     if not NAME.fullmatch(name):
         raise BadOption(f"competition {text!r}: must be its name or address, such as {DIGIT_RECOGNIZER}")
-    return name
+    return DIGIT_RECOGNIZER if name.lower() == DIGIT_RECOGNIZER else name
 
 
 class Competition:

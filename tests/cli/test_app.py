@@ -129,3 +129,9 @@ def test_a_home_that_cannot_be_written_to_causes_no_lines(submissions: Path) -> 
     environment = {**os.environ, "HOME": "/proc/nowhere"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_closed_output_is_no_error() -> None:
+    command = f"exec '{sys.executable}' -m kaggle_mnist runs >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -63,6 +63,15 @@ def test_a_labeled_test_set_is_read_with_its_labels_kept_apart(
     assert labeled_places(digits)[:2] == [f"{prefix}train.csv, row {first}", f"{prefix}train.csv, row {first + 1}"]
 
 
+def test_a_test_set_with_one_label_for_all_has_a_placeholder(handful: Digits) -> None:
+    names = [f"pixel{i}" for i in range(784)]
+    train = table(handful.train_images, names, label=handful.train_labels)
+    save(train, table(handful.test_images, names, label=np.zeros(12, np.int64)), "", header=True)
+    digits = load_digits()
+    assert same_digits(digits, handful)
+    assert digits.withheld is None
+
+
 @pytest.mark.parametrize(
     "options",
     [

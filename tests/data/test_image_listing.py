@@ -11,7 +11,7 @@ from PIL import Image, features
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import open_withheld_labels
 from kaggle_mnist.data.sources import labeled_places, load_digits
-from kaggle_mnist.utils.errors import AmbiguousData
+from kaggle_mnist.utils.errors import AmbiguousData, BadData
 from tests.conftest import same_digits, write_folders
 from tests.data.test_csv_files import Files, write, zip_of
 from tests.data.test_hostile_files import refused
@@ -43,6 +43,14 @@ def test_a_labeled_test_set_of_image_folders_has_its_labels_kept_apart(
         assert digits.withheld is not None
         assert digits.withheld.open().tolist() == open_withheld_labels()[:12].tolist()
         assert digits.test_ids.tolist() == list(range(1, 13))
+
+
+def test_class_folders_without_test_images_are_refused(images: Files) -> None:
+    write(labeled(images, "train", "test"))
+    for file in Path("input/test").rglob("*.png"):
+        file.unlink()
+    with pytest.raises(BadData, match="test: contains no images; put the test images there"):
+        load_digits()
 
 
 @pytest.mark.parametrize("above", ["", "mnist/", "a/b/"])

@@ -56,9 +56,13 @@ def test_a_mixture_is_refused_with_examples(few: Digits) -> None:
         with_dark_background(replace(few, train_images=images))
 
 
-def test_a_test_set_of_the_other_kind_is_a_mixture(few: Digits) -> None:
+@pytest.mark.parametrize("number", [300, 10])
+def test_a_test_set_of_the_other_kind_is_a_mixture_however_small(few: Digits, number: int) -> None:
+    test = few.test_images[:number]
     with pytest.raises(BadData, match="such as unlabeled images 1, 2, 3"):
-        with_dark_background(replace(few, test_images=255 - few.test_images))
+        with_dark_background(replace(few, test_images=255 - test))
+    with pytest.raises(BadData, match="such as labeled images 1, 2, 3"):
+        with_dark_background(replace(few, train_images=255 - few.train_images, test_images=test))
 
 
 @pytest.mark.parametrize("ink", [0, 255], ids=["black", "white"])

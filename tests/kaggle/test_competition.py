@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kaggle_mnist.kaggle.competition import competition_name
 from kaggle_mnist.kaggle.leaderboard import download, upload
 from kaggle_mnist.utils.errors import BadData, BadOption, KaggleRefused
 from tests.kaggle.conftest import (
@@ -131,6 +132,7 @@ def test_a_competition_may_be_given_by_the_address_of_one_of_its_pages(
     kaggle: Kaggle, submissions: Path, bundle: bytes
 ) -> None:
     assert upload(competition=f"https://www.kaggle.com/competitions/{NAME}/overview").submitted.competition == NAME
+    assert competition_name("Digit-Recognizer") == NAME
     kaggle.name = "Kannada-MNIST"
     assert download("elsewhere", competition="kaggle.com/c/Kannada-MNIST?rvi=1").name == "Kannada-MNIST.zip"
     assert Path("elsewhere/competition.txt").read_text() == "Kannada-MNIST\n"

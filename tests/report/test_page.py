@@ -248,7 +248,7 @@ def test_train_ends_with_the_report_and_succeeds_without_it(few: Digits, monkeyp
     assert "Training" not in done.output.splitlines()[-1]
     assert done.output.splitlines()[-1].split() == ["Report", str(path)]
     again = CliRunner().invoke(app, ["report", path.parent.name])
-    assert (again.exit_code, again.output.split()) == (0, ["Report", str(path)])
+    assert (again.exit_code, again.output.splitlines()[-1].split()) == (0, ["Report", str(path)])
 
     def refuse(*arguments: object, **options: object) -> None:
         raise OutputError("report.html: cannot be written (No space left on device)")

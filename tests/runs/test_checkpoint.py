@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +19,12 @@ from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run
-from kaggle_mnist.runs.unfinished import progress_of, unfinished_runs
+from kaggle_mnist.runs.unfinished import PLAN, progress_of, unfinished_runs
 from kaggle_mnist.training.cross_validation import EpochEnd
 from kaggle_mnist.training.trainer import RepeatTrainer
 from kaggle_mnist.utils import files
 from kaggle_mnist.utils.errors import BadData, BadRun, Diverged, Interrupted, OutputError
-from tests.conftest import TINY
+from tests.conftest import TINY, reseal
 
 SAME = ("submission.csv", "outputs.npz", "members.safetensors", "history.csv", "folds.csv")
 RECIPES = {
@@ -129,6 +130,22 @@ def test_a_diverging_run_says_what_to_change_and_keeps_its_last_good_state(
         pipeline.train(TINY, input=few, folds=2)
     [path] = unfinished_runs(Path("submissions"))
     assert progress_of(path)[0] == 2
+
+
+def test_a_run_that_began_with_copies_in_several_folds_is_refused(few: Digits) -> None:
+    order = np.concatenate([np.arange(1500), np.arange(100)])
+    copied = replace(few, train_images=few.train_images[order], train_labels=few.train_labels[order])
+    for digits in (few, copied):
+        with pytest.raises(Interrupted):
+            pipeline.train(TINY, input=digits, folds=2, on_epoch=stop_after(2))
+    for path in unfinished_runs(Path("submissions")):
+        plan = path / "checkpoint" / PLAN
+        plan.write_text(re.sub(r'"format": ?3', '"format": 2', plan.read_text(), count=1))
+        reseal(path / "checkpoint")
+    older, newer = (path.name for path in unfinished_runs(Path("submissions")))
+    pipeline.resume(older, input=few)
+    with pytest.raises(BadRun, match="began before copies of an image were held out together; train anew"):
+        pipeline.resume(newer, input=copied)
 
 
 def test_changed_digits_are_refused_with_what_changed(few: Digits) -> None:
