@@ -209,7 +209,7 @@ def resume(
         place = plan.input if input is None else input
         digits = place if isinstance(place, Digits) else load_digits(place, progress=progress)
         plan.data.require_same(digits)
-        if plan.format < 3 and len(np.unique(digits.first_same)) < len(digits.first_same):
+        if plan.format < 3 and digits.copies.any():
             raise BadRun(f"{checkpoint.run}: began before copies of an image were held out together; train anew")
         fold_of = fold_digits(digits, n_splits=plan.folds, repeats=plan.repeats, seed=plan.seed)
         if cluster is not None and checkpoint.epoch:

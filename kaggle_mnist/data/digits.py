@@ -111,6 +111,12 @@ class Digits:
         first: dict[bytes, int] = {}
         return np.array([first.setdefault(image.tobytes(), i) for i, image in enumerate(self.train_images)], np.int64)
 
+    @property
+    def copies(self) -> NDArray[np.bool_]:
+        """For each labeled image whether an earlier one has the same pixels, bool, shape ``(n,)``."""
+        copies: NDArray[np.bool_] = self.first_same != np.arange(len(self.first_same))
+        return copies
+
     @cached_property
     def test_images_in_train(self) -> int:
         """The number of unlabeled images that have the same pixels as a labeled one."""

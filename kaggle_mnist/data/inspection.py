@@ -90,8 +90,7 @@ def inspect(digits: Digits) -> Look:
     >>> look.distinct, look.repeated, look.constant, look.warnings
     (1000, 0, 0, [])
     """
-    first, labels = digits.first_same, digits.train_labels
-    copies = first != np.arange(len(first))  # (n,)
+    first, labels, copies = digits.first_same, digits.train_labels, digits.copies
     if len(first) > 1 and copies.sum() == len(first) - 1:
         what = f"all {len(first):,} labeled images are the same"
         raise BadData(f"{digits.path}: {what}; nothing can be learned from them: make the files anew")

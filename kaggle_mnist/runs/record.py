@@ -194,11 +194,6 @@ class Submitted(Strict):
     public_score: Accuracy | None
     prediction: Prediction | None
 
-    @property
-    def at(self) -> datetime:
-        """When it was submitted."""
-        return datetime.fromisoformat(self.submitted)
-
 
 def parse_record(content: str | bytes) -> Record:
     """Parse the content of a `run.json`.

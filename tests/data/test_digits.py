@@ -26,3 +26,10 @@ def test_ids_start_at_1_and_counts_are_per_digit(handful: Digits) -> None:
     assert handful.test_ids.tolist() == list(range(1, 13))
     assert handful.counts.sum() == 120
     assert handful.counts[7] == (handful.train_labels == 7).sum()
+
+
+def test_a_copy_is_any_image_with_the_pixels_of_an_earlier_one(handful: Digits) -> None:
+    order = [3, 5, 3, 8, 5, 3]
+    repeated = replace(handful, train_images=handful.train_images[order], train_labels=handful.train_labels[order])
+    assert repeated.first_same.tolist() == [0, 1, 0, 3, 1, 0]
+    assert repeated.copies.tolist() == [False, False, True, False, True, True]

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from kaggle_mnist.runs.record import FORMAT, Record, Submitted, parse_record
+from kaggle_mnist.runs.record import FORMAT, Record, parse_record
 from tests.data.test_hostile_files import refused
 from tests.harness import recorded
 
@@ -81,9 +80,3 @@ def test_a_path_with_invalid_unicode_or_line_breaks_is_escaped() -> None:
     data = recorded.RECORD.data.model_dump()
     escaped = type(recorded.RECORD.data)(**{**data, "path": "x\udcff\ny"})
     assert escaped.path == "x\\udcff\\ny"
-
-
-def test_the_moment_of_a_submission_has_its_time_zone() -> None:
-    submitted = Submitted.model_validate_json(recorded.leaderboard_json())
-    moment = submitted.model_copy(update={"submitted": "2026-11-24T20:00:00+00:00"}).at
-    assert moment == datetime(2026, 11, 24, 20, tzinfo=UTC)
