@@ -10,8 +10,11 @@ from kaggle_mnist.data.digits import CLASSES, Digits
 from kaggle_mnist.utils.errors import BadFolds
 
 
-def check_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int) -> None:
-    """Raise BadFolds for fewer than 2 folds or 1 repeat, and for a digit with fewer images than folds."""
+def check_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int, copies: int = 0) -> None:
+    """Raise BadFolds for fewer than 2 folds or 1 repeat, and for a digit with fewer images than folds.
+
+    `copies` is the number of images that `y_true` leaves out because they are copies of others.
+    """
     if n_splits < 2 or repeats < 1:
         raise BadFolds(f"{n_splits} folds, {repeats} repeats: there must be at least 2 folds and 1 repeat")
     counts = np.bincount(y_true, minlength=CLASSES)
@@ -19,6 +22,7 @@ def check_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int) -> No
     if counts[rarest] < n_splits:
         images = {0: "no labeled image", 1: "1 labeled image"}.get(counts[rarest], f"{counts[rarest]} labeled images")
         fewer = " or use fewer --folds" if counts[rarest] > 1 else ""
+        images += " (copies of an image count once)" if copies else ""
         raise BadFolds(f"digit {rarest} has {images}, fewer than the {n_splits} folds; add images of it{fewer}")
 
 
@@ -62,7 +66,7 @@ def assign_folds(
     first_same = np.arange(len(y_true)) if first_same is None else first_same
     distinct, which = np.unique(first_same, return_inverse=True)
     labels = y_true[distinct]
-    check_folds(labels, n_splits=n_splits, repeats=repeats)
+    check_folds(labels, n_splits=n_splits, repeats=repeats, copies=len(y_true) - len(labels))
     fold_of = np.empty((repeats, len(y_true)), np.int64)
     of_distinct = np.empty(len(distinct), np.int64)
     for repeat, row in enumerate(fold_of):

@@ -49,6 +49,15 @@ def test_fewer_folds_are_advised_only_where_they_help(left: int, message: str) -
     assert str(error.value) == message
 
 
+def test_copies_count_once_where_a_digit_has_fewer_images_than_folds(few: Digits) -> None:
+    nines = np.flatnonzero(few.train_labels == 9)
+    order = np.concatenate([np.flatnonzero(few.train_labels != 9), np.tile(nines[:4], 2)])
+    repeated = replace(few, train_images=few.train_images[order], train_labels=few.train_labels[order])
+    assert repeated.counts[9] == 8
+    with pytest.raises(BadFolds, match=r"digit 9 has 4 labeled images \(copies of an image count once\), fewer"):
+        fold_digits(repeated, n_splits=5)
+
+
 @pytest.mark.parametrize(("n_splits", "repeats"), [(1, 1), (0, 1), (5, 0)])
 def test_there_are_at_least_two_folds_and_one_repeat(few: Digits, n_splits: int, repeats: int) -> None:
     with pytest.raises(BadFolds, match="at least 2 folds and 1 repeat"):
