@@ -139,17 +139,16 @@ def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]
 
 
 def _competition(place: Path) -> str | None:
-    """The competition that the files in a folder, or beside a zip, were downloaded from; None if that is not known."""
+    """The competition that the files in a folder, or beside a zip, were downloaded from; None if that is not known.
+
+    A file of that name which does not contain a competition's name is somebody else's.
+    """
     file = (place if place.is_dir() else place.parent) / COMPETITION_FILE
     try:
         name = read_bounded(file, 1000).decode("utf-8-sig", "replace").strip()
-    except FileNotFoundError:
+    except OSError:
         return None
-    except OSError as error:
-        raise BadData(f"{file}: cannot be read ({error.strerror})") from error
-    if not COMPETITION.fullmatch(name):
-        raise BadData(f"{file}: must contain a competition's name, such as digit-recognizer")
-    return name
+    return name if COMPETITION.fullmatch(name) else None
 
 
 def _find(where: str | Path | None) -> tuple[Found | None, str]:
@@ -186,15 +185,19 @@ def _find_in(searched: Place) -> Found | None:
     """The only data set in a folder, its subfolders and the zips in them."""
     skipped = frozenset((*TRAIN_NAMES, *TEST_NAMES))  # with tens of thousands of files
     places = list(walk(searched, skip=skipped))
+    broken: list[BadData] = []
     for file in [file for place in places for file in zips(place)]:
-        places += walk(zip_place(file.path), skip=skipped)
+        try:
+            places += walk(zip_place(file.path), skip=skipped)
+        except BadData as error:
+            broken.append(error)
 
     images, half_images = _image_sets(places)
     found_csv = [found for place in places for found in csv_sets(place)]
     whole, parts = _whole_sets(found_csv)
     if not whole and not images:
-        if half_images:
-            raise half_images[0]
+        if broken or half_images:
+            raise (broken or half_images)[0]
         if parts:
             missing = f"found {parts[0]} but no {parts[0].missing[0]}"
             raise DataNotFound(f"{searched}: {missing}; provide both or the competition's zip")

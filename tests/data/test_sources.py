@@ -76,6 +76,27 @@ def test_a_zip_and_its_extracted_files_are_one_data_set(handful: Digits) -> None
     assert same_digits(load_digits(), handful)
 
 
+def test_a_broken_zip_is_an_error_only_where_there_are_no_other_digits(handful: Digits) -> None:
+    export_csv(handful, Path("input"))
+    for folder in ("input", "input/old/attempts"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, "digits.zip").write_bytes(b"PK\x03\x04 cut off")
+    assert same_digits(load_digits(), handful)
+    Path("input/test.csv").unlink()  # it may be in the zip
+    with pytest.raises(BadData, match=r"input/digits\.zip: not a readable zip .*; download it again"):
+        load_digits()
+
+
+@pytest.mark.parametrize("content", [b"", b"# Rules\n1. No peeking.", b"\xff\xfe\x00", b"x" * 5000, None])
+def test_somebody_elses_competition_txt_does_not_matter(content: bytes | None, handful: Digits) -> None:
+    export_csv(handful, Path("input"))
+    if content is None:
+        Path("input/competition.txt").mkdir()
+    else:
+        Path("input/competition.txt").write_bytes(content)
+    assert load_digits().competition is None
+
+
 def test_two_different_data_sets_are_an_error_that_names_both(handful: Digits) -> None:
     export_csv(replace(handful, test_images=handful.test_images[::-1]), Path("input"))
     zipped(handful, Path("input/digit-recognizer.zip"))
