@@ -92,6 +92,26 @@ def role_of(name: str) -> tuple[str, str] | None:
     return ((found[1] or "").lower(), f"{found[2].lower()}.csv") if found[2] else ("", SAMPLE)
 
 
+def home(half: CsvSet, searched: Place) -> tuple[str, ...]:
+    """The folders from `searched` down to half a set, without the folders and zips that are named after it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> digits, path = Place(Path("input")), Path("input/mnist/mnist_train/train.csv.zip")
+    >>> home(CsvSet({TRAIN: StoredFile(path, "train.csv")}), digits)
+    ('mnist',)
+    >>> home(CsvSet({TRAIN: StoredFile(Path("input/old/train.csv"))}), digits)
+    ('old',)
+    """
+    role = TRAIN if TRAIN in half.files else TEST
+    file = half.files[role]
+    folders = [*file.path.relative_to(searched.path).parts, *(file.member.split("/") if file.member else ())][:-1]
+    while folders and (role_of(f"{folders[-1].partition('.')[0]}.csv") or ("", ""))[1] == role:
+        folders.pop()
+    return tuple(folders)
+
+
 def zips(place: Place) -> list[StoredFile]:
     """The zips in a folder on disk: those that are named so, and CSV files that are zips despite their names."""
     if place.tree is not None:

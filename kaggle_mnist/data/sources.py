@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kaggle_mnist.data.csv_files import SAMPLE, TEST, TRAIN, CsvSet, csv_sets, merged, zips
+from kaggle_mnist.data.csv_files import SAMPLE, TEST, TRAIN, CsvSet, csv_sets, home, merged, zips
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.image_folders import load_images
 from kaggle_mnist.data.image_listing import (
@@ -194,10 +194,13 @@ def _find_in(searched: Place) -> Found | None:
 
     images, half_images = _image_sets(places)
     found_csv = [found for place in places for found in csv_sets(place)]
-    whole, parts = _whole_sets(found_csv)
+    whole, parts = _whole_sets(found_csv, searched)
     if not whole and not images:
         if broken or half_images:
             raise (broken or half_images)[0]
+        apart = [part for part in parts if part.prefix == parts[0].prefix and part.missing != parts[0].missing]
+        if apart:
+            raise DataNotFound(f"{searched}: found {parts[0]} and {apart[0]}, in unrelated folders; put both in one")
         if parts:
             missing = f"found {parts[0]} but no {parts[0].missing[0]}"
             raise DataNotFound(f"{searched}: {missing}; provide both or the competition's zip")
@@ -226,14 +229,16 @@ def _image_sets(places: Sequence[Place]) -> tuple[list[ImageFolders], list[BadDa
     return pairs, halves
 
 
-def _whole_sets(found: Sequence[CsvSet]) -> tuple[list[CsvSet], list[CsvSet]]:
-    """The sets with both halves, put together from several folders and zips if there are no others; and half ones."""
+def _whole_sets(found: Sequence[CsvSet], searched: Place) -> tuple[list[CsvSet], list[CsvSet]]:
+    """The sets with both halves, put together from related folders and zips if there are no others; and half ones."""
     whole = [one for one in found if not one.missing]
     parts = [one for one in found if one.missing and one.files.keys() != {SAMPLE}]
     if whole:
         return whole, parts
-    prefixes = dict.fromkeys(part.prefix for part in parts)
-    together = [merged(part for part in parts if part.prefix == prefix) for prefix in prefixes]
+    related: dict[tuple[str, tuple[str, ...]], list[CsvSet]] = {}
+    for part in parts:
+        related.setdefault((part.prefix, home(part, searched)), []).append(part)
+    together = [merged(halves) for halves in related.values()]
     return [one for one in together if not one.missing], [one for one in together if one.missing]
 
 

@@ -59,6 +59,14 @@ FORMS: dict[str, Callable[[bytes, bytes], Files]] = {
     "backslashes in a zip": lambda a, b: {"x.zip": zip_of({"x\\train.csv": a, "x\\test.csv": b})},
     "zips named as CSV files": lambda a, b: {"train.csv": zip_of({"train.csv": a}), "test.csv": b},
     "gzip named as CSV files": lambda a, b: {"train.csv": gzip.compress(a, 1), "test.csv": b},
+    "zips of other names than the CSV files": lambda a, b: {
+        "x/train.zip": zip_of({"train.csv": a}),
+        "x/Test (1).zip": zip_of({"test.csv": b}),
+    },
+    "a zip in a folder for each": lambda a, b: {
+        "mnist_train/train.csv.zip": zip_of({"train.csv": a}),
+        "mnist_test/test.csv/test.csv": b,
+    },
     "a folder for each": lambda a, b: {"train.csv/train.csv": a, "test.csv/test.csv": b},
     "leftovers of macOS": lambda a, b: {
         "x.zip": zip_of({"train.csv": a, "test.csv": b, "__MACOSX/train.csv": b"x", "__MACOSX/._test.csv": b"x"}),
@@ -107,6 +115,28 @@ def test_two_sets_of_other_names_are_an_error_and_halves_of_two_sets_are_no_set(
     chosen = load_digits("input/mnist_train.csv")
     assert chosen.path == "input/mnist_train.csv and input/mnist_test.csv"
     assert load_digits(chosen.input).fingerprint == chosen.fingerprint
+
+
+@pytest.mark.parametrize(
+    "pair", [("2024/{}", "2025/{}"), ("{}", "old/{}"), ("a.zip/{}", "b.zip/{}"), ("x/{}", "y.zip/{}")]
+)
+def test_halves_of_unrelated_folders_are_an_error_that_names_both(
+    pair: tuple[str, str], halves: tuple[bytes, bytes], handful: Digits
+) -> None:
+    train, test = pair[0].format("train.csv"), pair[1].format("test.csv")
+    for path, content in zip((train, test), halves, strict=True):
+        folder, _, name = path.rpartition("/")
+        write({folder: zip_of({name: content})} if folder.endswith(".zip") else {path: content})
+    with pytest.raises(DataNotFound) as error:
+        load_digits()
+    assert str(error.value) == f"input: found input/{train} and input/{test}, in unrelated folders; put both in one"
+    write({"train.csv": halves[0], "test.csv": halves[1]})  # the same
+    assert same_digits(load_digits(), handful)
+
+
+def test_a_folder_named_after_one_half_is_searched_itself(halves: tuple[bytes, bytes], handful: Digits) -> None:
+    write({"train.csv": halves[0], "test.csv.zip": zip_of({"test.csv": halves[1]})}, "mnist_train")
+    assert same_digits(load_digits("mnist_train"), handful)
 
 
 def test_a_file_that_unpacks_to_more_than_the_limit_is_refused(
