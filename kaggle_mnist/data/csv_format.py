@@ -133,3 +133,17 @@ def other_classes(labels: Sequence[int]) -> str | None:
         return None
     known = OTHER_SETS.get(len(classes))
     return f"{len(classes)} classes{f', as {known}' if known else ''}"
+
+
+def are_ids(values: Sequence[int]) -> bool:
+    """Whether the column before the pixels numbers the rows, or has ids, and so no labels.
+
+    Examples
+    --------
+    >>> are_ids([0, 1, 2]), are_ids([28000, 28001, 28002]), are_ids([7, 2, 1, 0])
+    (True, True, False)
+    """
+    if len(values) < 3:
+        return False
+    running = list(values) == [values[0] + row for row in range(len(values))]
+    return running or len(set(values)) == len(values) > max(OTHER_SETS)  # more than there are classes

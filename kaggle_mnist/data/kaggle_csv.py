@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.csv_errors import LIMITS, MAX_LINE, MAX_START, first_error
-from kaggle_mnist.data.csv_format import ID, LABEL, Format, other_classes, recognize
+from kaggle_mnist.data.csv_format import ID, LABEL, Format, are_ids, other_classes, recognize
 from kaggle_mnist.data.digits import SIDE, Digits, WithheldLabels
 from kaggle_mnist.data.places import StoredFile
 from kaggle_mnist.data.sample import read_sample, with_ids
@@ -143,7 +143,7 @@ def _format(file: StoredFile, expected: list[str]) -> Format:
         raise BadData(f"{file}, {found}")
     first_row = next((line for line in start.splitlines()[found.header :] if line.strip()), b"")
     if found.encoding == "utf-8-sig" and first_row.count(found.separator.encode()) != len(found.columns) - 1:
-        raise _bad_row(file, found)  # pandas would take extra values for an index
+        raise _bad_row(file, found, expected)  # pandas would take extra values for an index
     return found
 
 
@@ -187,10 +187,12 @@ def _read(file: StoredFile, expected: list[str], report: Callable[[StoredFile, i
                 if not decimals or not _first_error(file, found):
                     leading = np.concatenate([head for head, _ in parts])
                     by_kind = {kind: leading[:, i].copy() for i, kind in enumerate(found.leading)}
+                    if found.leading and not found.header and expected == PIXELS and are_ids(leading[:, 0].tolist()):
+                        raise _ids(file, expected)
                     return Table(np.ascontiguousarray(np.concatenate([pixels for _, pixels in parts])), by_kind)
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):
         pass
-    raise _bad_row(file, found)
+    raise _bad_row(file, found, expected)
 
 
 def _first_error(file: StoredFile, found: Format) -> str | None:
@@ -198,16 +200,28 @@ def _first_error(file: StoredFile, found: Format) -> str | None:
         return first_error(_text(stream, found), found.columns, found.separator, header=found.header)
 
 
-def _bad_row(file: StoredFile, found: Format) -> BadData:
-    if classes := _other_classes(file, found):
+def _bad_row(file: StoredFile, found: Format, expected: list[str]) -> BadData:
+    labels = _labels(file, found)
+    if not found.header and are_ids(labels) and max(labels) > LIMITS[LABEL]:
+        return _ids(file, expected)
+    if classes := other_classes(labels):
         return BadData(f"{file}: has {classes}; only sets of ten classes, 0 to 9, can be used")
     return BadData(f"{file}, {_first_error(file, found) or 'some row: not whole numbers'}")
 
 
-def _other_classes(file: StoredFile, found: Format) -> str | None:
-    """What the set is if its labels are not those of ten classes; None if they are, or cannot be read."""
+def _ids(file: StoredFile, expected: list[str]) -> BadData:
+    """What is wrong with a file without a header that has an index or ids where labels are expected."""
+    if expected == PIXELS:
+        advice = "save it without its index (index=False in pandas), or with a header: id,pixel0,…,pixel783"
+    else:
+        advice = "save it with its labels there, and without its index (index=False in pandas)"
+    return BadData(f"{file}: the first column has the rows' numbers or ids instead of labels; {advice}")
+
+
+def _labels(file: StoredFile, found: Format) -> list[int]:
+    """The labels, whatever their values; none if there are none, or they cannot be read."""
     if LABEL not in found.leading:
-        return None
+        return []
     try:
         with file.open() as stream:
             labels = pd.read_csv(
@@ -218,5 +232,5 @@ def _other_classes(file: StoredFile, found: Format) -> str | None:
                 usecols=[found.leading.index(LABEL)],
             ).iloc[:, 0]
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):
-        return None
-    return other_classes(labels.tolist()) if labels.dtype == np.int64 else None
+        return []
+    return labels.tolist() if labels.dtype == np.int64 else []

@@ -178,3 +178,58 @@ def test_a_set_of_other_classes_is_recognized_in_one_line(classes: list[int], re
     with pytest.raises(BadData) as error:
         load_digits()
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("rows", [3, 10, 12])
+@pytest.mark.parametrize("first", [0, 1, 28_000])
+def test_an_index_without_a_header_is_not_taken_for_the_test_images_labels(
+    rows: int, first: int, handful: Digits
+) -> None:
+    train = table(handful.train_images, TEST, label=handful.train_labels)
+    test = table(handful.test_images[:rows], TEST, index=np.arange(first, first + rows))
+    save(train, test, "mnist_", header=False)
+    with pytest.raises(BadData) as error:
+        load_digits()
+    assert str(error.value) == (
+        "input/mnist_test.csv: the first column has the rows' numbers or ids instead of labels;"
+        " save it without its index (index=False in pandas), or with a header: id,pixel0,…,pixel783"
+    )
+    without = test.drop(columns="index").to_csv(index=False, header=False)  # as the message advises
+    Path("input/mnist_test.csv").write_text(without)
+    assert load_digits().withheld is None
+    Path("input/mnist_test.csv").write_text(test.rename(columns={"index": "id"}).to_csv(index=False))
+    assert load_digits().test_ids.tolist() == list(range(first, first + rows))
+
+
+def test_a_shuffled_index_is_recognized_and_a_training_set_with_one_needs_labels(handful: Digits) -> None:
+    index = np.random.default_rng(0).permutation(5000)[:120]  # as train_test_split leaves it
+    save(table(handful.train_images, TEST, index=index), table(handful.test_images, TEST), header=False)
+    with pytest.raises(
+        BadData, match=r"input/train\.csv: the first column has the rows' numbers or ids instead of lab"
+    ):
+        load_digits()
+    Path("input/train.csv").write_text(
+        table(handful.train_images, TEST, index=np.arange(120)).to_csv(index=False, header=False)
+    )
+    with pytest.raises(BadData, match="save it with its labels there, and without its index"):
+        load_digits()
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [7, 2, 1], [0, 1, 2, 4]])
+def test_a_few_labels_without_a_header_are_labels_unless_they_number_the_rows(
+    labels: list[int], handful: Digits
+) -> None:
+    train = table(handful.train_images, TEST, label=handful.train_labels)
+    save(train, table(handful.test_images[: len(labels)], TEST, label=np.array(labels)), header=False)
+    withheld = load_digits().withheld
+    assert withheld is not None
+    assert withheld.open().tolist() == labels
+
+
+def test_a_bad_pixel_is_named_in_rows_whose_labels_happen_to_count(handful: Digits) -> None:
+    rows = [int(np.flatnonzero(handful.train_labels == digit)[0]) for digit in range(10)]
+    train = table(handful.train_images[rows], TEST, label=np.arange(10)).astype(int)
+    train.loc[4, "pixel9"] = 300
+    save(train, table(handful.test_images, TEST), header=False)
+    with pytest.raises(BadData, match=r"train\.csv, row 5: pixel9 is '300'"):
+        load_digits()
