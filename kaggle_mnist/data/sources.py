@@ -193,6 +193,9 @@ def _find_in(searched: Place) -> Found | None:
             broken.append(error)
 
     images, half_images = _image_sets(places)
+    for pair in [pair for pair in images if not pair.train.names.folders and csv_sets(pair.train)]:
+        images.remove(pair)  # train/train.csv and test/test.csv
+        places += (pair.train, pair.test)
     found_csv = [found for place in places for found in csv_sets(place)]
     whole, parts = _whole_sets(found_csv, searched)
     if not whole and not images:

@@ -63,6 +63,7 @@ FORMS: dict[str, Callable[[bytes, bytes], Files]] = {
         "x/train.zip": zip_of({"train.csv": a}),
         "x/Test (1).zip": zip_of({"test.csv": b}),
     },
+    "a folder for each half": lambda a, b: {"digits/train/train.csv": a, "digits/test/test.csv": b},
     "a zip in a folder for each": lambda a, b: {
         "mnist_train/train.csv.zip": zip_of({"train.csv": a}),
         "mnist_test/test.csv/test.csv": b,
