@@ -40,7 +40,8 @@ def main() -> None:
         correct.append(outputs.argmax(1) == digits.train_labels)
         fold_of.append(folds)
         print(f"seed {seed}: {correct[-1].mean():.4f}", flush=True)
-    only, (errors, freedom) = only_one_right(correct), standard_errors(correct, fold_of)
+    only = only_one_right(correct)
+    errors, freedom = standard_errors(correct, fold_of, only)
     pairs = np.triu_indices(len(correct), 1)
     first, second = only[pairs], only.T[pairs]
     difference, error = first - second, errors[pairs]

@@ -175,7 +175,7 @@ def compare_pairs(
     found = []  # for all pairs: first, second, images, only_first, only_second, standard error, degrees of freedom
     for (_, n), members in shared.items():
         only = only_one_right([correct[i] for i in members])
-        errors, freedom = standard_errors([correct[i] for i in members], [fold_of[i] for i in members])
+        errors, freedom = standard_errors([correct[i] for i in members], [fold_of[i] for i in members], only)
         a, b = np.triu_indices(len(members), 1)
         numbers = np.array(members)
         columns = (numbers[a], numbers[b], np.full(len(a), n), only[a, b], only[b, a], errors[a, b], freedom[a, b])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 SIGNIFICANT = 0.05
 CHUNK = 4096  # images of every run that are counted at once
@@ -88,7 +87,7 @@ def only_one_right(correct: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
 
 
 def standard_errors(
-    correct: Sequence[NDArray[np.bool_]], fold_of: Sequence[NDArray[np.int64]]
+    correct: Sequence[NDArray[np.bool_]], fold_of: Sequence[NDArray[np.int64]], only: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Estimate how far chance moves the difference of two runs' OOF accuracies, for every two runs.
 
@@ -101,6 +100,7 @@ def standard_errors(
     ----------
     correct : for each run, which images it got right, bool, shape ``(n,)``
     fold_of : for each run, the fold in which each image was held out, int64, shape ``(repeats, n)``
+    only : `only_one_right` of `correct`, shape ``(runs, runs)``
 
     Returns
     -------
@@ -111,42 +111,58 @@ def standard_errors(
     --------
     >>> rng = np.random.default_rng(0)
     >>> correct, fold_of = rng.random((2, 1000)) < 0.9, rng.integers(0, 5, (2, 1, 1000))
-    >>> errors, freedom = standard_errors(list(correct), list(fold_of))
+    >>> errors, freedom = standard_errors(list(correct), list(fold_of), only_one_right(list(correct)))
     >>> float(errors[0, 1].round(1)), float(freedom[0, 1])
     (18.2, 8.0)
     """
     n, runs = len(correct[0]), len(correct)
-    kinds = {folds.tobytes(): _members(folds) for folds in fold_of}  # runs with the same seed have the same folds
-    kind_of = [folds.tobytes() for folds in fold_of]
-    right = np.stack(correct).astype(np.float32).T  # (n, runs)
-    hits = {kind: members @ right for kind, members in kinds.items()}  # (members, runs)
-    total = right.sum(0)
-    only = only_one_right(correct)
+    of_kind: dict[bytes, list[int]] = {}  # runs with the same seed have the same folds
+    for run, folds in enumerate(fold_of):
+        of_kind.setdefault(folds.tobytes(), []).append(run)
+    kinds = [fold_of[same[0]] for same in of_kind.values()]
+    rows = [row for folds in kinds for row in folds]
+    sizes = [int(row.max()) + 1 for row in rows]  # members of every repeat
+    kind_of = np.repeat([kind for kind, folds in enumerate(kinds) for _ in folds], sizes)  # (members,)
+    share = np.array([1 / len(folds) for folds in kinds])[kind_of]  # that a member has in judging an image
+    both_held_out, hits = _count_held_out(rows, sizes, correct)
+    held_out, hits = np.diag(both_held_out) * share, hits * share[:, None]
+    overlap = both_held_out * np.outer(share, share) - np.outer(held_out, held_out) / n
     variance, freedom = np.zeros((runs, runs)), np.ones((runs, runs))
-    of_kind = {kind: np.array([i for i in range(runs) if kind_of[i] == kind]) for kind in kinds}
-    repeats = {folds.tobytes(): len(folds) for folds in fold_of}
-    for first, second in itertools.combinations_with_replacement(kinds, 2):
-        members = sparse.vstack([kinds[first], kinds[second]])
-        held_out = np.asarray(members.sum(1)).ravel()  # images of each member
-        overlap = (members @ members.T).toarray() - np.outer(held_out, held_out) / n
-        a, b = np.ix_(of_kind[first], of_kind[second])
-        mean = (total[a] - total[b]) / n
+    members_of = [np.flatnonzero(kind_of == kind) for kind in range(len(kinds))]
+    groups = zip(of_kind.values(), members_of, kinds, strict=True)
+    for (first, own, own_folds), (second, other, other_folds) in itertools.combinations_with_replacement(groups, 2):
+        members = np.concatenate([own, other])
+        shared = overlap[np.ix_(members, members)]
+        a, b = np.ix_(first, second)
+        mean = (only[a, b] - only[b, a]) / n
         rest = (only[a, b] + only[b, a]) / n - mean**2  # variance of an image's difference
-        both = np.concatenate([hits[first], hits[second]])
-        sums = both[:, a] - both[:, b] - held_out[:, None, None] * mean  # (members, first, second)
-        effect = ((sums**2).sum(0) - rest * np.trace(overlap)) / (overlap**2).sum()
-        variance[a, b] = n * rest + np.maximum(effect, 0) * (held_out**2).sum()
-        freedom[a, b] = len(held_out) - repeats[first] - repeats[second]
+        both = hits[members]
+        sums = both[:, a] - both[:, b] - held_out[members, None, None] * mean  # (members, first, second)
+        effect = ((sums**2).sum(0) - rest * np.trace(shared)) / (shared**2).sum()
+        variance[a, b] = n * rest + np.maximum(effect, 0) * (held_out[members] ** 2).sum()
+        freedom[a, b] = len(members) - len(own_folds) - len(other_folds)
         variance[b.T, a.T], freedom[b.T, a.T] = variance[a, b].T, freedom[a, b].T
     return np.sqrt(variance), freedom
 
 
-def _members(fold_of: NDArray[np.int64]) -> sparse.csr_array:
-    """A row for each member of a run: the share that it has in judging each image, ``(members, n)``."""
-    repeats, n = fold_of.shape
-    rows = fold_of + np.arange(repeats)[:, None] * (fold_of.max() + 1)
-    columns = np.broadcast_to(np.arange(n), fold_of.shape)
-    return sparse.csr_array((np.full(fold_of.size, 1 / repeats), (rows.ravel(), columns.ravel())))
+def _count_held_out(
+    rows: Sequence[NDArray[np.int64]], sizes: Sequence[int], correct: Sequence[NDArray[np.bool_]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For every two members, the images that both held out, ``(members, members)``; and those that each run got right.
+
+    `rows` has the fold of every image, ``(n,)``, for each repeat, and `sizes` the number of its members.
+    """
+    members = sum(sizes)
+    both, hits = np.zeros((members, members)), np.zeros((members, len(correct)))
+    offsets = np.cumsum([0, *sizes[:-1]])[:, None]
+    for start in range(0, len(correct[0]), CHUNK):
+        numbers = np.stack([row[start : start + CHUNK] for row in rows]) + offsets  # (repeats, CHUNK)
+        held_out = np.zeros((members, numbers.shape[1]), np.float32)
+        held_out[numbers, np.arange(numbers.shape[1])] = 1
+        right = np.stack([row[start : start + CHUNK] for row in correct]).astype(np.float32)  # (runs, CHUNK)
+        both += held_out @ held_out.T  # exact: integers far below 2²⁴
+        hits += held_out @ right.T
+    return both, hits
 
 
 def holm(p: Sequence[float] | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

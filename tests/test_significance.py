@@ -20,7 +20,7 @@ def test_two_halves_of_chance_are_told_from_members_that_differ() -> None:
             fold_of = [rng.integers(0, 5, (1, n)) for _ in range(2)]
             skill = [0.9 + luck * rng.standard_normal(5) for _ in range(2)]
             correct = [rng.random(n) < of_members[folds[0]] for of_members, folds in zip(skill, fold_of, strict=True)]
-            errors, _ = standard_errors(correct, fold_of)
+            errors, _ = standard_errors(correct, fold_of, only_one_right(correct))
             difference = int(correct[0].sum()) - int(correct[1].sum())
             found.append((difference**2, errors[0, 1] ** 2, 2 * n * 0.9 * 0.1))
         truth, estimate, mcnemar = np.mean(found, axis=0)
@@ -34,7 +34,7 @@ def test_repeats_share_in_judging_an_image_and_runs_may_have_different_folds() -
     rng = np.random.default_rng(1)
     correct = [rng.random(3000) < 0.9 for _ in range(3)]
     same, other = rng.integers(0, 5, (1, 3000)), rng.integers(0, 3, (3, 3000))
-    errors, freedom = standard_errors(correct, [same, same, other])
+    errors, freedom = standard_errors(correct, [same, same, other], only_one_right(correct))
     assert np.array_equal(errors, errors.T)
     assert freedom[0].tolist() == [8, 8, 10]
     apart = (correct[0] ^ correct[2]).sum()
