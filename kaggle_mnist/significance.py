@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 SIGNIFICANT = 0.05
 CHUNK = 4096  # images of every run that are counted at once
+LEVELS = (np.arange(32) + 0.5) / 32  # of the quantiles of a variance that is only estimated
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,12 @@ def standard_errors(
     is a mean, plus the effects of the members that judged it, all with one variance, plus a rest. Both variances are
     estimated by the method of moments (Searle, Casella & McCulloch, Variance Components, 1992, chapter 5).
 
+    The variance of the effects is known only as well as a few members show it. So it gets a fiducial distribution, as
+    for generalized p values (Tsui & Weerahandi, JASA 84, 1989): the members' sum of squares over chi-squared, less the
+    rest, at least 0. Student's t is matched to the mean and variance of the precision that follows.
+
+    Of a blend, only the folds of its first parent are known.
+
     Parameters
     ----------
     correct : for each run, which images it got right, bool, shape ``(n,)``
@@ -104,15 +111,16 @@ def standard_errors(
 
     Returns
     -------
-    Standard errors in images, and the degrees of freedom of Student's t: the members of both runs, less one for each
-    repeat. Shape ``(runs, runs)`` each.
+    Standard errors in images, and the degrees of freedom of Student's t: at most the number of independent contrasts
+    between members, which is that of the members of both runs less one for each repeat, or half of it if both have the
+    same folds. Shape ``(runs, runs)`` each.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> correct, fold_of = rng.random((2, 1000)) < 0.9, rng.integers(0, 5, (2, 1, 1000))
     >>> errors, freedom = standard_errors(list(correct), list(fold_of), only_one_right(list(correct)))
-    >>> float(errors[0, 1].round(1)), float(freedom[0, 1])
+    >>> float(errors[0, 1].round(1)), float(freedom[0, 1].round(1))
     (18.2, 8.0)
     """
     n, runs = len(correct[0]), len(correct)
@@ -127,22 +135,48 @@ def standard_errors(
     both_held_out, hits = _count_held_out(rows, sizes, correct)
     held_out, hits = np.diag(both_held_out) * share, hits * share[:, None]
     overlap = both_held_out * np.outer(share, share) - np.outer(held_out, held_out) / n
-    variance, freedom = np.zeros((runs, runs)), np.ones((runs, runs))
-    members_of = [np.flatnonzero(kind_of == kind) for kind in range(len(kinds))]
-    groups = zip(of_kind.values(), members_of, kinds, strict=True)
-    for (first, own, own_folds), (second, other, other_folds) in itertools.combinations_with_replacement(groups, 2):
+    of_images, spread, expected = np.zeros((3, runs, runs))  # variances: of images, of members as seen, by the rest
+    contrasts = np.ones((runs, runs))
+    groups = zip(of_kind.values(), (np.flatnonzero(kind_of == kind) for kind in range(len(kinds))), strict=True)
+    for (first, own), (second, other) in itertools.combinations_with_replacement(groups, 2):
         members = np.concatenate([own, other])
         shared = overlap[np.ix_(members, members)]
+        squared = shared @ shared
+        scale = (held_out[members] ** 2).sum() / np.trace(squared)
         a, b = np.ix_(first, second)
         mean = (only[a, b] - only[b, a]) / n
         rest = (only[a, b] + only[b, a]) / n - mean**2  # variance of an image's difference
         both = hits[members]
         sums = both[:, a] - both[:, b] - held_out[members, None, None] * mean  # (members, first, second)
-        effect = ((sums**2).sum(0) - rest * np.trace(shared)) / (shared**2).sum()
-        variance[a, b] = n * rest + np.maximum(effect, 0) * (held_out[members] ** 2).sum()
-        freedom[a, b] = len(members) - len(own_folds) - len(other_folds)
-        variance[b.T, a.T], freedom[b.T, a.T] = variance[a, b].T, freedom[a, b].T
-    return np.sqrt(variance), freedom
+        found = n * rest, (sums**2).sum(0) * scale, rest * np.trace(shared) * scale
+        for table, value in zip((of_images, spread, expected), found, strict=True):
+            table[a, b], table[b.T, a.T] = value, value.T
+        contrasts[a, b] = contrasts[b.T, a.T] = np.trace(squared) ** 2 / (squared**2).sum()
+    return _match_t(of_images, spread, expected, contrasts)
+
+
+def _match_t(
+    of_images: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    contrasts: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale and degrees of freedom for the variance ``of_images + max(0, spread / u - expected)``.
+
+    `u` has the distribution of chi-squared with `contrasts` degrees of freedom over these.
+    """
+    from scipy.stats import chi2
+
+    values, which = np.unique(contrasts.round(1), return_inverse=True)
+    which = which.reshape(contrasts.shape)
+    mean, square = np.zeros_like(spread), np.zeros_like(spread)  # of the precision
+    for quantiles in chi2.ppf(LEVELS[:, None], values) / values:
+        variance = of_images + np.maximum(spread / quantiles[which] - expected, 0)
+        precision = 1 / np.maximum(variance, 1e-9)
+        mean += precision / len(LEVELS)
+        square += precision**2 / len(LEVELS)
+    freedom = np.minimum(contrasts, 2 * mean**2 / np.maximum(square - mean**2, 1e-99))
+    return np.where(of_images > 0, mean**-0.5, 0), freedom
 
 
 def _count_held_out(
@@ -163,6 +197,20 @@ def _count_held_out(
         both += held_out @ held_out.T  # exact: integers far below 2²⁴
         hits += held_out @ right.T
     return both, hits
+
+
+def two_sided_p(
+    difference: NDArray[np.float64], error: NDArray[np.float64], freedom: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Student's t-test of differences in images; one image is taken off (as by Edwards, Psychometrika 13, 1948).
+
+    >>> two_sided_p(np.array([1.0, 30.0]), np.array([10.0, 10.0]), np.array([8.0, 8.0])).round(3)
+    array([1.  , 0.02])
+    """
+    from scipy.stats import t
+
+    p: NDArray[np.float64] = 2 * t.sf(np.maximum(np.abs(difference) - 1, 0) / np.maximum(error, 1e-9), freedom)
+    return p
 
 
 def holm(p: Sequence[float] | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

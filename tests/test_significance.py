@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from kaggle_mnist.compare import compare_pairs
-from kaggle_mnist.significance import Pair, only_one_right, standard_errors
+from kaggle_mnist.significance import Pair, only_one_right, standard_errors, two_sided_p
 from tests.test_compare import row_of
 
 
@@ -36,9 +38,27 @@ def test_repeats_share_in_judging_an_image_and_runs_may_have_different_folds() -
     same, other = rng.integers(0, 5, (1, 3000)), rng.integers(0, 3, (3, 3000))
     errors, freedom = standard_errors(correct, [same, same, other], only_one_right(correct))
     assert np.array_equal(errors, errors.T)
-    assert freedom[0].tolist() == [8, 8, 10]
+    assert (freedom <= [[4, 4, 10], [4, 4, 10], [10, 10, 6]]).all()  # with the same folds, half as many contrasts
     apart = (correct[0] ^ correct[2]).sum()
     assert 0.9 * apart < errors[0, 2] ** 2 < 2.5 * apart
+
+
+@pytest.mark.parametrize(("repeats", "same_folds", "luck"), [(1, True, 0.05), (1, False, 0.03), (4, False, 0.06)])
+def test_seeds_of_one_recipe_are_rarely_called_different_however_much_members_differ(
+    repeats: int, same_folds: bool, luck: float
+) -> None:
+    rng = np.random.default_rng(0)
+    n, called = 2000, []
+    for _ in range(60):
+        common = rng.integers(0, 5, (repeats, n))
+        fold_of = [common if same_folds else rng.integers(0, 5, (repeats, n)) for _ in range(10)]
+        skill = 0.85 + luck * rng.standard_normal((10, repeats, 5))
+        of_images = [np.take_along_axis(own, folds, 1).mean(0) for own, folds in zip(skill, fold_of, strict=True)]
+        correct = [rng.random(n) < chance for chance in of_images]
+        only = only_one_right(correct)
+        p = two_sided_p((only - only.T).astype(float), *standard_errors(correct, fold_of, only))
+        called.append(np.mean(p[np.triu_indices(10, 1)] < 0.05))
+    assert 0.02 < np.mean(called) < 0.06
 
 
 def test_an_interval_excludes_zero_exactly_if_the_corrected_p_value_is_significant() -> None:
@@ -58,6 +78,19 @@ def test_images_that_only_one_got_right_are_counted_across_chunks() -> None:
     correct = [rng.random(10_000) < share for share in (0.5, 0.9, 0.99)]
     counts = only_one_right(correct)
     assert counts.tolist() == [[int((a & ~b).sum()) for b in correct] for a in correct]
+
+
+def test_runs_of_which_each_has_its_own_folds_are_all_counted_at_once() -> None:
+    """What a run's members judged is counted as if it were compared alone with another."""
+    rng = np.random.default_rng(2)
+    correct = [rng.random(6000) < 0.9 for _ in range(5)]
+    fold_of = [rng.integers(0, folds, (repeats, 6000)) for folds, repeats in ((5, 1), (3, 3), (5, 2), (2, 1))]
+    fold_of.append(fold_of[2])
+    errors, freedom = standard_errors(correct, fold_of, only_one_right(correct))
+    for a, b in itertools.combinations(range(5), 2):
+        two, folds = [correct[a], correct[b]], [fold_of[a], fold_of[b]]
+        alone = standard_errors(two, folds, only_one_right(two))
+        assert (errors[a, b], freedom[a, b]) == pytest.approx((alone[0][0, 1], alone[1][0, 1]))
 
 
 @pytest.mark.parametrize(
