@@ -27,6 +27,7 @@ class RecipeRow:
     recipe : its name
     differs : fields whose value differs from the first trained recipe's
     data : fingerprint of the digits
+    images : number of labeled images
     accuracies : OOF accuracy by seed, from 0 to 1; of several runs with one seed, the newest one's
     mean, spread : mean and standard deviation of `accuracies`; no spread for one seed
     seconds : median of how long its runs took
@@ -36,6 +37,7 @@ class RecipeRow:
     recipe: str
     differs: dict[str, Any]
     data: str
+    images: int
     accuracies: dict[int, float]
     mean: float
     spread: float | None
@@ -145,6 +147,7 @@ def _row(letter: str, runs: Sequence[Run], first: Run) -> RecipeRow:
         recipe=runs[0].record.name,
         differs=differs,
         data=runs[0].record.data.fingerprint,
+        images=runs[0].record.data.train_images,
         accuracies=accuracies,
         mean=statistics.mean(accuracies.values()),
         spread=statistics.stdev(accuracies.values()) if len(accuracies) > 1 else None,
@@ -160,7 +163,7 @@ def _pairs(rows: Sequence[RecipeRow]) -> list[RecipePair]:
 
     def compared(a: RecipeRow, b: RecipeRow, seeds: list[int], confidence: float = 0.95) -> Difference:
         first, second = ([row.accuracies[seed] for seed in seeds] for row in (a, b))
-        return paired_difference(first, second, confidence)
+        return paired_difference(first, second, a.images, confidence)
 
     corrected, confidence = holm([compared(a, b, seeds).p for a, b, seeds in candidates if len(seeds) > 1])
     found = zip(corrected.tolist(), confidence.tolist(), strict=True)

@@ -128,7 +128,8 @@ def confirm(
         [name] = [row["run"] for row in rows if row["recipe"] == BEST and row["seed"] == seeds[0]]
         with suppress(BadRun):
             run = read_run(folder.path.parent / f"{name}")
-    return Confirmation(start, best, paired_difference(best, start), apparent), run
+    difference = paired_difference(best, start, len(digits.train_labels))
+    return Confirmation(start, best, difference, apparent), run
 
 
 def _read(folder: SearchFolder) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ def test_the_best_recipe_is_confirmed_with_fresh_seeds_and_becomes_a_run(found: 
     assert found.best is not None and found.confirmation is not None and found.run is not None
     confirmation = found.confirmation
     assert len(confirmation.best) == len(confirmation.start) == 3
-    assert confirmation.difference == paired_difference(confirmation.best, confirmation.start)
+    assert confirmation.difference == paired_difference(confirmation.best, confirmation.start, len(small.train_labels))
     assert confirmation.is_better  # from a learning rate of 1e-4
     assert confirmation.luck == pytest.approx(confirmation.apparent - confirmation.difference.mean)
     best = found.trials[found.trials.state == "finished"].accuracy.max()

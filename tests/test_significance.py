@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kaggle_mnist.compare import compare_pairs
-from kaggle_mnist.significance import Pair, only_one_right, standard_errors, two_sided_p
+from kaggle_mnist.significance import Pair, only_one_right, paired_difference, standard_errors, two_sided_p
 from tests.test_compare import row_of
 
 
@@ -91,6 +91,18 @@ def test_runs_of_which_each_has_its_own_folds_are_all_counted_at_once() -> None:
         two, folds = [correct[a], correct[b]], [fold_of[a], fold_of[b]]
         alone = standard_errors(two, folds, only_one_right(two))
         assert (errors[a, b], freedom[a, b]) == pytest.approx((alone[0][0, 1], alone[1][0, 1]))
+
+
+def test_equal_differences_give_an_interval_as_wide_as_rounding_and_a_p_value_that_agrees() -> None:
+    found = paired_difference([0.95, 0.96], [0.94, 0.95], images=1000)
+    assert found.mean == pytest.approx(0.01)
+    assert found.low < found.mean < found.high
+    assert (found.low > 0) == (found.p < 0.05)
+    assert found.high - found.low > 1 / 1000
+    one_image = paired_difference([0.951, 0.961], [0.95, 0.96], images=1000)
+    assert one_image.low < 0 < one_image.high and one_image.p > 0.05
+    nothing = paired_difference([0.95, 0.96], [0.95, 0.96], images=1000)
+    assert nothing.p == 1 and nothing.low < 0 < nothing.high
 
 
 @pytest.mark.parametrize(
