@@ -92,6 +92,9 @@ def _show_pairs(comparison: Comparison) -> None:
         say("", "Paired t-test, out of fold; members are a random effect.")
         if number > 1:
             say("", f"p and intervals are Holm-corrected for {number:,} pairs.")
+        if any("blend of" in row.differs for row in comparison.rows):
+            say("", "Verdicts on a blend and its own parent are less certain:")
+            say("", "they share members, which the test takes for different ones.")
         say("", "Several seeds of each tell more: `compare --by recipe`.")
     if any(row.dropped for row in comparison.rows):
         say("Note", "runs without the images that `audit` suspected look slightly better than they are:")
