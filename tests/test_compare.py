@@ -57,7 +57,7 @@ def test_p_and_interval_come_from_the_images_that_only_one_run_got_right(submiss
     a_right, c_right = a.oof.argmax(1) == a.y_true, c.oof.argmax(1) == c.y_true
     assert pair.only_first == (a_right & ~c_right).sum()
     assert pair.difference == pytest.approx(a_right.mean() - c_right.mean())
-    assert pair.p < 0.01
+    assert pair.p < 0.05
     assert 0 < pair.low < pair.difference < pair.high
 
 
