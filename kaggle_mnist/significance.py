@@ -121,7 +121,7 @@ def standard_errors(
     >>> correct, fold_of = rng.random((2, 1000)) < 0.9, rng.integers(0, 5, (2, 1, 1000))
     >>> errors, freedom = standard_errors(list(correct), list(fold_of), only_one_right(list(correct)))
     >>> float(errors[0, 1].round(1)), float(freedom[0, 1].round(1))
-    (18.2, 8.0)
+    (18.3, 6.7)
     """
     n, runs = len(correct[0]), len(correct)
     of_kind: dict[bytes, list[int]] = {}  # runs with the same seed have the same folds
