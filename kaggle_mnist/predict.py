@@ -91,7 +91,8 @@ def certainty(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
     array([0.75])
     """
     second, first = np.sort(outputs.astype(float), 1)[:, -2:].T
-    share: NDArray[np.float64] = 1 - second / np.maximum(first + second, np.finfo(float).tiny)
+    share: NDArray[np.float64] = np.full(len(outputs), 0.5)  # outputs that are all 0 are a tie, too
+    np.divide(first, first + second, out=share, where=first > 0)
     return share
 
 

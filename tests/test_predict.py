@@ -189,3 +189,10 @@ def test_a_run_that_is_never_right_is_sure_of_everything_and_equal_outputs_of_no
     assert least_certainty(outputs, (np.arange(10) + 1) % 10) == 0
     np.testing.assert_array_equal(certainty(np.full((1, 10), 0.1, np.float32)), [0.5])
     np.testing.assert_array_equal(certainty(outputs), np.ones(10))
+
+
+def test_outputs_that_are_all_0_are_the_least_certain_and_never_sure(few: Digits, submissions: Path) -> None:
+    prediction = predict(find_run(A, submissions), [save(few.test_images[:1])])
+    nothing = replace(prediction, outputs=np.zeros((1, 10), np.float32))
+    np.testing.assert_array_equal(certainty(nothing.outputs), [0.5])
+    assert nothing.answers == ["not sure: 0 or 1"]
