@@ -76,12 +76,14 @@ def test_an_unusable_image_is_reported_and_the_others_are_predicted(few: Digits,
     (folder / ".hidden.png").touch()
     (folder / "blank.JPG").write_bytes(b"")
     (folder / "phone.heic").write_bytes(b"ftypheic")
+    (folder / "web.avif").write_bytes(b"not a picture")
     prediction = predict(find_run(A, submissions), [folder])
     assert [file.name for file in prediction.files] == ["000.png", "002.png"]
     assert [fault.split(": ")[0] for fault in prediction.faults] == [
         "photos/001.png",
         "photos/blank.JPG",
         "photos/phone.heic",
+        "photos/web.avif",
     ]
     assert prediction.faults[0].startswith("photos/001.png: not a supported image format; use JPEG, PNG")
     rows = list(csv.reader(io.StringIO(prediction_csv(prediction))))

@@ -18,13 +18,13 @@ import numpy as np
 from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor  # the standard library's would run the main script again
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import SIDE, Digits, WithheldLabels
 from kaggle_mnist.data.image_listing import ImageFolders, list_images
-from kaggle_mnist.data.pictures import is_transparent, on_paper
+from kaggle_mnist.data.pictures import is_avif, is_transparent, on_paper
 from kaggle_mnist.data.places import StoredFile, info_of
 from kaggle_mnist.data.sample import read_sample, with_ids
 from kaggle_mnist.utils.errors import BadData
@@ -162,7 +162,7 @@ def _decode_image(path: str, content: bytes) -> bytes:
         if content.startswith(JPEG):  # calling the decoder directly is a sixth faster than Image.open
             image: Image.Image = JpegImageFile(BytesIO(content))
         else:
-            image = Image.open(BytesIO(content), formats=("AVIF",) if _is_avif(path, content) else ("PNG",))
+            image = Image.open(BytesIO(content), formats=("AVIF",) if is_avif(path, content) else ("PNG",))
         if image.size != (SIDE, SIDE):  # known from the header, before anything is decompressed
             width, height = image.size
             raise BadData(f"{path}: is {width}×{height} pixels; every image must be {SIDE}×{SIDE}")
@@ -179,10 +179,3 @@ def _decode_image(path: str, content: bytes) -> bytes:
         raise BadData(f"{path}: has too many pixels; every image must be {SIDE}×{SIDE}") from error
     except Exception as error:  # Pillow raises many types for damaged files
         raise BadData(f"{path}: cannot be decoded, it may be truncated ({error}); copy it again") from error
-
-
-def _is_avif(path: str, content: bytes) -> bool:
-    found = content[4:12] in (b"ftypavif", b"ftypavis")
-    if found and not features.check("avif"):
-        raise BadData(f"{path}: this Pillow cannot read AVIF; convert the images to PNG")
-    return found

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.reading import LimitedReads, format_size, jpeg_scans, read_bounded
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # and AVIF, where Pillow has it
 PHOTOS = ("JPEG", "MPO")  # Pillow calls a JPG with several pictures MPO
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-UNREAD = (".heic", ".heif", ".avif")  # photos that Pillow cannot read: reported in a folder, not ignored
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif")
+UNREAD = (".heic", ".heif")  # photos that Pillow cannot read: reported in a folder, not ignored
 MAX_BYTES = 100 << 20  # of a file
 MAX_READS = 200_000  # of a file; a PNG of 100 MB takes 40,000
 MAX_SCANS = 200  # of a JPG; a progressive one has about 10
@@ -31,8 +31,8 @@ def read_grey(file: Path) -> Grey:
 
     Parameters
     ----------
-    file : in one of the formats in `FORMATS`, at most `MAX_BYTES` and `MAX_PIXELS`; transparent pixels become paper,
-        white for dark ink and black for light ink
+    file : AVIF or one of the formats in `FORMATS`, at most `MAX_BYTES` and `MAX_PIXELS`; transparent pixels become
+        paper, white for dark ink and black for light ink
 
     Returns
     -------
@@ -61,7 +61,8 @@ def read_grey(file: Path) -> Grey:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about invalid metadata
             content = read_bounded(file, MAX_BYTES)
-            with Image.open(LimitedReads(content, MAX_READS), formats=FORMATS) as image:
+            formats = ("AVIF",) if is_avif(file, content) else FORMATS
+            with Image.open(LimitedReads(content, MAX_READS), formats=formats) as image:
                 _refuse_unusable(file, image)
                 if image.format in PHOTOS:
                     if jpeg_scans(content, MAX_SCANS) == MAX_SCANS:
@@ -71,12 +72,20 @@ def read_grey(file: Path) -> Grey:
     except BadData:
         raise
     except UnidentifiedImageError as error:
-        formats = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        raise BadData(f"{file}: not a supported image format; use {formats}") from error
+        known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        raise BadData(f"{file}: not a supported image format; use {known}") from error
     except Image.DecompressionBombError as error:
         raise BadData(f"{file}: has too many pixels; the limit is {MAX_PIXELS:,} in all") from error
     except Exception as error:  # Pillow raises many types for damaged files
         raise BadData(f"{file}: cannot be decoded, it may be truncated ({error}); save it again") from error
+
+
+def is_avif(file: str | Path, content: bytes) -> bool:
+    """Whether a file is in the format AVIF. Raises BadData if it is and Pillow cannot read it."""
+    found = content[4:12] in (b"ftypavif", b"ftypavis")
+    if found and not features.check("avif"):
+        raise BadData(f"{file}: this Pillow cannot read AVIF; convert the images to PNG")
+    return found
 
 
 def _refuse_unusable(file: Path, image: Image.Image) -> None:

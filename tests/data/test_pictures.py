@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from kaggle_mnist.data import pictures
 from kaggle_mnist.data.digits import Digits
@@ -28,10 +28,27 @@ def test_a_greyscale_png_is_read_without_loss(digit: Image.Image) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_suffix_belongs_to_a_format_that_is_read(suffix: str, digit: Image.Image) -> None:
+    if suffix == ".avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
     digit.save(f"digit{suffix}")
     with Image.open(f"digit{suffix}") as image:
-        assert image.format in FORMATS
+        assert image.format in (*FORMATS, "AVIF")
     assert np.abs(read_grey(Path(f"digit{suffix}")) * 255 - np.asarray(digit)).mean() < 10
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_avif_is_read_whatever_its_name_and_otherwise_the_cause_is_named(
+    digit: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    digit.resize((2000, 1500)).transpose(Image.Transpose.ROTATE_180).save("phone.jpg", "AVIF", exif=exif)
+    grey, expected = read_grey(Path("phone.jpg")), np.asarray(digit.resize((WORKING, WORKING * 3 // 4)), float)
+    assert grey.shape == expected.shape
+    assert np.abs(grey * 255 - expected).mean() < 10
+    monkeypatch.setattr(features, "check", lambda name: False)
+    with pytest.raises(BadData, match=r"^phone\.jpg: this Pillow cannot read AVIF; convert the images to PNG$"):
+        read_grey(Path("phone.jpg"))
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import features
 
 from kaggle_mnist.cli.screens import runs as screens
 from kaggle_mnist.compare import compare_runs
@@ -201,6 +202,7 @@ def all_readers() -> list[Reader]:
         ("BMP", "RGB"),
     ]
     photos += [("GIF", "P"), ("WEBP", "RGB"), ("TIFF", "L"), ("TIFF", "F"), ("PNG", "1")]
+    photos += [("AVIF", "RGBA")] * features.check("avif")
     lines, suspects = (
         only(mutated_lines),
         "image,label,self_confidence\n" + "".join(f"{i},{i % 10},0.1\n" for i in range(12)),
