@@ -24,6 +24,7 @@ GAP = 0.08  # in a frame, relative to its longer side: still closed
 ROUND = 0.75  # a punch hole's shorter side, relative to its longer
 FILLED = 0.85  # its overlap (intersection over union) with a disc
 FRAGMENT = 0.6  # longer side of a detached stroke, relative to the piece that it belongs to
+TALLEST = 2.0  # longer side by which gaps are judged, relative to the typical piece: a box may be of several digits
 FLAT = 1.3  # width relative to height; more is a stroke, not a digit
 BESIDE, ABOVE = 0.15, 0.35  # the widest gap between pieces of one digit, relative to the longer side of a larger piece
 OVERLAP = 0.25  # of the boxes of two large pieces of one digit, relative to the smaller box
@@ -201,7 +202,7 @@ def _neighbours(low: Indices, high: Indices, typical: float) -> NDArray[np.int32
     from scipy.sparse.csgraph import connected_components
 
     sides = high - low + 1
-    longer, (heights, widths) = sides.max(1), sides.T
+    longer, (heights, widths) = np.minimum(sides.max(1), TALLEST * typical), sides.T
     # The overlap of two boxes in y and x, (n, n, 2); negative if there is a gap.
     overlap = np.minimum(high[:, None], high) - np.maximum(low[:, None], low) + 1
     scale = np.maximum(np.maximum(longer[:, None], longer), typical)
@@ -215,6 +216,7 @@ def _neighbours(low: Indices, high: Indices, typical: float) -> NDArray[np.int32
     is_stroke = longer[:, None] < FRAGMENT * np.maximum(longer, typical)
     is_stroke = (is_stroke | flat[:, None]) & (longer[:, None] < longer / FRAGMENT)
     near = (gap_x <= BESIDE) & (gap_y <= ABOVE) & ~np.eye(len(longer), dtype=bool)
+    is_stroke &= (same.sum(1) == 1)[:, None]  # what interlocks with a box belongs there, not to one farther off
     gaps = np.where(is_stroke & near, np.hypot(gap_y, gap_x), np.inf)  # of a stroke and every larger box
     strokes = np.flatnonzero(np.isfinite(gaps).any(1))
     same[strokes, gaps[strokes].argmin(1)] = True

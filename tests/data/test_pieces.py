@@ -34,6 +34,17 @@ def test_a_stroke_above_two_digits_does_not_join_them() -> None:
     assert sizes(mask_of((20, 100, 100, 110), (120, 95, 130, 140), (140, 100, 220, 110))) == [1, 2]
 
 
+def test_a_piece_that_interlocks_with_another_is_no_stroke_of_a_digit_farther_off() -> None:
+    above, top, bottom = (20, 100, 113, 110), (145, 102, 188, 114), [(172, 140, 221, 152), (210, 93, 221, 152)]
+    assert sizes(mask_of(above, top)) == [2]
+    assert sizes(mask_of(above, top, *bottom)) == [1, 2]
+
+
+def test_digits_below_each_other_stay_apart_though_one_has_a_stroke_above_it() -> None:
+    stroke, tall, column = (20, 100, 50, 110), (80, 100, 180, 110), [(y, 100, y + 60, 110) for y in (230, 340, 450)]
+    assert sizes(mask_of(stroke, tall, *column, size=600)) == [2, 1, 1, 1]
+
+
 def test_specks_and_far_marks_are_dropped() -> None:
     one = (100, 100, 200, 112)
     assert sizes(mask_of(one, (98, 116, 101, 119))) == [1]
