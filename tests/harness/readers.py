@@ -202,7 +202,8 @@ def all_readers() -> list[Reader]:
         ("BMP", "RGB"),
     ]
     photos += [("GIF", "P"), ("WEBP", "RGB"), ("TIFF", "L"), ("TIFF", "F"), ("PNG", "1")]
-    photos += [("AVIF", "RGBA")] * features.check("avif")
+    if features.check("avif"):
+        photos.append(("AVIF", "RGBA"))
     lines, suspects = (
         only(mutated_lines),
         "image,label,self_confidence\n" + "".join(f"{i},{i % 10},0.1\n" for i in range(12)),
