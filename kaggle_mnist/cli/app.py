@@ -6,7 +6,9 @@ import errno
 import io
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,7 +64,11 @@ def _one_line_errors(*, debug: bool = False) -> Iterator[None]:
         if explained is None or debug:
             raise
         message, status = explained
-        print(f"kaggle-mnist: {message}", file=sys.stderr)
+        line = f"kaggle-mnist: {message}"
+        if sys.stderr is not None and sys.stderr.isatty():  # no word is broken at the terminal's edge
+            width = shutil.get_terminal_size().columns
+            line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        print(line, file=sys.stderr)
         if getattr(error, "errno", None) == errno.ENOSPC and sys.stdout is sys.__stdout__:
             with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  what could not be printed, Python would try again
                 os.dup2(nowhere.fileno(), 1)
@@ -136,6 +142,7 @@ def main(
     if not debug:
         warnings.simplefilter("ignore")  # from libraries
         ctx.with_resource(_silent("matplotlib"))  # of a home that it cannot write to
+        ctx.with_resource(_silent("mlflow"))  # of the tables that it makes
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             ctx.with_resource(_replacing_unprintable(stream))

@@ -2,33 +2,70 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
+from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import SegmentLines
 from rich.table import Table
+from rich.text import Text
 
 from kaggle_mnist.utils.errors import one_line
 
 if TYPE_CHECKING:
+    from kaggle_mnist.pipeline import Start
     from kaggle_mnist.training.cross_validation import EpochEnd
 
 PLAIN_SECONDS = 10  # between two lines of progress without a terminal
 QUICK_SECONDS = 2  # shorter jobs show no progress
 WIDEST = 10_000  # columns of a table
+ACCENT = "color(31)"  # the only color: a blue, #0087af, that reads on light and on dark
+LABEL = 12  # columns
+SHORTEST_BAR, WIDEST_BAR = 8, 40  # columns
+REDRAWS = 4  # of the bar, a second
+BLOCKS = "▁▂▃▄▅▆▇█"
+MOST_BLOCKS = 24  # the last epochs
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 def say(label: str, text: str) -> None:
-    """Print one line, a label and a text; control characters and markup in the text are escaped."""
-    console.print(f"{label:<12} {one_line(text)}", markup=False)
+    """Print a label and a text; control characters and markup in the text are escaped.
+
+    In a terminal, a text that is too long goes on under itself, not under the label. Elsewhere it is one line.
+    """
+    whole = one_line(text)
+    lines = wrapped(whole, console.width - LABEL - 1) if console.is_terminal else [whole]
+    for number, line in enumerate(lines):
+        console.print(f"{'' if number else label:<{LABEL}} {line}", markup=False)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Break a text into lines between words, and words that are wider than a line after a slash.
+
+    >>> wrapped("written to submissions/20261126-fast/submission.csv", 24)
+    ['written to submissions/', '20261126-fast/', 'submission.csv']
+    """
+    lines, line = [], ""
+    for word in text.split(" "):
+        parts = re.findall(r".+?(?:/|$)", word) if cell_len(word) > width else [word]
+        for number, part in enumerate(parts):
+            longer = f"{line}{' ' if line and not number else ''}{part}"
+            if line and cell_len(longer) > width:
+                lines.append(line)
+                longer = part
+            line = longer
+    return [*lines, line]
 
 
 def new_table(*columns: str, numbers: bool = False) -> Table:
@@ -72,7 +109,10 @@ def _show_stacked(table: Table, screen: Console) -> None:
 
 
 class Watcher:
-    """Shows the progress of a long job: a bar with the time left, or plain lines if the output is not a terminal.
+    """Shows the progress of a long job, and forgets it when the job is done.
+
+    In a terminal: a line with a bar and the time left, and below it how an epoch's accuracy compares with earlier ones.
+    A narrow terminal leaves out the bar first. Elsewhere: plain lines, one every ten seconds.
 
     Pass it as `progress`, and its `on_epoch` as `on_epoch`, to `train` and other long calls.
 
@@ -83,55 +123,124 @@ class Watcher:
     """
 
     def __init__(self) -> None:
-        self.bar = Progress(
-            TextColumn("{task.description:<12}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=console,
-            disable=not console.is_terminal,
-            speed_estimate_period=600,
-        )
-        self.stage, self.task = "", TaskID(0)
-        self.started = self.printed = 0.0
+        self.stage, self.done, self.total, self.unit = "", 0, 0, ""
+        self.started = self.updated = self.printed = 0.0
         self.first = 0  # steps done when the stage started; above 0 in a resumed run
         self.announced = False  # whether the expected duration was shown
+        self.curve = Curve()
+        self.live = Live(console=console, transient=True, get_renderable=self._picture, refresh_per_second=REDRAWS)
 
     def __enter__(self) -> Watcher:
-        self.bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        self.stop()
+
+    def stop(self) -> None:
+        """Remove the bar; the next step of a job shows one again."""
+        self.live.stop()
 
     def __call__(self, stage: str, done: int, total: int, unit: str = "") -> None:
         self._show(stage, done, total, unit)
 
+    def on_start(self, start: Start) -> None:
+        """Find an earlier run of the same length, to compare with in a terminal."""
+        from kaggle_mnist.runs.earlier import earlier_run
+
+        if console.is_terminal:
+            self.curve.earlier = earlier_run(start.run.parent, start.plan)
+
     def on_epoch(self, event: EpochEnd) -> None:
         """Show an epoch's accuracy, and after the first epoch how long training will take."""
+        self.curve.add(event.epoch, event.accuracy)
         self._show("Training", event.epoch, event.epochs, f"held-out accuracy {event.accuracy:.4f}")
         left = event.epochs - event.epoch
         if not self.announced and left * event.seconds >= QUICK_SECONDS:
             say("Expected", f"{duration(left * event.seconds)} of training left, {event.seconds:.1f} s per epoch")
         self.announced = True
 
-    def _show(self, stage: str, done: int, total: int, note: str) -> None:
+    def _show(self, stage: str, done: int, total: int, unit: str) -> None:
         now = time.monotonic()
         if stage != self.stage:
             self.stage, self.started, self.printed, self.first = stage, now, now, done
-            self.task = self.bar.add_task(stage, total=total, completed=done, note=note)
-        self.bar.update(self.task, completed=done, total=total, note=note)
+        self.done, self.total, self.unit, self.updated = done, total, unit, now
+        if console.is_terminal:
+            self.live.start(refresh=True)
+            return
         ended = done == total and now - self.started >= QUICK_SECONDS
-        if not console.is_terminal and (ended or now - self.printed >= PLAIN_SECONDS):
+        if ended or now - self.printed >= PLAIN_SECONDS:
             self.printed = now
-            steps = done - self.first
-            left = (now - self.started) / steps * (total - done) if steps else 0
-            state = f"{done}/{total} {note}".rstrip()
-            say(stage, f"{state}, {duration(left)} left")
+            say(stage, f"{f'{done}/{total} {unit}'.rstrip()}, {self._left() or '0:00 left'}")
+
+    def _left(self) -> str:
+        """The time left, if the steps so far are a measure; it runs down between two steps."""
+        steps = self.done - self.first
+        if not steps:
+            return ""
+        expected = (self.updated - self.started) / steps * (self.total - self.done)
+        return f"{duration(max(0, expected - (time.monotonic() - self.updated)))} left"
+
+    def _picture(self) -> Text:
+        curve = self.curve if self.stage == "Training" else Curve()
+        count = f"{self.done}/{self.total}"
+        end = "  ".join(part for part in (count, "" if curve.accuracies else self.unit, self._left()) if part)
+        line = Text(f"{self.stage:<{LABEL}} ", no_wrap=True, overflow="crop")
+        room = min(WIDEST_BAR, console.width - len(line) - len(end) - 2)
+        if room >= SHORTEST_BAR:
+            filled = round(room * self.done / max(1, self.total))
+            line.append("━" * filled, ACCENT).append("━" * (room - filled), "dim").append("  ")
+        line.append(end)
+        for below in curve.lines(console.width - LABEL - 1):
+            line.append("\n" + " " * (LABEL + 1)).append(below)
+        return line
+
+
+@dataclass
+class Curve:
+    """The accuracies on held-out images, epoch after epoch, and those of an earlier run of the same length.
+
+    Attributes
+    ----------
+    accuracies : from 0 to 1, by epoch
+    earlier : the name of an earlier run, and its accuracies by epoch
+    """
+
+    accuracies: dict[int, float] = field(default_factory=dict)
+    earlier: tuple[str, dict[int, float]] = ("", {})
+
+    def add(self, epoch: int, accuracy: float) -> None:
+        """Note the accuracy of an epoch."""
+        self.accuracies[epoch] = accuracy
+
+    def lines(self, width: int) -> list[Text]:
+        """What there is to say after the last epoch, in lines of at most `width` columns; the rest is left out.
+
+        >>> [line.plain for line in Curve({1: 0.9, 2: 0.95, 3: 0.94}, ("mlp", {3: 0.93})).lines(60)]
+        ['held-out 0.9400  best 0.9500  ▁█▆', 'mlp had 0.9300 at this epoch']
+        """
+        if not self.accuracies:
+            return []
+        epoch, values = max(self.accuracies), [self.accuracies[epoch] for epoch in sorted(self.accuracies)]
+        name, earlier = self.earlier
+        first = Text(f"held-out {values[-1]:.4f}")
+        for part, style in ((f"best {max(values):.4f}", ""), (sparkline(values[-MOST_BLOCKS:]), ACCENT)):
+            if len(first) + 2 + len(part) <= width:
+                first.append("  ").append(part, style)
+        second = f"{name} had {earlier[epoch]:.4f} at this epoch" if epoch in earlier else ""
+        return [line for line in (first, Text(second)) if 0 < len(line) <= width]
+
+
+def sparkline(accuracies: Sequence[float]) -> str:
+    """A block for each accuracy, from 0 to 1, higher by the logarithm of the error rate.
+
+    >>> sparkline([0.9, 0.99, 0.999])
+    '▁▅█'
+    """
+    errors = [math.log(max(1 - accuracy, 1e-6)) for accuracy in accuracies]
+    most, spread = max(errors), max(errors) - min(errors)
+    return "".join(BLOCKS[round((most - error) / spread * (len(BLOCKS) - 1)) if spread else 0] for error in errors)
 
 
 def duration(seconds: float) -> str:

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_mnist.cli.app import Cluster, Input, Output, app
+from kaggle_mnist.utils.progress import in_turn
 
 if TYPE_CHECKING:
     from kaggle_mnist.runs.run import Run
+
+Log = Annotated[
+    str | None,
+    typer.Option(help="Also log every epoch for tensorboard or mlflow, beside the runs.", metavar="KIND"),
+]
 
 
 @app.command()
@@ -38,6 +44,7 @@ def train(
         typer.Option(help="Exclude the images in this CSV from training (see audit).", metavar="FILE"),
     ] = None,
     cluster: Cluster = None,
+    log: Log = None,
 ) -> None:
     """Train a fold ensemble and write submission.csv."""
     from kaggle_mnist.recipes.named import find_recipe
@@ -47,8 +54,9 @@ def train(
     from kaggle_mnist import pipeline
     from kaggle_mnist.cli.console import Watcher
     from kaggle_mnist.cli.screens import training as screens
+    from kaggle_mnist.logs import open_log
 
-    with Watcher() as watcher:
+    with Watcher() as watcher, open_log(log) as curves:
         run = pipeline.train(
             chosen,
             input=input,
@@ -60,8 +68,8 @@ def train(
             score=score,
             drop_suspects=drop_suspects,
             cluster=cluster,
-            on_start=screens.show_start,
-            on_epoch=watcher.on_epoch,
+            on_start=in_turn(screens.show_start, watcher.on_start, curves.on_start),
+            on_epoch=in_turn(watcher.on_epoch, curves.on_epoch),
             progress=watcher,
         )
     screens.show_run(run)
@@ -77,20 +85,22 @@ def resume(
     input: Input = None,
     output: Output = Path("submissions"),
     cluster: Cluster = None,
+    log: Log = None,
 ) -> None:
     """Resume an interrupted run."""
     from kaggle_mnist import pipeline
     from kaggle_mnist.cli.console import Watcher
     from kaggle_mnist.cli.screens import training as screens
+    from kaggle_mnist.logs import open_log
 
-    with Watcher() as watcher:
+    with Watcher() as watcher, open_log(log) as curves:
         finished = pipeline.resume(
             run,
             output=output,
             input=input,
             cluster=cluster,
-            on_start=screens.show_resumed,
-            on_epoch=watcher.on_epoch,
+            on_start=in_turn(screens.show_resumed, watcher.on_start, curves.on_start),
+            on_epoch=in_turn(watcher.on_epoch, curves.on_epoch),
             progress=watcher,
         )
     screens.show_run(finished)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+Event = TypeVar("Event")
 
 
 class Progress(Protocol):
@@ -16,6 +19,21 @@ class Progress(Protocol):
 
 def quiet(stage: str, done: int, total: int, unit: str = "") -> None:
     """Ignore the progress; the default callback."""
+
+
+def in_turn(*callbacks: Callable[[Event], object]) -> Callable[[Event], None]:
+    """One callback that calls several.
+
+    >>> in_turn(print, lambda event: print(event + 1))(1)
+    1
+    2
+    """
+
+    def each(event: Event) -> None:
+        for callback in callbacks:
+            callback(event)
+
+    return each
 
 
 class Counter:

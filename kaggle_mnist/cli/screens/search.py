@@ -47,7 +47,7 @@ class SearchScreen:
         """Show the state, at most a few times a second."""
         if not self.begun:
             self.begun = True
-            self.watcher.bar.stop()
+            self.watcher.stop()
             _show_start(state)
             if console.is_terminal:
                 self.live.start()

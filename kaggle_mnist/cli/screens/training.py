@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from kaggle_mnist.cli.console import console, new_table, say, show_table
+from kaggle_mnist.cli.console import ACCENT, console, new_table, say, show_table
 from kaggle_mnist.data.inspection import MNIST_INK, MNIST_OFFSET, Look
 from kaggle_mnist.data.practice import is_practice
 from kaggle_mnist.recipes.named import named_recipes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from kaggle_mnist.runs.run import Run
 
 MAX_ERRORS = 40
+MAX_CONFUSIONS = 10  # lines instead of a matrix
 FIELD, VALUE = 18, 15  # columns of the terminal that a field's name and its value take
 WIDE = 140  # columns that the table of recipes needs to explain the fields
 COMPETITION = "https://www.kaggle.com/competitions/digit-recognizer/data"
@@ -112,15 +114,7 @@ def show_run(run: Run) -> None:
     table.columns[-2].footer, table.columns[-1].footer = f"{scores.cv_accuracy:.4f}", f"{scores.cv_loss:.4f}"
     show_table(table)
 
-    confusion = run.table("confusion").set_index("true")
-    table = new_table("true", *confusion.columns, "recall", numbers=True)
-    table.title, table.title_justify = "Out of fold: true digit × predicted digit", "left"
-    recall = run.table("digits").recall
-    for digit, counts in enumerate(confusion.to_numpy()):
-        cells = [f"[bold]{n}[/bold]" if digit == i else f"{n}" if n else "·" for i, n in enumerate(counts)]
-        table.add_row(f"{digit}", *cells, f"{recall[digit]:.4f}")
-    show_table(table)
-
+    _show_confusions(run)
     if run.record.dropped:
         say("Dropped", f"{len(run.record.dropped):,} images excluded from training; the scores include them,")
         say("", "and are slightly optimistic: models that had seen a held-out image helped to choose what to drop")
@@ -137,6 +131,37 @@ def show_run(run: Run) -> None:
             say("Withheld", f"{shown} on the {data.test_images:,} withheld labels, as the leaderboard would score it")
     say("Time", f"{run.record.seconds['train']:.0f} s training, {run.record.seconds['all']:.0f} s in total")
     say("Submission", f"{run.submission}")
+
+
+def _show_confusions(run: Run) -> None:
+    """The confusion matrix; in a narrow terminal without recall, in a very narrow one just the largest confusions."""
+    confusion = run.table("confusion").set_index("true")
+    counts, recall = confusion.to_numpy(), run.table("digits").recall
+    wrong = counts - np.diag(np.diag(counts))
+    room, widest = console.width if console.is_terminal else WIDE, len(f"{counts.max()}")
+    tight, loose = (len("true") + len(counts) * (widest + gap) for gap in (1, 2))
+    if room < tight:
+        for true, read in sorted(np.argwhere(wrong), key=lambda cell: -wrong[tuple(cell)])[:MAX_CONFUSIONS]:
+            images = wrong[true, read]
+            say("Confused", f"{true} read as {read}: {images:,} image{'' if images == 1 else 's'}")
+        return
+    with_recall = room >= loose + len("recall") + 2
+    table = new_table("true", *confusion.columns, *(["recall"] if with_recall else []), numbers=True)
+    table.title, table.title_justify, table.title_style = "Out of fold: true digit × predicted digit", "left", "bold"
+    if room < loose:
+        table.padding = 0
+    for digit, row in enumerate(counts):
+        cells = [f"{n}" if digit == i else _shaded(n, wrong.max()) for i, n in enumerate(row)]
+        table.add_row(f"{digit}", *cells, *([f"{recall[digit]:.4f}"] if with_recall else []))
+    show_table(table)
+
+
+def _shaded(images: int, most: int) -> str:
+    """A cell off the diagonal: the more images, the more it stands out."""
+    if not images:
+        return "·"
+    style = f"bold white on {ACCENT}" if images > most / 2 else f"bold {ACCENT}" if images > most / 4 else ACCENT
+    return f"[{style}]{images}[/]"
 
 
 def show_recipes() -> None:
