@@ -141,9 +141,10 @@ def _show_confusions(run: Run) -> None:
     room, widest = console.width if console.is_terminal else WIDE, len(f"{counts.max()}")
     tight, loose = (len("true") + len(counts) * (widest + gap) for gap in (1, 2))
     if room < tight:
-        for true, read in sorted(np.argwhere(wrong), key=lambda cell: -wrong[tuple(cell)])[:MAX_CONFUSIONS]:
+        largest = sorted(np.argwhere(wrong), key=lambda cell: -wrong[tuple(cell)])[:MAX_CONFUSIONS]
+        for number, (true, read) in enumerate(largest):
             images = wrong[true, read]
-            say("Confused", f"{true} read as {read}: {images:,} image{'' if images == 1 else 's'}")
+            say("" if number else "Confused", f"{true} read as {read}: {images:,} image{'' if images == 1 else 's'}")
         return
     with_recall = room >= loose + len("recall") + 2
     table = new_table("true", *confusion.columns, *(["recall"] if with_recall else []), numbers=True)
