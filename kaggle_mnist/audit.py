@@ -76,7 +76,7 @@ def audit_run(
     run : a trained run or a blend: a `Run`, or its path or folder name below `output`; the newest if None or
         ``"latest"``. Every image is judged by members that held it out.
     output : folder of the runs
-    input : where the run's digits are, as for `load_digits`
+    input : where the run's digits are, as for `load_digits`; None for where the run had them
     to : folder for the two files; the run's own if None
     confident : list only labels that the outputs contradict with confidence, not all that they contradict
     progress : called while the digits are loaded
@@ -103,8 +103,8 @@ def audit_run(
     refuse_foreign(picture, advice=OTHER_FOLDER)
     outputs, data = found.outputs(), found.record.data
     suspects = find_suspects(outputs.oof, outputs.y_true, confident=confident)
-    digits = load_same_digits(data.fingerprint, input, progress=progress)
-    places = labeled_places(digits, input)
+    digits = load_same_digits(data.fingerprint, input, recorded=data.input, progress=progress)
+    places = labeled_places(digits, digits.input)
     suspects["place"] = [places[image] for image in suspects.image]
     shown = suspects.head(MAX_PICTURED)
     captions = [Caption(f"{row.label}", f"{row.suggested}", f"{row.image}") for row in shown.itertuples(index=False)]

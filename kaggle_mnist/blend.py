@@ -47,7 +47,8 @@ def blend_runs(
     weights : ``"equal"``, or ``"fit"`` to minimize the log loss of the OOF outputs
     score : score the blend on the withheld labels: the practice set's, or those that the test images came with; if
         false, they are not used
-    input : where the digits are if their labels are withheld; without it, they are scored only if they are in `input/`
+    input : where the digits are if their labels are withheld; without it, the blend is scored only if they are where
+        the first run had them, or in `input/`
 
     Raises
     ------
@@ -124,7 +125,7 @@ def _open_withheld_labels(data: Data, input: str | Path | None) -> NDArray[np.in
     if not data.test_labels:
         return None
     try:
-        digits = load_same_digits(data.fingerprint, input)
+        digits = load_same_digits(data.fingerprint, input, recorded=data.input)
     except (DataNotFound, AmbiguousData, BadData):
         if input is not None:
             raise

@@ -73,7 +73,7 @@ def score_run(
         seed=plan.seed,
         dropped=plan.dropped,
         resumed=resumed,
-        data=plan.data,
+        data=plan.data.model_copy(update={"input": digits.input}),  # they may have moved before the run was resumed
         scores=Scores(
             cv_accuracy=float(fold_table.accuracy.mean()),
             cv_accuracy_std=float(fold_table.accuracy.std()),

@@ -23,10 +23,11 @@ from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.suspects import read_suspects
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training.cross_validation import cross_validate
 from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.utils.errors import BadFolds, DataNotFound, MissingPackage, OutputError
-from tests.conftest import write_folders
+from tests.conftest import TINY, write_folders
 
 A = "20261124-200000-a"
 
@@ -176,3 +177,15 @@ def test_a_list_of_suspects_may_be_a_pipe(few: Digits) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert find_run(None, Path("submissions")).record.dropped == (3,)
+
+
+def test_audit_finds_the_digits_where_the_run_had_them(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folders(few, Path("elsewhere"))
+    run = pipeline.train(TINY.replaced(epochs=1), input="elsewhere", folds=2)
+    found = audit_run(run, confident=False)
+    first = found.suspects.place[0]
+    assert first.startswith("elsewhere/train/")
+    Path("home").mkdir()
+    monkeypatch.chdir("home")
+    again = audit_run(Run(Path("..") / run.path, run.record), to=Path("list"), confident=False)
+    assert again.suspects.place[0] == str(Path.cwd().parent / first)

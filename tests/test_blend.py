@@ -49,11 +49,13 @@ def test_a_blend_is_scored_on_the_labels_of_its_test_images_where_they_are_found
         Path(f"digits/test/{label}").mkdir(exist_ok=True)
         Image.fromarray(image).save(f"digits/test/{label}/{number}.png")
     names = [pipeline.train(TINY.replaced(epochs=1), input="digits", folds=3, seed=seed).name for seed in (0, 1)]
-    assert blend_runs(names).withheld_accuracy is None
-    assert blend_runs(names, input="digits", score=False).withheld_accuracy is None
-    run = blend_runs(names, input="digits")
+    run = blend_runs(names)
     assert run.withheld_accuracy == (run.outputs().test.argmax(1) == labels).mean()
-    Path("digits").rename("input")
+    Path("digits").rename("moved")
+    assert blend_runs(names).withheld_accuracy is None
+    assert blend_runs(names, input="moved", score=False).withheld_accuracy is None
+    assert blend_runs(names, input="moved").withheld_accuracy == run.withheld_accuracy
+    Path("moved").rename("input")
     assert blend_runs(names).withheld_accuracy == run.withheld_accuracy
     with pytest.raises(DataNotFound, match="not the digits of that run"):
         blend_runs(names, input="practice")

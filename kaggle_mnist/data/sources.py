@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,20 +77,23 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     return replace(with_dark_background(digits), input=input, competition=_competition(Path(input)) if found else None)
 
 
-def load_same_digits(fingerprint: str, where: str | Path | None = None, *, progress: Progress = quiet) -> Digits:
+def load_same_digits(
+    fingerprint: str, where: str | Path | None = None, *, recorded: str | None = None, progress: Progress = quiet
+) -> Digits:
     """Load the digits that a run was trained on, identified by their fingerprint.
 
     Parameters
     ----------
     fingerprint : `Digits.fingerprint` of the run's digits
-    where : as for `load_digits`; not needed for the practice set
+    where : as for `load_digits`; None to look where the run had them, and then as `load_digits` does
+    recorded : where the run had them; None if that is not known. Not needed for the practice set
 
     Raises
     ------
     DataNotFound
-        The digits at `where` are different ones, or there are none.
+        The digits found are different ones, or there are none.
     AmbiguousData, BadData
-        As for `load_digits`.
+        As for `load_digits`, if `where` is given or `recorded` is not.
 
     Examples
     --------
@@ -98,6 +102,13 @@ def load_same_digits(fingerprint: str, where: str | Path | None = None, *, progr
     """
     if where is None and fingerprint == FINGERPRINT:
         return load_practice()
+    if where is None and recorded is not None:
+        for place in (recorded, None):
+            with suppress(DataNotFound, AmbiguousData, BadData):
+                digits = load_digits(place, progress=progress)
+                if digits.fingerprint == fingerprint:
+                    return digits
+        raise DataNotFound(f"{recorded}: the digits of that run are not there any more; specify them with --input")
     digits = load_digits(where, progress=progress)
     if digits.fingerprint != fingerprint:
         raise DataNotFound(f"{digits.path}: not the digits of that run; specify them with --input")
@@ -115,7 +126,8 @@ def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]
     Returns
     -------
     list of str
-        One place per labeled image. Rows count from the header, row 1; numbers in the practice set from 0.
+        One place per labeled image: a file relative to the current folder if it is below it. Rows count from the
+        header, row 1; numbers in the practice set from 0.
 
     Raises
     ------
@@ -133,7 +145,8 @@ def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]
     found = _find(where)[0]
     files = found.files if found else None
     if isinstance(files, ImageFolders):
-        return list_images(files).train
+        here = f"{Path.cwd()}/"
+        return [place.removeprefix(here) for place in list_images(files).train]
     name, first = (files.files[TRAIN].name, row_of_first_image(files.files[TRAIN])) if files else (TRAIN, 2)
     return [f"{name}, row {image + first}" for image in images]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +40,26 @@ def write_report(
     digits: Digits | None = None,
     *,
     input: str | Path | None = None,
+    on_missing: Callable[[str], None] | None = None,
     progress: Progress = quiet,
 ) -> Path:
     """Write `report.html` into the run's folder and return its path.
 
-    The same run and digits give the same bytes.
+    The same run and digits give the same bytes. Where the digits are not found, a new page has no images, and a page
+    that exists is kept.
 
     Parameters
     ----------
     run : a finished run, trained or blended
     digits : the run's digits; by default they are searched for
-    input : where to search for them, as in `load_digits`; by default, the page has no images if they are not found
+    input : where to search for them, as in `load_digits`; by default where the run had them
+    on_missing : called with the reason if the page has no images
     progress : called after each part of the page
 
     Raises
     ------
     DataNotFound
-        The digits in `digits` or `input` are not those of the run.
+        The digits in `digits` or `input` are not those of the run, or are not found while there is a page to keep.
     BadRun
         A file of the run cannot be read.
     OutputError
@@ -72,11 +76,16 @@ def write_report(
     missing = ""
     if digits is None:
         try:
-            digits = load_same_digits(run.record.data.fingerprint, input, progress=progress)
+            data = run.record.data
+            digits = load_same_digits(data.fingerprint, input, recorded=data.input, progress=progress)
         except (DataNotFound, AmbiguousData, BadData) as error:
             if input is not None:
                 raise
+            if (run.path / PAGE).exists():
+                raise DataNotFound(f"{error}; {run.path / PAGE} was kept as it is") from error
             missing = str(error)
+            if on_missing is not None:
+                on_missing(missing)
     outputs = run.outputs()
     gallery = choose_digits(outputs)
     progress("Report", 1, STEPS)

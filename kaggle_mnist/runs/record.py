@@ -76,6 +76,7 @@ class Data(Strict):
     own_ids: bool = Field(False, description="whether the ids of a submission do not count from 1")
     test_labels: bool = Field(False, description="whether the test images came with labels, which are withheld")
     competition: CompetitionName | None = Field(None, description="that the digits were downloaded from")
+    input: Readable | None = Field(None, description="where the digits were, as for --input; None if unknown")
     look: Look | None = Field(None, description="what was found in the images; None in format 1 and 2")
 
     @classmethod
@@ -93,6 +94,7 @@ class Data(Strict):
             own_ids=digits.ids is not None,
             test_labels=digits.withheld is not None,
             competition=digits.competition,
+            input=digits.input,
             look=inspect(digits),
         )
 

@@ -139,6 +139,7 @@ def test_names_paths_and_messages_with_html_in_them_are_escaped(output: Path, fe
     assert page.count("<script") == page.count("</script>") == 4  # data, weights, network and page
     for said in (f"source{evil}", f"path{evil}", f"status{evil}", f"message{evil}", "a<b>\"'& c"):
         assert said in text
+    (folder / "report.html").unlink()
     missing = write_report(find_run(str(folder), output)).read_text("utf-8")
     assert "kaggle-mnist report 'a<b>\"'\"'\"'& c'" in text_of(missing)  # as a shell takes it
 
@@ -155,6 +156,7 @@ def test_the_public_score_is_shown_with_its_prediction(run: Run, few: Digits) ->
 
 
 def test_without_its_digits_the_page_has_no_images_and_says_how_to_get_them(run: Run, few: Digits) -> None:
+    (run.path / "report.html").unlink(missing_ok=True)
     page = write_report(run).read_text("utf-8")  # looks for them, and finds the practice set
     text = text_of(page)
     assert "This page has no images of digits" in text
