@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.contact_sheet import Caption, labeled_sheet
 from kaggle_mnist.data.sources import labeled_places, load_same_digits
-from kaggle_mnist.data.suspects import HEADER, suspects_csv
+from kaggle_mnist.data.suspects import HEADER, TABLES, is_edited, suspects_csv
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training import metrics
@@ -69,7 +70,7 @@ def audit_run(
     confident: bool = True,
     progress: Progress = quiet,
 ) -> Audit:
-    """Find the labels that look wrong, and write `audit.csv` and `audit.png`.
+    """Find the labels that look wrong, and write `audit.csv` and `audit.png`, or `audit-all.csv` and `audit-all.png`.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ def audit_run(
     output : folder of the runs
     input : where the run's digits are, as for `load_digits`; None for where the run had them
     to : folder for the two files; the run's own if None
-    confident : list only labels that the outputs contradict with confidence, not all that they contradict
+    confident : list only labels that the outputs contradict with confidence; if false, all that they contradict, in
+        files of their own
     progress : called while the digits are loaded
 
     Raises
@@ -90,7 +92,7 @@ def audit_run(
     BadRun
         The run does not exist or is damaged.
     OutputError
-        A file cannot be written, or would overwrite one that kaggle-mnist did not write.
+        A file cannot be written, or would overwrite one that kaggle-mnist did not write or that was edited since.
 
     Examples
     --------
@@ -98,7 +100,8 @@ def audit_run(
     """
     found = run if isinstance(run, Run) else find_run(run, Path(output))
     folder = to or found.path
-    table, picture = folder / "audit.csv", folder / "audit.png"
+    table = folder / (TABLES[0] if confident else TABLES[1])
+    picture = table.with_suffix(".png")
     refuse_foreign(table, header=HEADER, advice=OTHER_FOLDER)
     refuse_foreign(picture, advice=OTHER_FOLDER)
     outputs, data = found.outputs(), found.record.data
@@ -106,12 +109,15 @@ def audit_run(
     digits = load_same_digits(data.fingerprint, input, recorded=data.input, progress=progress)
     places = labeled_places(digits, digits.input)
     suspects["place"] = [places[image] for image in suspects.image]
+    content = suspects_csv(suspects)
     shown = suspects.head(MAX_PICTURED)
     captions = [Caption(f"{row.label}", f"{row.suggested}", f"{row.image}") for row in shown.itertuples(index=False)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(table, suspects_csv(suspects))
-        write_atomic(picture, labeled_sheet(digits.train_images[shown.image.to_numpy()], captions))
+        _refuse_edited(table, content)
+        comment = f"SHA-256 of {table.name}: {hashlib.sha256(content).hexdigest()}"
+        write_atomic(table, content)
+        write_atomic(picture, labeled_sheet(digits.train_images[shown.image.to_numpy()], captions, comment=comment))
     except OSError as error:
         raise OutputError(f"{folder}: cannot write there ({error.strerror}); {OTHER_FOLDER}") from error
     confirmed = _count_confirmed(suspects) if data.practice else None
@@ -170,6 +176,12 @@ def find_suspects(oof: NDArray[np.float32], y_true: NDArray[np.int64], *, confid
             "self_confidence": shares[image, y_true[image]],
         }
     )
+
+
+def _refuse_edited(table: Path, content: bytes) -> None:
+    """Raise OutputError if writing `content` would undo what the user did to an earlier list."""
+    if table.exists() and is_edited(table) and table.read_bytes() not in (b"", content):
+        raise OutputError(f"{table}: may have been edited since audit wrote it; delete it, or {OTHER_FOLDER}")
 
 
 def _count_confirmed(suspects: pd.DataFrame) -> Confirmed:

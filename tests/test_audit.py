@@ -112,8 +112,37 @@ def test_audit_overwrites_its_own_files_but_no_others(name: str, few: Digits, su
     audit_run(run, to=to)
     (to / name).write_bytes(b"image,label,my remarks\n")
     with pytest.raises(OutputError, match=rf"{name}: exists and was not .*; name another folder with --to"):
-        audit_run(run, to=to, confident=False)
+        audit_run(run, to=to)
     assert {path.name: path.read_bytes() for path in to.iterdir()} == {**written, name: b"image,label,my remarks\n"}
+
+
+def test_an_edited_list_is_never_overwritten(few: Digits, submissions: Path) -> None:
+    export_csv(few, Path("input"))
+    run = find_run(A, submissions)
+    found = audit_run(run)
+    reviewed = found.table.read_text().splitlines(keepends=True)[:4]
+    found.table.write_text("".join(reviewed))
+    picture = found.picture.read_bytes()
+    with pytest.raises(OutputError, match=r"audit\.csv: may have been edited since audit wrote it; delete it, or name"):
+        audit_run(run)
+    assert (found.table.read_text(), found.picture.read_bytes()) == ("".join(reviewed), picture)
+    every = audit_run(run, confident=False)
+    assert (every.table.name, every.picture.name) == ("audit-all.csv", "audit-all.png")
+    assert found.table.read_text() == "".join(reviewed)
+    found.table.unlink()
+    assert len(audit_run(run).suspects) > 3
+
+
+def test_a_list_of_an_earlier_version_is_overwritten_by_the_same_list(few: Digits, submissions: Path) -> None:
+    export_csv(few, Path("input"))
+    run = find_run(A, submissions)
+    found = audit_run(run)
+    found.picture.unlink()  # without its checksum, nobody knows whether the list was edited
+    assert audit_run(run).picture.exists()
+    found.table.write_text(f"{found.table.read_text()}7,1,7,0.1,\n")
+    found.picture.unlink()
+    with pytest.raises(OutputError, match="may have been edited"):
+        audit_run(run)
 
 
 def test_the_confirmed_errors_of_the_practice_set_are_counted(practice: Digits) -> None:

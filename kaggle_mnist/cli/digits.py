@@ -17,10 +17,10 @@ def audit(
     output: Output = Path("submissions"),
     to: Annotated[
         Path | None,
-        typer.Option(help="Folder for audit.csv and audit.png.", metavar="DIR", show_default="the run's"),
+        typer.Option(help="Folder for the list and its picture.", metavar="DIR", show_default="the run's"),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="List every label that the outputs contradict, however weakly.")
+        bool, typer.Option("--all", help="List every label that the outputs contradict, in audit-all.csv.")
     ] = False,
 ) -> None:
     """Find training labels that look wrong."""

@@ -70,12 +70,13 @@ def blend(
 def runs(
     output: Output = Path("submissions"),
     remove: Annotated[list[str] | None, typer.Option(help="Remove this run; repeatable.", metavar="RUN")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Remove edited lists of suspects, too.")] = False,
 ) -> None:
     """List runs with their state and size, or remove some."""
     from kaggle_mnist.cli.screens import runs as screens
     from kaggle_mnist.runs import listing
 
     if remove:
-        screens.show_removed(listing.remove_runs(remove, output))
+        screens.show_removed(listing.remove_runs(remove, output, force=force))
     else:
         screens.show_runs(listing.all_runs(output), output)

@@ -86,7 +86,7 @@ def refuse_foreign_sheet(path: Path) -> None:
 
 
 def labeled_sheet(
-    images: NDArray[np.uint8], captions: Sequence[Caption], pictures: Sequence[Image.Image] = ()
+    images: NDArray[np.uint8], captions: Sequence[Caption], pictures: Sequence[Image.Image] = (), comment: str = ""
 ) -> bytes:
     """Draw digits with captions, ten in a row, dark on light and enlarged.
 
@@ -95,6 +95,7 @@ def labeled_sheet(
     images : uint8, shape ``(n, 28, 28)``, 0 background to 255 ink
     captions : one per image
     pictures : of any size, drawn above the images
+    comment : for the file's metadata
 
     Returns
     -------
@@ -122,7 +123,7 @@ def labeled_sheet(
         sheet.paste(digit, (left, top))
         draw.rectangle((left - 1, top - 1, left + side, top + side), outline=(208, 208, 208))
         _draw_caption(draw, caption, left + side // 2, top + side + 2, side + MARGIN)
-    return _png(sheet)
+    return _png(sheet, comment)
 
 
 def _in_columns(pictures: Sequence[Image.Image]) -> tuple[list[tuple[int, int]], tuple[int, int]]:
@@ -138,10 +139,12 @@ def _in_columns(pictures: Sequence[Image.Image]) -> tuple[list[tuple[int, int]],
     return places, (width, top)
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(picture: Image.Image, comment: str = "") -> bytes:
     """The picture as a PNG with the mark that `refuse_foreign` looks for."""
     metadata, buffer = PngInfo(), io.BytesIO()
     metadata.add_text("Software", WRITER)
+    if comment:
+        metadata.add_text("Comment", comment)
     picture.save(buffer, "PNG", pnginfo=metadata)
     return buffer.getvalue()
 

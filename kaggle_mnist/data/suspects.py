@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.utils.dialect import ZIP, encoding_of, is_blank, separator_of
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.reading import read_bounded
+from kaggle_mnist.utils.files import sha256_of
+from kaggle_mnist.utils.reading import open_regular, read_bounded
 
 COLUMNS = ("image", "label")  # all that is read; other columns are optional
+TABLES = ("audit.csv", "audit-all.csv")  # beside each, a picture of the same name with the table's checksum
 HEADER = b"image,label,suggested,self_confidence,place\n"  # as `audit` writes it
 WHOLE = re.compile(r"[0-9]{1,9}(?:\.0{0,9})?", re.ASCII)
+START = 1 << 12  # bytes of a PNG that contain its metadata
 MAX_BYTES = 16 << 20  # a file with 60,000 rows has 3 MB
 
 
@@ -36,6 +39,19 @@ def suspects_csv(suspects: pd.DataFrame) -> bytes:
     [b'image,label,suggested,self_confidence,place', b'17,4,9,0.020000,"train.csv, row 19"']
     """
     return suspects.to_csv(index=False, lineterminator="\n", float_format="%.6f").encode("utf-8", "surrogateescape")
+
+
+def is_edited(table: Path) -> bool:
+    """Whether a table may no longer be as `audit` wrote it: its checksum is not in the picture beside it.
+
+    Raises OSError if the table cannot be read.
+    """
+    try:
+        with open_regular(table.with_suffix(".png")) as picture:
+            start = picture.read(START)
+    except OSError:
+        return True
+    return sha256_of(table).encode() not in start
 
 
 def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from kaggle_mnist.data.suspects import TABLES, is_edited
 from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.run import CHECKPOINT, LEADERBOARD, read_run
 from kaggle_mnist.runs.unfinished import LOCK, PLAN, REPEAT, STATE, is_running, lock_run, progress_of, read_plan
@@ -15,7 +16,8 @@ from kaggle_mnist.utils.files import SUMS, leftovers
 
 OUR_FILES = (
     *("submission.csv", "run.json", "folds.csv", "history.csv", "confusion.csv", "digits.csv", "outputs.npz"),
-    *("members.safetensors", SUMS, "report.html", "audit.csv", "audit.png", LEADERBOARD),
+    *("members.safetensors", SUMS, "report.html", LEADERBOARD),
+    *(*TABLES, "audit.png", "audit-all.png"),
 )
 
 
@@ -51,7 +53,7 @@ def all_runs(output: Path) -> list[RunStatus]:
     return sorted(found, key=lambda run: run.path.name)
 
 
-def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
+def remove_runs(names: Sequence[str], output: Path, *, force: bool = False) -> list[Path]:
     """Delete the files of runs and return their folders; if one is refused, none is deleted.
 
     Only files that kaggle-mnist writes are deleted: a folder stays if something else is in it.
@@ -60,11 +62,12 @@ def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
     ----------
     names : of the run folders in `output`, or their paths
     output : the folder of the runs
+    force : also delete lists of suspects that may have been edited
 
     Raises
     ------
     BadRun
-        A folder is not a run, or a process is working on one of the runs.
+        A folder is not a run, a process is working on one of the runs, or `force` is needed.
     OutputError
         A file cannot be deleted.
 
@@ -76,6 +79,8 @@ def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
     kaggle_mnist.utils.errors.BadRun: precious: no such run, here or in an-empty-folder
     """
     chosen = list({path.resolve(): path for path in (_find(name, output) for name in names)}.values())
+    if not force:
+        _refuse_edited(chosen)
     with ExitStack() as locks:
         for path in chosen:
             if not (path / SUMS).exists():
@@ -87,6 +92,13 @@ def remove_runs(names: Sequence[str], output: Path) -> list[Path]:
             except OSError as error:
                 raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
     return chosen
+
+
+def _refuse_edited(chosen: Sequence[Path]) -> None:
+    """Raise BadRun if a list of suspects may have been edited."""
+    for table in (path / name for path in chosen for name in TABLES):
+        if table.is_file() and is_edited(table):
+            raise BadRun(f"{table}: may have been edited since audit wrote it; move it away, or add --force")
 
 
 def _delete_ours(run: Path) -> None:

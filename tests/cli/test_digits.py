@@ -38,7 +38,8 @@ def test_audit_lists_suspects_that_train_drops(few: Digits, submissions: Path) -
     every = invoke("audit", A, "--all", "--to", "all")
     wrong = (find_run(A, submissions).outputs().oof.argmax(1) != few.train_labels).sum()
     assert f"{wrong:,} of 1,500 training labels look wrong" in every.stdout
-    assert len(pd.read_csv("all/audit.csv")) == wrong > number
+    assert len(pd.read_csv("all/audit-all.csv")) == wrong > number
+    assert "train --drop-suspects all/audit-all.csv" in every.stdout
     arguments = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]", "--drop-suspects", str(table)]
     trained = invoke("train", *arguments)
     assert f"{number:,} images excluded from training; the scores include them" in trained.stdout, trained.stderr

@@ -7,8 +7,10 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 from kaggle_mnist import pipeline
+from kaggle_mnist.audit import audit_run
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.runs import checkpoint, unfinished
 from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.listing import all_runs, remove_runs
@@ -84,6 +86,25 @@ def test_nothing_of_the_users_is_removed_with_a_run(stopped: Path, submissions: 
     remove_runs([finished.name, stopped.name], submissions)
     for folder in (finished, stopped):
         assert [file.name for file in folder.iterdir()] == ["notes.txt"]
+
+
+def test_an_edited_list_of_suspects_is_removed_only_if_forced(few: Digits, submissions: Path) -> None:
+    export_csv(few, Path("input"))
+    first, second, third = list_runs(submissions)
+    for run in (first, second):
+        audit_run(run.name)
+        audit_run(run.name, confident=False)
+    assert sum(1 for _ in first.glob("audit*")) == 4
+    remove_runs([first.name], submissions)
+    assert not first.exists()
+    table = second / "audit-all.csv"
+    table.write_text("image,label\n")
+    refused = CliRunner().invoke(app, ["runs", "--remove", third.name, "--remove", second.name])
+    message = f"kaggle-mnist: {table}: may have been edited since audit wrote it; move it away, or add --force\n"
+    assert (refused.exit_code, refused.stderr) == (2, message)
+    assert list_runs(submissions) == [second, third]
+    assert CliRunner().invoke(app, ["runs", "--remove", second.name, "--force"]).exit_code == 0
+    assert not second.exists()
 
 
 @pytest.mark.parametrize("inside", [[], ["locksmith.txt"], ["plan.json.backup"], ["lock", "notes.txt"]])
