@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.pipeline import MAX_SEED, plan_run
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint as checkpoints
+from kaggle_mnist.runs.finding import other_runs
 from kaggle_mnist.runs.folder import csv_bytes
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.score import score_run
@@ -90,6 +92,20 @@ def confirm(
     rows = [row for row in everything if row["recipe"] == START or row["trial"] == trial]
     step = len(recipe.variants)  # a seed's repeats have the folds of the seeds after it
     seeds = [(plan.seed + step * (1 + i)) % MAX_SEED for i in range(plan.seeds)]
+
+    def add(name: str, seed: int, accuracy: float, seconds: float, run: Run | None) -> None:
+        row = {"recipe": name, "trial": trial if name == BEST else None, "seed": seed, "accuracy": accuracy}
+        row |= {"seconds": seconds, "run": run.name if run and name == BEST and seed == seeds[0] else None}
+        rows.append(row)
+        everything.append(row)
+        table = pd.DataFrame(everything, columns=COLUMNS).astype({"trial": "Int64"})
+        folder.write(CONFIRMATION, csv_bytes(table).decode())
+
+    run = None
+    if not any(row["recipe"] == BEST and row["seed"] == seeds[0] for row in rows):
+        run = _run_without_row(folder, recipe, seeds[0])
+        if run is not None:
+            add(BEST, seeds[0], run.record.scores.oof_accuracy, run.record.seconds["train"], run)
     jobs, of_job = [], {}
     for seed in seeds:
         for name, chosen in ((BEST, recipe), (START, plan.start)):
@@ -101,7 +117,7 @@ def confirm(
                 job = Job(job.name, _cross_validate, job.arguments)
             jobs.append(job)
             of_job[job.name] = name, seed, fold_of
-    total, run = len(rows) + len(jobs), None
+    total = len(rows) + len(jobs)
     on_change(len(rows), total)
 
     def after_epoch(job: Job, event: EpochEnd) -> bool:
@@ -115,12 +131,7 @@ def confirm(
         if isinstance(accuracy, CrossValidation):
             run = _write_run(folder, executor, digits, recipe, accuracy, fold_of, seed, seconds)
             accuracy = run.record.scores.oof_accuracy
-        row = {"recipe": name, "trial": trial if name == BEST else None, "seed": seed, "accuracy": accuracy}
-        row |= {"seconds": seconds, "run": run.name if run and name == BEST and seed == seeds[0] else None}
-        rows.append(row)
-        everything.append(row)
-        table = pd.DataFrame(everything, columns=COLUMNS).astype({"trial": "Int64"})
-        folder.write(CONFIRMATION, csv_bytes(table).decode())
+        add(name, seed, accuracy, seconds, run)
         on_change(len(rows), total)
     found = {(row["recipe"], row["seed"]): row["accuracy"] for row in rows}
     start, best = (tuple(float(found[name, seed]) for seed in seeds) for name in (START, BEST))
@@ -142,6 +153,18 @@ def _read(folder: SearchFolder) -> list[dict[str, Any]]:
     except (ValueError, KeyError) as error:
         raise BadRun(f"{folder.path / CONFIRMATION}: is damaged; remove it to confirm anew") from error
     return [{f"{name}": value for name, value in row.items()} for row in rows]
+
+
+def _run_without_row(folder: SearchFolder, recipe: Recipe, seed: int) -> Run | None:
+    """The run of the best recipe, if this search finished it and was killed before it noted its accuracy."""
+    plan = folder.plan
+    wanted = (recipe, plan.folds, len(recipe.variants), seed, (), plan.data.fingerprint)
+    for run in (scored.run for scored in other_runs(folder.path.parent, [])):
+        record = run.record
+        found = (record.recipe, record.folds, record.repeats, record.seed, record.dropped, record.data.fingerprint)
+        if found == wanted and run.created >= datetime.fromisoformat(plan.created):
+            return run
+    return None
 
 
 def _write_run(

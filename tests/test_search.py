@@ -25,6 +25,7 @@ from kaggle_mnist.significance import paired_difference
 from kaggle_mnist.training.cross_validation import cross_validate
 from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.trials.budget import SearchState
+from kaggle_mnist.trials.folder import SearchFolder
 from kaggle_mnist.utils.errors import BadData, BadOption, BadRun, Diverged
 from tests.conftest import TINY
 
@@ -143,6 +144,25 @@ def test_a_confirmation_that_was_interrupted_goes_on(found: SearchResult, small:
     assert resumed.confirmation == found.confirmation
     assert resumed.run is not None and resumed.run.path.exists()
     assert [path.name for path in Path("submissions").glob("*-slow-found")] == [resumed.run.name]
+
+
+def test_a_search_killed_after_the_run_of_the_best_recipe_trains_no_second_one(
+    found: SearchResult, small: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(self: SearchFolder, name: str, content: str) -> None:
+        if name == "confirmation.csv":
+            raise KeyboardInterrupt
+        write(self, name, content)
+
+    write = SearchFolder.write
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(SearchFolder, "write", kill)
+        search(SLOW, SPACE, input=small, trials=8, **QUICK)
+    [before] = Path("submissions").glob("*-slow-found")
+    resumed = resume_search(input=small)
+    assert resumed.confirmation == found.confirmation
+    assert [*Path("submissions").glob("*-slow-found")] == [before]
+    assert resumed.run is not None and resumed.run.path == before
 
 
 def test_a_finished_search_goes_on_with_a_larger_budget(small: Digits) -> None:
