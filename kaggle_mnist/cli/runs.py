@@ -70,7 +70,7 @@ def blend(
 def runs(
     output: Output = Path("submissions"),
     remove: Annotated[list[str] | None, typer.Option(help="Remove this run; repeatable.", metavar="RUN")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Remove edited lists of suspects, too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove parents of blends and edited lists, too.")] = False,
 ) -> None:
     """List runs with their state and size, or remove some."""
     from kaggle_mnist.cli.screens import runs as screens

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_mnist.data.suspects import TABLES, is_edited
-from kaggle_mnist.runs.finding import list_runs
+from kaggle_mnist.runs.finding import list_runs, other_runs
 from kaggle_mnist.runs.run import CHECKPOINT, LEADERBOARD, read_run
 from kaggle_mnist.runs.unfinished import LOCK, PLAN, REPEAT, STATE, is_running, lock_run, progress_of, read_plan
 from kaggle_mnist.utils.errors import BadRun, OutputError
@@ -62,7 +62,7 @@ def remove_runs(names: Sequence[str], output: Path, *, force: bool = False) -> l
     ----------
     names : of the run folders in `output`, or their paths
     output : the folder of the runs
-    force : also delete lists of suspects that may have been edited
+    force : also delete runs that a blend in their folder needs, and lists of suspects that may have been edited
 
     Raises
     ------
@@ -80,6 +80,7 @@ def remove_runs(names: Sequence[str], output: Path, *, force: bool = False) -> l
     """
     chosen = list({path.resolve(): path for path in (_find(name, output) for name in names)}.values())
     if not force:
+        _refuse_needed(chosen)
         _refuse_edited(chosen)
     with ExitStack() as locks:
         for path in chosen:
@@ -92,6 +93,19 @@ def remove_runs(names: Sequence[str], output: Path, *, force: bool = False) -> l
             except OSError as error:
                 raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
     return chosen
+
+
+def _refuse_needed(chosen: Sequence[Path]) -> None:
+    """Raise BadRun if a run is part of a blend that is not to be removed."""
+    removed = {path.resolve() for path in chosen}
+    for folder in {path.parent for path in removed}:
+        for run in other_runs(folder, []):
+            parents = {folder / parent.run for parent in run.run.record.parents}
+            if run.run.path.resolve() not in removed and (needed := sorted(parents & removed)):
+                names = " and ".join(path.name for path in needed)
+                raise BadRun(
+                    f"{run.run.name}: this blend cannot predict without {names}; remove it, too, or add --force"
+                )
 
 
 def _refuse_edited(chosen: Sequence[Path]) -> None:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.audit import audit_run
+from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
@@ -86,6 +87,23 @@ def test_nothing_of_the_users_is_removed_with_a_run(stopped: Path, submissions: 
     remove_runs([finished.name, stopped.name], submissions)
     for folder in (finished, stopped):
         assert [file.name for file in folder.iterdir()] == ["notes.txt"]
+
+
+def test_parents_of_a_blend_are_removed_only_with_it_or_if_forced(submissions: Path) -> None:
+    first, second, third = list_runs(submissions)
+    blend = blend_runs([first.name, second.name], submissions)
+    whole = blend_runs([blend.name, third.name], submissions)
+    refused = CliRunner().invoke(app, ["runs", "--remove", third.name, "--remove", first.name, "--remove", whole.name])
+    message = f"{blend.name}: this blend cannot predict without {first.name}; remove it, too, or add --force"
+    assert (refused.exit_code, refused.stderr) == (2, f"kaggle-mnist: {message}\n")
+    assert len(list_runs(submissions)) == 5
+    with pytest.raises(BadRun, match=f"{whole.name}: this blend cannot predict without {blend.name}; remove it, too"):
+        remove_runs([first.name, blend.name], submissions)
+    remove_runs([first.name, str(blend.path), whole.name], submissions)
+    assert list_runs(submissions) == [second, third]
+    blend_runs([second.name, third.name], submissions)
+    assert CliRunner().invoke(app, ["runs", "--remove", third.name, "--force"]).exit_code == 0
+    assert not third.exists()
 
 
 def test_an_edited_list_of_suspects_is_removed_only_if_forced(few: Digits, submissions: Path) -> None:
