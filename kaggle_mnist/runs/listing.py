@@ -99,13 +99,11 @@ def _refuse_needed(chosen: Sequence[Path]) -> None:
     """Raise BadRun if a run is part of a blend that is not to be removed."""
     removed = {path.resolve() for path in chosen}
     for folder in {path.parent for path in removed}:
-        for run in other_runs(folder, []):
-            parents = {folder / parent.run for parent in run.run.record.parents}
-            if run.run.path.resolve() not in removed and (needed := sorted(parents & removed)):
+        for blend in (scored.run for scored in other_runs(folder, [])):
+            needed = sorted({folder / parent.run for parent in blend.record.parents} & removed)
+            if needed and blend.path.resolve() not in removed:
                 names = " and ".join(path.name for path in needed)
-                raise BadRun(
-                    f"{run.run.name}: this blend cannot predict without {names}; remove it, too, or add --force"
-                )
+                raise BadRun(f"{blend.name}: this blend cannot predict without {names}; remove it, too, or add --force")
 
 
 def _refuse_edited(chosen: Sequence[Path]) -> None:
