@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from kaggle_mnist.kaggle.limits import is_daily_limit
 from kaggle_mnist.kaggle.retry_after import retry_after, when
 from kaggle_mnist.utils.errors import KaggleRefused, MissingPackage
 from kaggle_mnist.utils.silence import silence
@@ -45,6 +46,7 @@ NO_ANSWER = {
     "JSONDecodeError": "the answer is not from Kaggle; check for a network login page or a proxy",
 }
 
+UNINFORMATIVE = ("", "bad request", "unauthenticated", "forbidden", "not found", "notfound", "too many requests")
 UNSENDABLE = ("InvalidHeader", "ValueError", "UnicodeEncodeError")  # a token with a line break or a non-ASCII character
 
 Result = TypeVar("Result")
@@ -81,6 +83,12 @@ class Failure(Exception):
     def may_have_succeeded(self) -> bool:
         """Whether Kaggle may have carried out the request nevertheless."""
         return self.status is None or self.status >= 500
+
+    @property
+    def sentence(self) -> str:
+        """Why Kaggle refused, in its own words; empty if they say no more than the status, or its server failed."""
+        bare = self.words.lower().rstrip(".") in UNINFORMATIVE or self.words.startswith("Permission '")
+        return "" if bare or self.may_have_succeeded else self.words
 
     def __str__(self) -> str:
         answer = " ".join(str(part) for part in (self.operation, self.status or self.kind) if part)
@@ -142,7 +150,7 @@ class Client:
             except Exception as error:
                 failure = self._failure(error)
             pause = PAUSE if failure.retry_after is None else failure.retry_after
-            if failure.status != 429 or pause > patience:
+            if failure.status != 429 or is_daily_limit(failure.words) or pause > patience:
                 break
             patience -= max(pause, 1)
             time.sleep(pause)
@@ -185,7 +193,8 @@ class Client:
         try:
             words = str(response.json()["message"])
         except (ValueError, KeyError, TypeError):
-            return ""
+            plain = response.headers.get("Content-Type", "").startswith("text/plain")
+            words = response.text.strip() if plain else ""
         return self.without_credentials(words)[:300]
 
     def without_credentials(self, words: str) -> str:

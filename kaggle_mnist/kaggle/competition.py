@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kaggle_mnist.kaggle.client import NEW_TOKEN, Client, Failure
+from kaggle_mnist.kaggle.download import reporting
+from kaggle_mnist.kaggle.limits import exhausted, is_counted, is_daily_limit, new_day, sent_today, used_up
 from kaggle_mnist.utils.errors import BadOption, KaggleRefused
 from kaggle_mnist.utils.progress import Progress
 
@@ -17,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:competitions|c)/([^/?#]+).*")
 PENDING, COMPLETE = "pending", "complete"  # the third status is "error"
 NOT_SENT = "nothing was submitted"
-UNINFORMATIVE = ("", "bad request", "forbidden", "not found", "notfound")  # say no more than the status
+UNKNOWN = re.compile(r"competition.*(?:not found|no such|not exist|not find)|(?:not find|no such).*competition", re.I)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Access:
     exists: bool | None = None
     joined: bool | None = None
     closed: bool = False
+    daily: int | None = None  # submissions that it accepts a day
 
 
 def competition_name(text: str) -> str:
@@ -111,12 +114,23 @@ class Competition:
         except Failure as failure:
             if self.client.explain(failure) and (failure.status or 0) < 500:
                 raise self._refused(failure, NOT_SENT, []) from failure
-            if cause := self._shut_out(self._access()):
-                raise KaggleRefused(f"{NOT_SENT}: {cause}") from failure
-            return None  # only the limits are unavailable: a submission may still be accepted
+            return self._count_left()  # only the limits are unavailable: a submission may still be accepted
         if cause := exhausted(limits):
             raise KaggleRefused(f"{NOT_SENT}: {cause}")
-        return int(limits.num_allowed_now) or None  # all zero for a user without a team yet
+        return int(limits.num_allowed_now) if is_counted(limits) else self._count_left()
+
+    def _count_left(self) -> int | None:
+        """`submissions_left` from what Kaggle says of the competition, and its list of submissions."""
+        access = self._access()
+        if cause := self._shut_out(access):
+            raise KaggleRefused(f"{NOT_SENT}: {cause}")
+        if not access.daily:
+            return None
+        if (listed := self._listed()) is None:
+            return None
+        if (sent := sent_today(listed)) >= access.daily:
+            raise KaggleRefused(f"{NOT_SENT}: {used_up(sent)}")
+        return access.daily - sent
 
     def submit(self, file: Path, message: str) -> int:
         """Submit a CSV and return the submission's number.
@@ -155,60 +169,67 @@ class Competition:
         after = self._submissions(message)
         if before is not None and after and (new := after - before):
             return max(new)
+        if is_daily_limit(answer):
+            raise KaggleRefused(f"{NOT_SENT}: Kaggle says {answer!r}; {new_day()}")
         limits = self._limits_or_none()
-        used_up = None if limits is None else exhausted(limits)
-        raise KaggleRefused(f"Kaggle does not list the submission ({answer}): {used_up or self._check_list()}")
+        cause = None if limits is None else exhausted(limits)
+        raise KaggleRefused(f"Kaggle does not list the submission ({answer}): {cause or self._check_list()}")
 
     def _check_list(self) -> str:
         return f"before you submit again, check {self.page}/submissions for it"
 
     def _submissions(self, message: str) -> set[int] | None:
         """The numbers of the newest submissions with that message; None if Kaggle does not list them."""
+        listed = self._listed()
+        return None if listed is None else {int(one.ref) for one in listed if one.description == message}
+
+    def _listed(self) -> list[Any] | None:
         try:
-            found = self.client.call(lambda: self.api.competition_submissions(self.name))
+            return list(self.client.call(lambda: self.api.competition_submissions(self.name)))
         except Failure:
             return None
-        return {int(one.ref) for one in found if one.description == message}
 
     def _limits(self) -> Any:
         return self.client.call(lambda: self.api.competition_get_submission_limits(self.name))
 
     def _refused(self, failure: Failure, undone: str, causes: list[str]) -> KaggleRefused:
-        if trouble := self.client.explain(failure):
+        trouble = self.client.explain(failure)
+        if sentence := failure.sentence:  # outweighs whatever we can guess
+            remedy = new_day() if is_daily_limit(sentence) else trouble or self._shut_out(self._access())
+            answer = f"{failure.operation} {failure.status}"
+            return KaggleRefused(f"{undone}: Kaggle says {sentence!r} ({answer}){f'; {remedy}' if remedy else ''}")
+        if trouble:
             return KaggleRefused(f"{undone}: {trouble}")
         if len(causes) > 1:
             return KaggleRefused(f"{undone}, and Kaggle does not say why ({failure}): either {'; or '.join(causes)}")
-        answer = f"{failure.operation} {failure.status}" if failure.words in causes[0] else f"{failure}"
-        return KaggleRefused(f"{undone}: {causes[0]} ({answer})")
+        return KaggleRefused(f"{undone}: {causes[0]} ({failure})")
 
     def _causes(self, failure: Failure, *, sending: bool = False) -> list[str]:
         """The possible causes of a 400, 403 or 404 without explanation: one if cheap requests identify it.
 
         With `sending`, a submission was being made, so the daily limit or the file may be the cause.
         """
-        if self.client.explain(failure) and (failure.status or 0) < 500:
-            return []  # already explained, and further requests would fail too
+        if failure.sentence or (self.client.explain(failure) and (failure.status or 0) < 500):
+            return []  # already explained, and further requests may fail too
         token = f"your token lacks the permission: {NEW_TOKEN}"
         file = (
             f"the file is not in the format of {self.name}: compare it with sample_submission.csv at {self.page}/data"
         )
         limits = self._limits_or_none() if sending else None
-        if limits is not None and (used_up := exhausted(limits)):
-            return [used_up]
+        if limits is not None and (cause := exhausted(limits)):
+            return [cause]
         access = self._access()
         if cause := self._shut_out(access):
             return [cause]
         if sending and access.closed:
             return [f"{self.name} is over and accepts no more submissions"]
-        if failure.words.lower() not in UNINFORMATIVE and "Permission" not in failure.words:
-            return [f"Kaggle says {failure.words!r}"]
         causes = [] if access.joined else [self._join()]
         if not access.exists and self.name != DIGIT_RECOGNIZER:
             causes.append(self._wrong_name())
         if failure.operation == "CreateSubmission":
             causes.append(file)
         if sending and not (limits and limits.num_allowed_now):
-            causes.append(f"the daily limit is reached: {_new_day()}")
+            causes.append(f"the daily limit is reached: {new_day()}")
         return [*causes, token] if failure.status == 403 or not causes else causes
 
     def _shut_out(self, access: Access) -> str | None:
@@ -242,7 +263,7 @@ class Competition:
         try:
             found = self.client.call(get)
         except Failure as failure:
-            if failure.status == 404:
+            if failure.status == 404 and UNKNOWN.search(failure.words):
                 return Access(exists=False)
             try:
                 listed = self.client.call(lambda: self.api.competitions_list(search=self.name.replace("-", " ")))
@@ -252,42 +273,8 @@ class Competition:
             if found is None:
                 return Access()
         over = found.deadline is not None and found.deadline < datetime.now(UTC).replace(tzinfo=None)
-        return Access(True, bool(found.user_has_entered), bool(found.submissions_disabled) or over)
-
-
-def reporting(download: Any, progress: Progress) -> Any:
-    """Wrap the client's `download_file` so that it reports the megabytes received to `progress`."""
-
-    def download_and_report(response: Any, *arguments: Any, **named: Any) -> None:
-        total, chunks = int(response.headers.get("Content-Length") or 0), response.iter_content
-
-        def counted(size: int) -> Any:
-            done = 0
-            for chunk in chunks(size):
-                done += len(chunk)
-                progress("Downloading", done >> 20, max(done, total) >> 20, "MB")
-                yield chunk
-
-        response.iter_content = counted
-        download(response, *arguments, **named)
-
-    return download_and_report
-
-
-def exhausted(limits: Any) -> str | None:
-    """Why no submission is left, by Kaggle's count; None if some are left or nothing was counted."""
-    if limits.num_allowed_now > 0 or not (limits.num_today or limits.num_total):
-        return None
-    if limits.limited_by_total:
-        return f"the competition allows no more submissions ({limits.num_total} made)"
-    return f"the daily limit is reached ({limits.num_today} sent): {_new_day()}"
-
-
-def _new_day() -> str:
-    now = datetime.now(UTC)
-    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    minutes = (midnight - now).seconds // 60
-    return f"submit again after 00:00 UTC, in {minutes // 60} h {minutes % 60:02} min"
+        closed = bool(found.submissions_disabled) or over
+        return Access(True, bool(found.user_has_entered), closed, found.max_daily_submissions or None)
 
 
 def _score(text: str | None) -> float | None:

@@ -31,7 +31,7 @@ def test_upload_prints_the_public_score_and_the_forecast(kaggle: Kaggle, submiss
     found, run = stored(), find_run(RUN, submissions)
     assert (found["status"], found["public_score"], found["ref"]) == ("complete", score, 4711)
     assert found["prediction"]["low"] < found["prediction"]["expected"] < found["prediction"]["high"]
-    assert f"Predicted    {found['prediction']['expected']:.4f}" in done.stdout
+    assert f"Forecast     {found['prediction']['expected']:.4f}" in done.stdout
     assert found["message"] == kaggle.submissions[0]["description"]
     assert found["message"].startswith(f"tiny: CV {run.cv_accuracy:.4f} ± ")
     assert kaggle.submissions[0]["content"] == run.submission.read_bytes()

@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ class Kaggle:
     joined: bool = True
     explains: bool = True  # whether it answers questions about the competition
     daily: int = 10
+    tells_daily: bool = False  # whether it says so of the competition
     pending: int = 0  # requests that find a submission without a score
     bundle: bytes = b""
     faults: dict[str, list[Fault]] = field(default_factory=dict)
@@ -98,8 +100,9 @@ class Kaggle:
             return 400, {}
         ref = 4711 + len(self.submissions)
         self.submissions.append({
-            "ref": ref, "description": asked.get("submissionDescription"), "date": "2026-11-24T20:00:00.000Z",
+            "ref": ref, "description": asked.get("submissionDescription"),
             "fileName": "submission.csv", "content": content,
+            "date": datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z",
         })  # fmt: skip
         return 200, {"message": "Successfully submitted to Digit Recognizer", "ref": ref}
 
@@ -122,7 +125,8 @@ class Kaggle:
 
     def _competition(self) -> Json:
         page = f"https://www.kaggle.com/competitions/{self.name}"
-        return {"id": 3004, "ref": page, "userHasEntered": self.joined, "deadline": "2030-01-01T00:00:00.000Z"}
+        told = {"maxDailySubmissions": self.daily} if self.tells_daily else {}
+        return {"id": 3004, "ref": page, "userHasEntered": self.joined, "deadline": "2030-01-01T00:00:00.000Z"} | told
 
     def _seen(self, one: Json) -> Json:
         shown = {key: value for key, value in one.items() if key != "content"}

@@ -84,6 +84,29 @@ def test_errors_while_waiting_for_a_score_are_retried(kaggle: Kaggle, submission
             change(joined=False, faults={"GetCompetition": [Fault(403)] * 2}),  # the list of competitions says so
             f"nothing was submitted: you have not joined digit-recognizer: open {JOIN}",
         ),
+        (
+            fault(Fault(400, "daily submission limit reached")),
+            "submitted: Kaggle says 'daily submission limit reached' (CreateSubmission 400); submit again after 00:00",
+        ),
+        (
+            fault(Fault(429, "Your team has used its daily Submission allowance (5) today")),
+            "Kaggle says 'Your team has used its daily Submission allowance (5) today' (CreateSubmission 429); submit",
+        ),
+        (
+            change(
+                explains=False,
+                faults={
+                    "StartSubmissionUpload": [Fault(403, "You must accept the rules")],
+                    "GetSubmissionLimits": [Fault(404, "NotFound")],
+                    "GetCompetition": [Fault(404, "NotFound")] * 2,  # so Kaggle answered for competitions that exist
+                },
+            ),
+            "nothing was submitted: Kaggle says 'You must accept the rules' (StartSubmissionUpload 403)",
+        ),
+        (
+            change(faults={"StartSubmissionUpload": [Fault(401, "This account is suspended")]}),
+            "Kaggle says 'This account is suspended' (StartSubmissionUpload 401); Kaggle rejects the credentials in ",
+        ),
         (change(name="titanic"), f"either you have not joined {NAME}: open {JOIN}; or the daily limit is reached"),
         (change(explains=False, daily=0), "or the daily limit is reached: submit again after 00:00 UTC, in "),
         (
@@ -118,10 +141,35 @@ def test_nothing_is_sent_beyond_the_daily_limit(kaggle: Kaggle, submissions: Pat
     assert kaggle.asked["StartSubmissionUpload"] == asked
 
 
+def test_nothing_is_sent_if_the_list_of_submissions_shows_that_none_is_left(kaggle: Kaggle, submissions: Path) -> None:
+    kaggle.daily, kaggle.tells_daily = 2, True
+    kaggle.faults["GetSubmissionLimits"] = [Fault(404, "NotFound") for _ in range(3)]
+    assert upload().left == 1
+    assert upload(again=True).left == 0
+    asked = kaggle.asked["StartSubmissionUpload"]
+    with pytest.raises(KaggleRefused, match=r"the daily limit is reached \(2 sent\): submit .* 00:00 UTC, in"):
+        upload(again=True)
+    assert kaggle.asked["StartSubmissionUpload"] == asked
+    kaggle.submissions[0]["date"] = "2026-11-24T20:00:00.000Z"  # before today
+    kaggle.faults["GetSubmissionLimits"] = [Fault(404, "NotFound")]
+    kaggle.daily = 3
+    assert upload(again=True).left == 1
+
+
+def test_an_answer_without_a_number_that_names_the_daily_limit_is_passed_on(kaggle: Kaggle, submissions: Path) -> None:
+    kaggle.faults["CreateSubmission"] = [Fault(200, "You have exceeded today's submission limit.")]
+    with pytest.raises(KaggleRefused, match=r"submitted: Kaggle says .You have exceeded today's .*00:00 UTC"):
+        upload()
+
+
 def test_an_unknown_competition_is_named(kaggle: Kaggle, submissions: Path) -> None:
     with pytest.raises(KaggleRefused, match="or there is no competition digit-recogniser: set --competition"):
         upload(competition="digit-recogniser")
-    kaggle.faults["GetCompetition"] = [Fault(404)]
+    for said in (None, "NotFound"):  # may mean anything
+        kaggle.faults["GetCompetition"] = [Fault(404, said) for _ in range(2)]
+        with pytest.raises(KaggleRefused, match="and Kaggle does not say why"):
+            upload(competition="digit-recogniser")
+    kaggle.faults["GetCompetition"] = [Fault(404, "Competition not found")]
     with pytest.raises(KaggleRefused, match="nothing was submitted: there is no competition digit-recogniser"):
         upload(competition="digit-recogniser")
     with pytest.raises(BadOption, match="must be its name or address"):

@@ -21,16 +21,16 @@ def show_upload(uploaded: Uploaded) -> None:
     run, submitted = uploaded.run, uploaded.submitted
     say("Submitted", f"{run.submission} to {submitted.competition} as {submitted.ref}: {submitted.status}")
     say("Message", submitted.message)
-    predicted = submitted.prediction
-    if predicted is not None:
-        interval = f"{predicted.low:.4f} to {predicted.high:.4f} with 95 % confidence"
-        say("Predicted", f"{predicted.expected:.4f} ({interval})")
+    forecast = submitted.prediction
+    if forecast is not None:
+        interval = f"{forecast.low:.4f} to {forecast.high:.4f} with 95 % confidence"
+        say("Forecast", f"{forecast.expected:.4f} ({interval})")
     if submitted.public_score is not None:
         verdict = ""
-        if predicted is not None:
-            inside = predicted.low <= submitted.public_score <= predicted.high
-            higher = "higher" if submitted.public_score > predicted.high else "lower"
-            verdict = ", as predicted" if inside else f", {higher} than predicted"
+        if forecast is not None:
+            inside = forecast.low <= submitted.public_score <= forecast.high
+            higher = "higher" if submitted.public_score > forecast.high else "lower"
+            verdict = ", as forecast" if inside else f", {higher} than forecast"
         say("Public score", f"{submitted.public_score:.5f} on {PUBLIC_SHARE:.0%} of the test images{verdict}")
     elif submitted.status == "complete":
         say("Public score", "none: Kaggle gave no accuracy")

@@ -35,7 +35,7 @@ def changed(uploaded: Uploaded, **fields: object) -> Uploaded:
 
 @pytest.mark.parametrize(
     ("score", "verdict"),
-    [(0.99, "as predicted"), (0.992, "higher than predicted"), (0.984, "lower than predicted")],
+    [(0.99, "as forecast"), (0.992, "higher than forecast"), (0.984, "lower than forecast")],
 )
 def test_the_public_score_is_compared_with_the_forecast(
     uploaded: Uploaded, score: float, verdict: str, monkeypatch: pytest.MonkeyPatch
@@ -44,7 +44,7 @@ def test_the_public_score_is_compared_with_the_forecast(
     show_upload(changed(uploaded, public_score=score))
     csv = "submissions/20261124-200000-a/submission.csv"
     assert f"Submitted    {csv} to digit-recognizer as 4711: complete\n" in text.getvalue()
-    assert "Predicted    0.9885 (0.9850 to 0.9910 with 95 % confidence)\n" in text.getvalue()
+    assert "Forecast     0.9885 (0.9850 to 0.9910 with 95 % confidence)\n" in text.getvalue()
     assert f"Public score {score:.5f} on 25% of the test images, {verdict}\n" in text.getvalue()
     assert "Left today   1 more submission\n" in text.getvalue()
 
