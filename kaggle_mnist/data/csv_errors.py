@@ -8,6 +8,7 @@ import re
 from typing import IO
 
 from kaggle_mnist.utils.dialect import split_line
+from kaggle_mnist.utils.words import plural
 
 MAX_START = 1 << 16  # bytes that contain the header, 7 kB, and the first row
 MAX_LINE = 1 << 14  # bytes; a row has at most 4 kB
@@ -28,7 +29,7 @@ def header_error(line: str, columns: list[str], separator: str = ",") -> str | N
     Examples
     --------
     >>> header_error("label,pixel0,x", ["label", "pixel0", "pixel1"])
-    "row 1: missing columns 'pixel1' (1 in all) and unknown columns 'x' (1 in all); expected label,pixel0,…,pixel1"
+    "row 1: missing column 'pixel1' and unknown column 'x'; expected label,pixel0,…,pixel1"
     """
     found = split_line(line, separator)
     if found == columns:
@@ -39,10 +40,7 @@ def header_error(line: str, columns: list[str], separator: str = ",") -> str | N
         error = f"starts with {line[:40]!r} instead of the header"
     elif missing or extra:
         error = " and ".join(
-            f"{what} {', '.join(repr(name[:30]) for name in names[:3])}{' …' if len(names) > 3 else ''}"
-            f" ({len(names)} in all)"
-            for what, names in (("missing columns", missing), ("unknown columns", extra))
-            if names
+            _listed(what, names) for what, names in (("missing", missing), ("unknown", extra)) if names
         )
     elif len(found) > len(columns):
         error = "has a duplicate column"
@@ -50,6 +48,13 @@ def header_error(line: str, columns: list[str], separator: str = ",") -> str | N
         at = next(i for i, (a, b) in enumerate(zip(found, columns, strict=True)) if a != b)
         error = f"columns are out of order: column {at + 1} is {found[at]!r} instead of {columns[at]!r}"
     return f"row 1: {error}; expected {','.join(columns[:2])},…,{columns[-1]}"
+
+
+def _listed(what: str, names: list[str]) -> str:
+    if len(names) == 1:
+        return f"{what} column {names[0][:30]!r}"
+    first = ", ".join(repr(name[:30]) for name in names[:3])
+    return f"{what} columns {first}{' …' if len(names) > 3 else ''} ({len(names)} in all)"
 
 
 def first_error(stream: IO[bytes], columns: list[str], separator: str = ",", *, header: bool = True) -> str | None:
@@ -103,7 +108,7 @@ def _row_error(line: str, columns: list[str], separator: str) -> str | None:
     except csv.Error as error:
         return f"not valid CSV ({error})"
     if len(row) != len(columns):
-        return f"has {len(row)} values instead of {len(columns)}"
+        return f"has {plural(len(row), 'value')} instead of {len(columns)}"
     for name, text in zip(columns, row, strict=True):
         limit, value = LIMITS.get(name, 255), text.strip(" \t")
         if not (WHOLE.fullmatch(value) and float(value) <= limit):

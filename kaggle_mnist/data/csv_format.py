@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from kaggle_mnist.data.csv_errors import header_error
 from kaggle_mnist.utils.dialect import INDEX, SEPARATORS, encoding_of, separator_of, split_line
+from kaggle_mnist.utils.words import plural
 
 INDEX_COLUMN, ID, LABEL = "index", "id", "label"  # columns before the pixels; the index is not used
 IDS = re.compile(r"id|image[ _]?id", re.IGNORECASE)
@@ -85,7 +86,7 @@ def recognize(start: bytes, expected: Sequence[str]) -> Format | str:
             return Format((LABEL,) if leading else (), named, header, separator, encoding)
         if len(leading) > 1:
             return (
-                f"row 1: has {len(names)} values instead of {len(expected)};"
+                f"row 1: has {plural(len(names), 'value')} instead of {len(expected)};"
                 " if it was saved with its index, save it without: index=False in pandas"
             )
     elif all(map(MANGLED.fullmatch, names)):

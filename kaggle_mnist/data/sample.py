@@ -13,6 +13,7 @@ from kaggle_mnist.data.digits import SUBMISSION, Digits
 from kaggle_mnist.data.places import StoredFile
 from kaggle_mnist.utils.dialect import encoding_of, is_blank, separator_of
 from kaggle_mnist.utils.errors import BadData, one_line
+from kaggle_mnist.utils.words import plural
 
 MAX_BYTES = 16 << 20  # the competition's has 0.2 MB
 MAX_NAME = 60  # characters of a column's name
@@ -89,7 +90,7 @@ def with_ids(digits: Digits, ids: NDArray[np.int64] | None, sample: Sample | Non
     if sample is not None:
         if len(sample.ids) != count:
             raise BadData(
-                f"{sample.file}: has {len(sample.ids):,} ids, but {of} has {count:,} images;"
+                f"{sample.file}: has {plural(len(sample.ids), 'id')}, but {of} has {plural(count, 'image')};"
                 " put the file there that belongs to them, or remove it"
             )
         if ids is None:

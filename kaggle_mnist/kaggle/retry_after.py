@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from kaggle_mnist.utils.words import plural
+
 
 def retry_after(response: Any) -> float | None:
     """Seconds from the Retry-After header, 0 to 86,400; None if there is none that can be read."""
@@ -29,4 +31,6 @@ def when(seconds: float | None) -> str:
     if seconds is None:
         return "in a few minutes"
     moment = datetime.now().astimezone() + timedelta(seconds=seconds)
-    return f"after {moment:%H:%M:%S} (in {seconds:.0f} seconds)" if seconds < 120 else f"after {moment:%a %H:%M %Z}"
+    if seconds < 120:
+        return f"after {moment:%H:%M:%S} (in {plural(round(seconds), 'second')})"
+    return f"after {moment:%a %H:%M %Z}"

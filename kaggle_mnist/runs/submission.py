@@ -16,6 +16,7 @@ from kaggle_mnist.data.digits import SUBMISSION
 from kaggle_mnist.utils.dialect import GZIP, INDEX, SEPARATORS, ZIP, encoding_of, separator_of
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.reading import read_bounded
+from kaggle_mnist.utils.words import plural
 
 COMPETITION_IDS = 28_000
 MAX_BYTES = 16 << 20  # a submission has 0.2 MB
@@ -125,7 +126,9 @@ class _Check:
             self.verdict.errors.append(f"row {first}: {message}{in_all}")
         missing = [number for number in self.wanted if number not in self.row_of]
         if missing and not shifted:
-            self.verdict.errors.append(f"{self.id}s without a row: {_ranges(missing)} ({len(missing)} in all)")
+            ids = f"{self.id}s" if len(missing) > 1 else self.id
+            in_all = f" ({len(missing)} in all)" if len(missing) > 1 else ""
+            self.verdict.errors.append(f"{ids} without a row: {_ranges(missing)}{in_all}")
         if self.blank:
             blank = "a blank line" if self.blank == 1 else f"{self.blank:,} blank lines"
             self.verdict.warnings.append(f"ends with {blank}")
@@ -214,7 +217,7 @@ class _Check:
         wanted = f"from {least} to {most}" if whole else "one of those in sample_submission.csv"
         for number, row in self._rows():
             if len(row) != 2:
-                self._note("values", number, f"has {len(row)} values; it must have 2")
+                self._note("values", number, f"has {plural(len(row), 'value')}; it must have 2")
                 continue
             image_id, label = row
             if not _is_label(label):

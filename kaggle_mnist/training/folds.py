@@ -8,6 +8,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from kaggle_mnist.data.digits import CLASSES, Digits
 from kaggle_mnist.utils.errors import BadFolds
+from kaggle_mnist.utils.words import plural
 
 
 def check_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int, copies: int = 0) -> None:
@@ -16,7 +17,8 @@ def check_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int, copie
     `copies` is the number of images that `y_true` leaves out because they are copies of others.
     """
     if n_splits < 2 or repeats < 1:
-        raise BadFolds(f"{n_splits} folds, {repeats} repeats: there must be at least 2 folds and 1 repeat")
+        given = f"{plural(n_splits, 'fold')}, {plural(repeats, 'repeat')}"
+        raise BadFolds(f"{given}: there must be at least 2 folds and 1 repeat")
     counts = np.bincount(y_true, minlength=CLASSES)
     rarest = int(counts.argmin())
     if counts[rarest] < n_splits:

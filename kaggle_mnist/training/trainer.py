@@ -22,6 +22,7 @@ from kaggle_mnist.training.ring import leave_own_fold_out, shuffle_within_folds
 from kaggle_mnist.training.schedule import learning_rate
 from kaggle_mnist.utils.errors import BadFolds, BadOption
 from kaggle_mnist.utils.seeding import EPOCH, INITIAL_WEIGHTS, generator_for
+from kaggle_mnist.utils.words import plural
 
 WATCHED = 2000  # held-out images per member that every epoch is judged by, unshifted; a finished run is judged by all
 
@@ -75,7 +76,7 @@ class RepeatTrainer:
             self.images, self.labels, self.folds = self.images[kept], self.labels[kept], fold_of[kept]
             if (F.one_hot(self.folds, k).sum(0) == 0).any():
                 dropped = len(kept) - int(kept.sum())
-                raise BadFolds(f"without the {dropped:,} images dropped, a fold has none left; drop fewer")
+                raise BadFolds(f"without the {plural(dropped, 'image')} dropped, a fold has none left; drop fewer")
         self.watched = [torch.nonzero(fold_of == fold).flatten()[:WATCHED] for fold in range(k)]
 
     def train_epoch(self, epoch: int) -> list[float]:

@@ -11,6 +11,7 @@ import pandas as pd
 from kaggle_mnist.trials.folder import MAX_SEEDS, SearchPlan
 from kaggle_mnist.trials.study import Trials
 from kaggle_mnist.utils.errors import BadOption
+from kaggle_mnist.utils.words import plural
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ class SearchState:
 def check_budget(trials: int | None, minutes: float | None, seeds: int = MAX_SEEDS) -> None:
     """Raise BadOption for a number of trials, minutes or seeds of the confirmation that makes no sense."""
     if trials is not None and trials < 1:
-        raise BadOption(f"{trials} trials: must be at least 1")
+        raise BadOption(f"{plural(trials, 'trial')}: must be at least 1")
     if minutes is not None and not 0 < minutes < math.inf:
         raise BadOption(f"{minutes:g} minutes: must be a number above 0")
     if not 3 <= seeds <= MAX_SEEDS:
-        raise BadOption(f"{seeds} seeds: a confirmation needs from 3 to {MAX_SEEDS}")
+        raise BadOption(f"{plural(seeds, 'seed')}: a confirmation needs from 3 to {MAX_SEEDS}")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from kaggle_mnist.recipes.recipe import Recipe, format_value
 from kaggle_mnist.significance import SIGNIFICANT
 from kaggle_mnist.trials.folder import SearchPlan
 from kaggle_mnist.trials.study import Trials, quiet_optuna
+from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from kaggle_mnist.confirm import Confirmation
@@ -58,7 +59,7 @@ def count_states(trials: pd.DataFrame) -> str:
     """How many trials there are, and in which states, such as ``"40 trials: 17 finished, 23 pruned"``."""
     counts = trials.state.value_counts()
     states = [f"{counts[state]} {state}" for state in ("finished", "pruned", "failed", "running") if state in counts]
-    return f"{len(trials)} trial{'' if len(trials) == 1 else 's'}: {', '.join(states) or 'none yet'}"
+    return f"{plural(len(trials), 'trial')}: {', '.join(states) or 'none yet'}"
 
 
 def _row(row: dict[Any, Any], fields: list[str]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def test_a_search_tells_of_every_trial_and_ends_with_a_verdict() -> None:
         (["--vary", "learning_rat=1..2"], "learning_rat: no such field (did you mean learning_rate?)"),
         (["--vary", "rotation=0..500"], "rotation: 500.0: must be less than or equal to 180"),
         (["--trials", "0"], "0 trials: must be at least 1"),
+        (["--seeds", "1"], "1 seed: a confirmation needs from 3 to 1000"),
         (["--seeds", "2"], "2 seeds: a confirmation needs from 3 to 1000"),
         (["space.toml"], "no such file"),
         (["somewhere"], "somewhere: is no .toml file; to go on with a search, add --resume"),

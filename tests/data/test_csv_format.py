@@ -143,7 +143,7 @@ def test_an_id_column_gives_the_ids_of_the_test_images(handful: Digits) -> None:
         ),
         (
             ";".join([*TRAIN, "x"]),
-            "row 1: unknown columns 'x' (1 in all); expected label,pixel0,…,pixel783; the",
+            "row 1: unknown column 'x'; expected label,pixel0,…,pixel783; the",
         ),
         (",".join(["5"] * 784), "row 1: starts with '5,5"),
         (
@@ -152,7 +152,7 @@ def test_an_id_column_gives_the_ids_of_the_test_images(handful: Digits) -> None:
         ),
         (",".join(["label", *TEST[1:], "pixel0"]), "row 1: columns are out of order: column 2 is 'pixel1'"),
         (",".join(["label", *GRID[1:], "28x29"]), "row 1: missing columns 'pixel0'"),
-        (",".join(["label", "id", *TEST]), "row 1: unknown columns 'id'"),
+        (",".join(["label", "id", *TEST]), "row 1: unknown column 'id'"),
     ],
 )
 def test_what_cannot_be_read_without_doubt_is_named(start: str, problem: str) -> None:

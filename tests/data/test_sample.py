@@ -53,6 +53,7 @@ def test_image_files_are_numbered_as_in_the_sample_submission(handful: Digits) -
     ("content", "message"),
     [
         (sample(range(1, 12)), "sample_submission.csv: has 11 ids, but input/test.csv has 12 images"),
+        (sample(range(1, 2)), "sample_submission.csv: has 1 id, but input/test.csv has 12 images"),
         ("", "sample_submission.csv, row 1: must have two names, such as ImageId,Label"),
         ("a,b,c\n", "row 1: must have two names"),
         ("id,\x1b[31m\n", "row 1: must have two names"),

@@ -53,9 +53,10 @@ def test_a_bom_crlf_and_another_order_only_give_a_warning(content: bytes, warnin
         (GOOD.replace(b"2,0", b"2,1.0"), "row 3: Label is '1.0'"),
         (GOOD.replace(b"2,0", "2,٣".encode()), "row 3: Label is '٣'"),
         (GOOD.replace(b"2,0", b"2,0,1"), "row 3: has 3 values; it must have 2"),
+        (GOOD.replace(b"2,0", b"2"), "row 3: has 1 value; it must have 2"),
         (GOOD.replace(b"2,0", b"1,0"), "row 3: ImageId 1 is already in row 2"),
         (GOOD.replace(b"2,0", b"4,0"), "row 3: ImageId is '4'; it must be from 1 to 3"),
-        (GOOD.replace(b"2,0\n", b""), "ImageIds without a row: 2 (1 in all)"),
+        (GOOD.replace(b"2,0\n", b""), "ImageId without a row: 2"),
         (GOOD.replace(b"2,0\n", b"\n2,0\n"), "row 3: has 0 values; it must have 2"),
         (GOOD + b"4,1\n", "row 5: ImageId is '4'"),
     ],
@@ -170,7 +171,7 @@ def test_other_names_and_ids_are_expected_where_a_competition_has_them() -> None
     path.write_text("id,digit\n30,7\n10,2\n21,1\n")
     assert check_submission(path, ids, ("id", "digit")).errors == [
         "row 4: id is '21'; it must be one of those in sample_submission.csv",
-        "ids without a row: 20 (1 in all)",
+        "id without a row: 20",
     ]
     assert check_submission(path, ids).errors[0] == "row 1: is 'id,digit'; it must be 'ImageId,Label'"
 

@@ -58,9 +58,12 @@ def test_copies_count_once_where_a_digit_has_fewer_images_than_folds(few: Digits
         fold_digits(repeated, n_splits=5)
 
 
-@pytest.mark.parametrize(("n_splits", "repeats"), [(1, 1), (0, 1), (5, 0)])
-def test_there_are_at_least_two_folds_and_one_repeat(few: Digits, n_splits: int, repeats: int) -> None:
-    with pytest.raises(BadFolds, match="at least 2 folds and 1 repeat"):
+@pytest.mark.parametrize(
+    ("n_splits", "repeats", "given"),
+    [(1, 1, "1 fold, 1 repeat"), (0, 1, "0 folds, 1 repeat"), (5, 0, "5 folds, 0 rep")],
+)
+def test_there_are_at_least_two_folds_and_one_repeat(few: Digits, n_splits: int, repeats: int, given: str) -> None:
+    with pytest.raises(BadFolds, match=f"^{given}.*: there must be at least 2 folds and 1 repeat"):
         assign_folds(few.train_labels, n_splits=n_splits, repeats=repeats)
 
 

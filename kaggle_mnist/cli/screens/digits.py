@@ -14,6 +14,7 @@ from rich.markup import escape
 from kaggle_mnist.cli.console import console, new_table, say, show_table
 from kaggle_mnist.predict import Prediction, prediction_csv
 from kaggle_mnist.utils.errors import one_line
+from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from kaggle_mnist.audit import Audit
@@ -28,7 +29,8 @@ def show_audit(audit: Audit) -> None:
     from kaggle_mnist.audit import FIRST, MAX_PICTURED
 
     number = len(audit.suspects)
-    say("Suspects", f"{number:,} of {audit.train_images:,} training labels look wrong, according to {audit.run}")
+    look = "looks" if number == 1 else "look"
+    say("Suspects", f"{number:,} of {audit.train_images:,} training labels {look} wrong, according to {audit.run}")
     if number:
         table = new_table("image", "label", "suggested", "confidence", "location", numbers=True)
         table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
@@ -58,9 +60,8 @@ def show_prediction(prediction: Prediction, *, as_csv: bool, csv: Path | None, s
         return
     number = len(prediction.files)
     if csv is not None:
-        pictures = len(set(prediction.files))
-        of = f"{pictures:,} {'picture' if pictures == 1 else 'pictures'} with {prediction.run}: {csv}"
-        say("Predicted", f"{number:,} {'digit' if number == 1 else 'digits'} in {of}")
+        of = f"{plural(len(set(prediction.files)), 'picture')} with {prediction.run}: {csv}"
+        say("Predicted", f"{plural(number, 'digit')} in {of}")
     elif number == 1:
         _show_one(prediction)
     elif number:

@@ -8,6 +8,7 @@ from kaggle_mnist.cli.console import say
 from kaggle_mnist.forecast import PUBLIC_SHARE
 from kaggle_mnist.kaggle.leaderboard import Uploaded
 from kaggle_mnist.runs.run import as_argument
+from kaggle_mnist.utils.words import plural
 
 
 def show_download(file: Path) -> None:
@@ -37,4 +38,4 @@ def show_upload(uploaded: Uploaded) -> None:
     else:
         say("Public score", f"pending; to wait for it: kaggle-mnist upload {as_argument(run.path)} --wait")
     if uploaded.left is not None:
-        say("Left today", f"{uploaded.left} more submission{'' if uploaded.left == 1 else 's'}")
+        say("Left today", plural(uploaded.left, "more submission"))

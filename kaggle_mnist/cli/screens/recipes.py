@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kaggle_mnist.cli.console import new_table, say, show_table
 from kaggle_mnist.recipes.recipe import format_value
+from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from kaggle_mnist.compare_recipes import RecipeComparison, RecipePair
@@ -48,7 +49,7 @@ def _show(comparison: RecipeComparison) -> None:
         _show_pair(pair)
     if any(pair.difference for pair in pairs):
         say("", "Accuracies are out of fold; p and intervals: paired t-test over the common seeds,")
-        say("", f"Holm-corrected for {len(comparison.pairs)} pair{'' if len(comparison.pairs) == 1 else 's'}.")
+        say("", f"Holm-corrected for {plural(len(comparison.pairs), 'pair')}.")
     if len({row.data for row in comparison.rows}) > 1:
         say("Note", "not all recipes were trained on the same digits; only those that were are compared")
     for problem in comparison.passed_over[:MAX_RECIPES]:

@@ -14,6 +14,7 @@ from kaggle_mnist.cli.console import new_table, say, show_table
 from kaggle_mnist.recipes.recipe import format_value
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.utils.errors import one_line
+from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +104,8 @@ def _show_pairs(comparison: Comparison) -> None:
 
 def _figures(pair: Pair) -> str:
     spread = f"{pair.difference:+.4f} ({pair.low:+.4f} to {pair.high:+.4f})"
-    return f"{spread}; only {pair.first} right: {pair.only_first:,} images, only {pair.second}: {pair.only_second:,}"
+    only = plural(pair.only_first, "image")
+    return f"{spread}; only {pair.first} right: {only}, only {pair.second}: {pair.only_second:,}"
 
 
 def _explain(rows: list[Row]) -> None:
@@ -170,8 +172,7 @@ def show_runs(found: list[RunStatus], output: Path) -> None:
         accuracy = "·" if run.cv_accuracy is None else f"{run.cv_accuracy:.4f}"
         table.add_row(escape(one_line(run.path.name)), accuracy, f"{run.size / 1e6:.1f}", escape(one_line(run.state)))
     show_table(table)
-    number = f"{len(found)} run{'' if len(found) == 1 else 's'}"
-    say("Total", f"{number}, {sum(run.size for run in found) / 1e6:.0f} MB")
+    say("Total", f"{plural(len(found), 'run')}, {sum(run.size for run in found) / 1e6:.0f} MB")
     for run in found:
         if run.state.startswith("stopped"):
             say("To resume", f"kaggle-mnist resume {as_argument(run.path)}")

@@ -16,6 +16,7 @@ from rich.table import Table
 from kaggle_mnist.cli.console import PLAIN_SECONDS, Watcher, console, duration, new_table, say, show_table
 from kaggle_mnist.trials.page import count_states, format_number, verdict_of
 from kaggle_mnist.trials.study import COLUMNS
+from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from kaggle_mnist.search import SearchResult
@@ -76,8 +77,8 @@ def _show_start(state: SearchState) -> None:
     say("Start", f"{plan.start.name}, {plan.folds} folds, seed {plan.seed}")
     for i, dimension in enumerate(plan.space):
         say("Space" if i == 0 else "", dimension)
-    budget = [f"{plan.trials} trials"] if plan.trials else []
-    budget += [f"{plan.minutes:g} minutes"] if plan.minutes else []
+    budget = [plural(plan.trials, "trial")] if plan.trials else []
+    budget += [plural(plan.minutes, "minute")] if plan.minutes else []
     if state.changed:
         say("Note", f"changed since the search was started: {'; '.join(state.changed)};")
         say("", "trials before and after may not be comparable")

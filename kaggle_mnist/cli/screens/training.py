@@ -18,6 +18,7 @@ from kaggle_mnist.recipes.variants import summary_of
 from kaggle_mnist.runs.submission import Verdict
 from kaggle_mnist.runs.unfinished import resume_command
 from kaggle_mnist.training.device import changes_of
+from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from kaggle_mnist.check import DataCheck
@@ -47,7 +48,8 @@ def show_data(found: DataCheck, export: Path | None) -> None:
     _show_warnings(look)
     if len(near):
         copy, earlier = near[0] + 1
-        say("Warning", f"{len(near):,} labeled images are nearly the same as others (such as {copy:,} as {earlier:,}):")
+        are = "is nearly the same as another" if len(near) == 1 else "are nearly the same as others"
+        say("Warning", f"{plural(len(near), 'labeled image')} {are} (such as {copy:,} as {earlier:,}):")
         say("", "CV accuracy counts them as new; remove copies that were shifted or saved again")
     say("Fingerprint", digits.fingerprint)
     say("Picture", f"{found.picture}")
@@ -61,13 +63,13 @@ def show_start(start: Start) -> None:
     _show_source(data.source, data.path, data.train_images, data.test_images, data.practice, data.test_labels)
     if data.look is not None:
         _show_warnings(data.look)
-    epochs = f"{plan.recipe.epochs} epoch{'' if plan.recipe.epochs == 1 else 's'}"
+    epochs = plural(plan.recipe.epochs, "epoch")
     repeats = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
     networks = summary_of(plan.recipe, plan.repeats)
     say("Recipe", f"{plan.recipe.name}: {networks}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}")
-    threads = f", {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.device == "cpu" else ""
+    threads = f", {plural(plan.threads, 'thread')}" if plan.device == "cpu" else ""
     if start.workers is not None:
-        threads += f" on each of {start.workers} worker{'' if start.workers == 1 else 's'}"
+        threads += f" on each of {plural(start.workers, 'worker')}"
     mixed = ", bfloat16" if start.environment["products"] == "bfloat16" else ""
     busy = start.threads_if_idle - plan.threads if plan.device == "cpu" and start.workers is None else 0
     others = f" ({busy} fewer, for other programs that keep the machine busy)" if busy > 0 else ""
@@ -116,7 +118,9 @@ def show_run(run: Run) -> None:
 
     _show_confusions(run)
     if run.record.dropped:
-        say("Dropped", f"{len(run.record.dropped):,} images excluded from training; the scores include them,")
+        them = "it" if len(run.record.dropped) == 1 else "them"
+        dropped = plural(len(run.record.dropped), "image")
+        say("Dropped", f"{dropped} excluded from training; the scores include {them},")
         say("", "and are slightly optimistic: models that had seen a held-out image helped to choose what to drop")
     over = "members" if repeated else "folds"
     spread = f"± {scores.cv_accuracy_std:.4f} (standard deviation over the {over})"

@@ -105,3 +105,9 @@ def test_an_audit_of_all_contradicted_labels_does_not_suggest_itself(monkeypatch
     text = screen(monkeypatch)
     show_audit(audit_of(3, confident=False))
     assert "--all" not in text.getvalue()
+
+
+def test_a_single_suspect_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch)
+    show_audit(audit_of(1))
+    assert "Suspects     1 of 42,000 training labels looks wrong, according to tiny\n" in text.getvalue()

@@ -24,12 +24,14 @@ def comparison(submissions: Path) -> Comparison:
 def test_verdicts_come_with_their_figures(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
     text = screen(monkeypatch)
     show_comparison(comparison, Path("folds.png"))
+    assert text.getvalue().endswith("Plot         folds.png\n")
     pair = next(pair for pair in comparison.pairs if pair.first + pair.second == "AC")
     assert "A – B        A and B do not differ significantly (p = " in text.getvalue()
     assert "A – C        A is better than C (p = 0.0" in text.getvalue()
     assert f"; only A right: {pair.only_first} images, only C: {pair.only_second}\n" in text.getvalue()
+    show_comparison(replace(comparison, pairs=[replace(pair, only_first=1)]))
+    assert f"; only A right: 1 image, only C: {pair.only_second}\n" in text.getvalue()
     assert "Forecast: expected score, 95 % interval; from OOF accuracy and the\n" in text.getvalue()
-    assert text.getvalue().endswith("Plot         folds.png\n")
 
 
 def test_scores_outside_their_forecast_are_named(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,8 @@ def test_a_run_with_repeats_is_shown_fold_by_fold(few: Digits, tiny: Recipe, mon
     assert f"CV accuracy  {run.cv_accuracy:.4f} ± " in text.getvalue()
     assert "OOF accuracy " in text.getvalue()
     assert "Dropped      2 images excluded from training; the scores include them" in text.getvalue()
+    show_run(replace(run, record=run.record.model_copy(update={"dropped": (3,)})))
+    assert "Dropped      1 image excluded from training; the scores include it," in text.getvalue()
     matrix = [line.split() for line in lines if line[:5].strip().isdigit() and len(line.split()) == 12]
     counts = np.array([[0 if cell == "·" else int(cell) for cell in row[1:11]] for row in matrix])
     assert counts.sum() == 1500
