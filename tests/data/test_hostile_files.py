@@ -146,7 +146,7 @@ def test_columns_by_the_million_are_refused(folder: Path) -> None:
     (folder / "train.csv").write_bytes(HEADERS["train.csv"] + b"0," * 1_000_000 + b"0\n")
     refused(lambda: load_digits(folder), "train.csv, row 2: has more than 16,384 characters")
     (folder / "train.csv").write_bytes(HEADERS["train.csv"] + (b"0," * 5000 + b"0\n") * 100)
-    refused(lambda: load_digits(folder), "train.csv, row 2: has 5001 values")
+    refused(lambda: load_digits(folder), "train.csv, row 2: has 5,001 values")
 
 
 def test_an_unclosed_quote_ends_with_its_line(folder: Path) -> None:
