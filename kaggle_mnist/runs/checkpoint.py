@@ -27,7 +27,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from kaggle_mnist.runs.folder import new_folder
-from kaggle_mnist.runs.run import CHECKPOINT
+from kaggle_mnist.runs.labels import Labels, write_labels
+from kaggle_mnist.runs.names import CHECKPOINT
 from kaggle_mnist.runs.unfinished import (
     LOCK,
     PLAN,
@@ -181,13 +182,14 @@ class Checkpoint:
 
 
 @contextmanager
-def begin(output: Path, plan: Plan) -> Iterator[Checkpoint]:
+def begin(output: Path, plan: Plan, labels: Labels | None = None) -> Iterator[Checkpoint]:
     """Create and lock the folder of a new run; it is deleted if the run ends with nothing to resume from.
 
     Parameters
     ----------
     output : the folder of the runs
     plan : the settings of the run
+    labels : what its user calls it; the name is part of the folder's, else the recipe's is
 
     Raises
     ------
@@ -197,10 +199,13 @@ def begin(output: Path, plan: Plan) -> Iterator[Checkpoint]:
         In place of KeyboardInterrupt.
     """
     created = datetime.fromisoformat(plan.created)
-    checkpoint = Checkpoint(new_folder(output, f"{created:%Y%m%d-%H%M%S}-{plan.recipe.name}"), plan)
+    name = (labels and labels.name) or plan.recipe.name
+    checkpoint = Checkpoint(new_folder(output, f"{created:%Y%m%d-%H%M%S}-{name}"), plan)
     lock = FileLock(checkpoint.folder / LOCK)
     try:
         _write_plan(checkpoint, lock)
+        if labels is not None:
+            write_labels(checkpoint.run, labels)
         yield checkpoint
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; {checkpoint.remedy(kept=checkpoint.keeps)}") from None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
-from kaggle_mnist.runs.record import parse_record
-from kaggle_mnist.runs.run import MAX_RECORD, Run, ScoredRun, read_run
+from kaggle_mnist.recipes.recipe import did_you_mean
+from kaggle_mnist.runs.names import CHECKPOINT, LATEST, RunNames, named_runs, oldest_first
+from kaggle_mnist.runs.run import Run, ScoredRun, read_run
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.files import SUMS
 from kaggle_mnist.utils.progress import Progress, quiet
-from kaggle_mnist.utils.reading import read_bounded
 
-LATEST = "latest"
+State = Literal["finished", "unfinished"]
+MAX_MATCHES = 5  # that a message lists
 
 
 def list_runs(output: Path) -> list[Path]:
@@ -25,16 +26,7 @@ def list_runs(output: Path) -> list[Path]:
     >>> list_runs(Path("an-empty-folder"))
     []
     """
-    found = [sums.parent for sums in output.glob(f"[!.]*/{SUMS}")]
-    return sorted(found, key=lambda path: (_start_time(path), path.name))
-
-
-def _start_time(path: Path) -> float:
-    """When a run started, in seconds since 1970; 0 if its record cannot be read, which `read_run` reports."""
-    try:
-        return datetime.fromisoformat(parse_record(read_bounded(path / "run.json", MAX_RECORD)).created).timestamp()
-    except (OSError, ValueError, BadRun):
-        return 0.0
+    return oldest_first([sums.parent for sums in output.glob(f"[!.]*/{SUMS}")])
 
 
 def other_runs(output: Path, known: Iterable[Run]) -> list[ScoredRun]:
@@ -57,14 +49,14 @@ def for_each_run(
 
     Parameters
     ----------
-    names : as for `find_run`; empty for all that can be read
+    names : as for `find_paths`, each for one run or for several; empty for all that can be read
     output : the folder of the runs
     take : may raise BadRun, as reading may
     progress : called while the runs are read
 
     Returns
     -------
-    Why a run was passed over, for each that could not be read or taken and was not named by the user.
+    Why a run was passed over, for each that could not be read or taken and was not the only one that a name means.
 
     Raises
     ------
@@ -72,13 +64,14 @@ def for_each_run(
         A named run cannot be read or taken.
     """
     passed_over: list[str] = []
-    wanted: Sequence[str | Path] = names or list_runs(output)
+    groups = [find_paths(name, output, "finished") for name in names] if names else [list_runs(output)]
+    wanted = [(path, bool(names) and len(group) == 1) for group in groups for path in group]
     progress("Reading runs", 0, len(wanted))
-    for number, name in enumerate(wanted, start=1):
+    for number, (path, named) in enumerate(wanted, start=1):
         try:
-            take(find_run(name, output) if isinstance(name, str) else read_run(name))
+            take(read_run(path))
         except BadRun as error:
-            if names:
+            if named:
                 raise
             passed_over.append(str(error))
         progress("Reading runs", number, len(wanted))
@@ -90,13 +83,13 @@ def find_run(run: str | None, output: Path) -> Run:
 
     Parameters
     ----------
-    run : a path, a folder name in `output`, or ``"latest"`` or None for the newest
+    run : as for `find_paths`, but None for the newest
     output : the folder of the runs
 
     Raises
     ------
     BadRun
-        There is no such run, it did not finish, or its `run.json` was changed.
+        There is no such run, there are several, it did not finish, or its `run.json` was changed.
 
     Examples
     --------
@@ -105,18 +98,73 @@ def find_run(run: str | None, output: Path) -> Run:
         ...
     kaggle_mnist.utils.errors.BadRun: an-empty-folder: no finished run here; `kaggle-mnist train` makes one
     """
-    if run is None or run == LATEST:
-        finished = list_runs(output)
-        if not finished:
-            raise BadRun(f"{output}: no finished run here; `kaggle-mnist train` makes one")
-        return read_run(finished[-1])
-    return read_run(find_folder(run, output))
+    return read_run(find_path(LATEST if run is None else run, output, "finished"))
 
 
-def find_folder(run: str, output: Path) -> Path:
-    """A folder by its path or by its name in `output`. Raises BadRun if there is none."""
-    with suppress(OSError):  # names that no folder can have
-        for path in (Path(run), output / run):
-            if path.is_dir():
-                return path
-    raise BadRun(f"{run}: no such run, here or in {output}")
+def find_path(run: str, output: Path, prefer: State | None = None) -> Path:
+    """The folder of the one run that `find_paths` finds. Raises BadRun also if there are several."""
+    found = find_paths(run, output, prefer)
+    if len(found) > 1:
+        newest = [path.name for path in reversed(found[-MAX_MATCHES:])]
+        more = f" and {len(found) - MAX_MATCHES:,} more" if len(found) > MAX_MATCHES else ""
+        raise BadRun(f"{run}: {len(found):,} runs are called that; name one: {', '.join(newest)}{more}")
+    return found[0]
+
+
+def find_paths(run: str, output: Path, prefer: State | None = None) -> list[Path]:
+    """The folders of the runs that are meant by what the command line accepts as RUN.
+
+    In this order: ``"latest"`` for the newest finished run; a path; a folder's name in `output`; a name given with
+    `--name`; the name of a recipe; or the beginning of a folder's name or of a name given with `--name`.
+
+    Parameters
+    ----------
+    run : see above
+    output : the folder of the runs
+    prefer : the finished or the unfinished ones, where a name or its beginning is that of both
+
+    Returns
+    -------
+    At least one, oldest first: names and recipes may have several runs.
+
+    Raises
+    ------
+    BadRun
+        There is no such run.
+    """
+    if run == LATEST:
+        if newest := list_runs(output)[-1:]:
+            return newest
+        raise BadRun(f"{output}: no finished run here; `kaggle-mnist train` makes one")
+    folders = [path for path in (Path(run), output / run) if run and _is_folder(path)]
+    for path in folders:
+        if any((path / mark).exists() for mark in (SUMS, "run.json", CHECKPOINT)):
+            return [path]
+    runs = named_runs(output)
+    ways: list[Callable[[RunNames], bool]] = [
+        lambda known: known.name == run,
+        lambda known: known.recipe == run,
+        lambda known: any(name.startswith(run) for name in (known.path.name, known.name or "")),
+    ]
+    for means in ways:
+        if run and (found := [known for known in runs if means(known)]):
+            preferred = [known.path for known in found if known.finished == (prefer == "finished")]
+            return (preferred if prefer else []) or [known.path for known in found]
+    if folders:
+        return folders[:1]  # the reader says what is missing there
+    names = {name for known in runs for name in (known.path.name, known.name, known.recipe) if name}
+    raise BadRun(f"{run}: no such run, here or in {output}{did_you_mean(run, sorted(names))}")
+
+
+def find_folder(name: str, output: Path) -> Path:
+    """A folder of a search, by its path or by its name in `output`. Raises BadRun if there is none."""
+    for path in (Path(name), output / name):
+        if _is_folder(path):
+            return path
+    raise BadRun(f"{name}: no such folder, here or in {output}")
+
+
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError, ValueError):  # names that no folder can have
+        return path.is_dir()
+    return False

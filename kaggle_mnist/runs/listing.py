@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaggle_mnist.data.suspects import TABLES, is_edited
-from kaggle_mnist.runs.finding import list_runs, other_runs
-from kaggle_mnist.runs.run import CHECKPOINT, LEADERBOARD, read_run
+from kaggle_mnist.runs.finding import find_path, list_runs, other_runs
+from kaggle_mnist.runs.names import CHECKPOINT, LABELS
+from kaggle_mnist.runs.run import LEADERBOARD, read_run
 from kaggle_mnist.runs.unfinished import LOCK, PLAN, REPEAT, STATE, is_running, lock_run, progress_of, read_plan
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import SUMS, leftovers
 
 OUR_FILES = (
     *("submission.csv", "run.json", "folds.csv", "history.csv", "confusion.csv", "digits.csv", "outputs.npz"),
-    *("members.safetensors", SUMS, "report.html", LEADERBOARD),
+    *("members.safetensors", SUMS, "report.html", LEADERBOARD, LABELS),
     *(*TABLES, "audit.png", "audit-all.png"),
 )
 
@@ -60,7 +61,7 @@ def remove_runs(names: Sequence[str], output: Path, *, force: bool = False) -> l
 
     Parameters
     ----------
-    names : of the run folders in `output`, or their paths
+    names : as for `finding.find_paths`, each of one run
     output : the folder of the runs
     force : also delete runs that a blend in their folder needs, and lists of suspects that may have been edited
 
@@ -133,9 +134,9 @@ def _is_of_checkpoint(name: str) -> bool:
 
 def _find(name: str, output: Path) -> Path:
     if Path(name).name not in ("", ".."):
-        for path in (output / name, Path(name)):
-            if _is_run(path):
-                return path
+        path = find_path(name, output)
+        if _is_run(path):
+            return path
     raise BadRun(f"{name}: no such run, here or in {output}")
 
 
@@ -147,7 +148,7 @@ def _is_run(path: Path) -> bool:
         if (path / SUMS).is_file():
             return (path / "run.json").is_file() or (path / "outputs.npz").is_file()
         inside = [file.name for file in (path / CHECKPOINT).iterdir()]
-        alone = len(list(path.iterdir())) == 1
+        alone = {file.name for file in path.iterdir()} <= {CHECKPOINT, LABELS}
     except OSError:
         return False
     return all(map(_is_of_checkpoint, inside)) and (bool(inside) or alone)

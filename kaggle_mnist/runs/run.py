@@ -19,6 +19,7 @@ from pandas.api.types import is_numeric_dtype
 from kaggle_mnist.data.digits import CLASSES
 from kaggle_mnist.recipes.variants import member_shapes
 from kaggle_mnist.runs.arrays import read_npz
+from kaggle_mnist.runs.names import CHECKPOINT
 from kaggle_mnist.runs.record import Record, Submitted, parse_record
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.files import SUMS, read_sums, verify_file, verify_sums
@@ -32,7 +33,6 @@ COLUMNS = {  # required in a run's tables
     "digits": ("digit", "images", "precision", "recall"),
 }
 MAX_RECORD, MAX_LEADERBOARD, MAX_TABLE = 4 << 20, 1 << 16, 64 << 20  # bytes; usual are 2 kB, 400 B and 20 kB
-CHECKPOINT = "checkpoint"  # the folder inside a run folder from which `resume` continues
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
-from kaggle_mnist.runs.finding import LATEST, find_folder
+from kaggle_mnist.runs.finding import find_path
+from kaggle_mnist.runs.names import CHECKPOINT, LATEST, oldest_first
 from kaggle_mnist.runs.record import FORMAT, Count, Data, Moment, Readable, RecordedRecipe, Strict
-from kaggle_mnist.runs.run import CHECKPOINT, as_argument
+from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.utils.errors import BadRun, OutputError
 from kaggle_mnist.utils.files import REMEDY, SUMS, read_sums, verify_file
 from kaggle_mnist.utils.reading import read_bounded
@@ -155,13 +155,13 @@ def find_unfinished(run: str | None, output: Path) -> Path:
 
     Parameters
     ----------
-    run : a path, a folder name in `output`, or ``"latest"`` or None for the newest
+    run : as for `finding.find_paths`, but None for the newest
     output : the folder of the runs
 
     Raises
     ------
     BadRun
-        There is no such run, it is finished, or it has no checkpoint.
+        There is no such run, there are several, it is finished, or it has no checkpoint.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def find_unfinished(run: str | None, output: Path) -> Path:
         if found := unfinished_runs(output):
             return found[-1]
         raise BadRun(f"{output}: no unfinished run here; `kaggle-mnist train` starts a new one")
-    path = find_folder(run, output)
+    path = find_path(run, output, "unfinished")
     if (path / SUMS).exists():
         raise BadRun(f"{path}: is finished; there is nothing to resume")
     if not (path / CHECKPOINT).is_dir():
@@ -201,16 +201,7 @@ def unfinished_runs(output: Path) -> list[Path]:
     []
     """
     folders = [path.parent.parent for path in output.glob(f"[!.]*/{CHECKPOINT}/{SUMS}")]
-    found = [path for path in folders if not (path / SUMS).exists() and not path.is_symlink()]
-    return sorted(found, key=lambda path: (_start_time(path), path.name))
-
-
-def _start_time(path: Path) -> float:
-    """When a run started, in seconds since 1970; 0 if its plan cannot be read, which resuming it reports."""
-    try:
-        return datetime.fromisoformat(read_plan(path).created).timestamp()
-    except BadRun:
-        return 0.0
+    return oldest_first([path for path in folders if not (path / SUMS).exists() and not path.is_symlink()])
 
 
 def resume_command(run: Path) -> str:

@@ -22,8 +22,9 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
-from kaggle_mnist.runs.finding import LATEST, find_folder
+from kaggle_mnist.runs.finding import find_folder
 from kaggle_mnist.runs.folder import new_folder
+from kaggle_mnist.runs.names import LATEST
 from kaggle_mnist.runs.record import Data, Moment, Readable, RecordedRecipe, Strict
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.utils.errors import BadRun, ClusterError, Interrupted, OutputError

@@ -28,6 +28,8 @@ from kaggle_mnist.recipes.named import find_recipe, named_recipes
 from kaggle_mnist.recipes.recipe import Recipe, parse_setting
 from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs.checkpoint import Checkpoint
+from kaggle_mnist.runs.labels import read_labels
+from kaggle_mnist.runs.names import names_of
 from kaggle_mnist.runs.record import parse_record
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.runs.submission import check_submission
@@ -141,6 +143,13 @@ def read_comparison(folder: Path) -> None:
         screens.show_comparison(comparison)
 
 
+def read_names(folder: Path) -> None:
+    name = names_of(folder).name
+    assert name is None or name.isprintable()
+    labels = read_labels(folder)
+    assert labels.name == name and all(word.isprintable() for word in (labels.note, *labels.tags))
+
+
 def read_photo(folder: Path) -> None:
     for found in pages.read_digits(folder / "photo.jpg"):
         assert found.image.shape == (28, 28) and found.image.dtype == np.uint8
@@ -252,6 +261,7 @@ def all_readers() -> list[Reader]:
             only(mutated_json),
             lambda folder: Run(folder, recorded.RECORD).submitted(),
         ),
+        Reader("labels", 40_000, [{"labels.json": recorded.labels_json()}], only(mutated_json), read_names),
         Reader("sums", 50_000, [run], recorded.mutated_run, lambda folder: read_run(folder).verify()),
         Reader("outputs", 45_000, [samples["outputs.npz"]], sealed(mutated_npz), read_outputs),
         Reader("weights", 60_000, [samples["members.safetensors"]], sealed(mutated_safetensors), read_weights),

@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.folder import run_files as files_of
+from kaggle_mnist.runs.labels import Labels
 from kaggle_mnist.runs.record import Data, Parent, Prediction, Record, Scores, Submitted
 from kaggle_mnist.runs.run import Outputs
 from kaggle_mnist.runs.unfinished import PLAN, Plan, state_name
@@ -73,6 +74,11 @@ def leaderboard_json() -> bytes:
         competition="digit-recognizer", submitted="2026-11-24T20:10:00+00:00", sha256="4" * 64, ref=1, message="tiny",
         status="COMPLETE", public_score=0.97, prediction=prediction,
     ).model_dump_json().encode()  # fmt: skip
+
+
+def labels_json() -> bytes:
+    """The labels.json of a run with a name, a note and tags."""
+    return Labels(name="wide", note="twice the units", tags=("good", "to-blend")).model_dump_json().encode()
 
 
 def run_files(images: NDArray[np.uint8], tests: NDArray[np.uint8]) -> dict[str, bytes]:

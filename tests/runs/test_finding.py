@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.runs.finding import find_folder, find_run, list_runs, other_runs
+from kaggle_mnist.runs.finding import find_path, find_paths, find_run, list_runs, other_runs
 from kaggle_mnist.runs.folder import write_run
+from kaggle_mnist.runs.labels import Labels, write_labels
+from kaggle_mnist.runs.listing import remove_runs
 from kaggle_mnist.runs.run import read_run
+from kaggle_mnist.runs.unfinished import find_unfinished
 from kaggle_mnist.utils.errors import BadRun
 from tests.opened import opened_files
 
@@ -74,8 +77,80 @@ def test_damaged_runs_are_left_out_of_the_other_runs(submissions: Path) -> None:
     assert [other.run.path for other in other_runs(submissions, [read_run(first)])] == [third]
 
 
-def test_a_folder_here_is_preferred_to_one_in_the_output_folder(output: Path) -> None:
-    (output / "run").mkdir()
-    assert find_folder("run", output) == output / "run"
+def test_a_run_here_is_preferred_to_one_in_the_output_folder_and_a_run_to_any_other_folder(output: Path) -> None:
+    (output / "run" / "checkpoint").mkdir(parents=True)
+    assert find_path("run", output) == output / "run"
     Path("run").mkdir()
-    assert find_folder("run", output) == Path("run")
+    assert find_path("run", output) == output / "run"
+    Path("run/checkpoint").mkdir()
+    assert find_path("run", output) == Path("run")
+    (output / "notes").mkdir()
+    assert find_path("notes", output) == output / "notes"  # whoever reads it says that it is no run
+
+
+@pytest.fixture
+def named(submissions: Path) -> Path:
+    """Three finished runs, of the recipes a, b and c; b and c are called wide; and an unfinished one, called narrow."""
+    old = Path(__file__).parent / "version-0.1" / "20261124-210000-old"
+    unfinished = Path(shutil.copytree(old, submissions / "20261125-090000-old"))
+    write_labels(submissions / "20261124-200001-b", Labels(name="wide"))
+    write_labels(submissions / "20261124-200000-c", Labels(name="wide"))
+    write_labels(unfinished, Labels(name="narrow"))
+    return submissions
+
+
+@pytest.mark.parametrize(
+    ("run", "folders"),
+    [
+        ("a", ["20261124-200000-a"]),
+        ("wide", ["20261124-200001-b", "20261124-200000-c"]),
+        ("wi", ["20261124-200001-b", "20261124-200000-c"]),
+        ("narrow", ["20261125-090000-old"]),
+        ("old", ["20261125-090000-old"]),
+        ("20261124-200000", ["20261124-200000-a", "20261124-200000-c"]),
+        ("20261124-200000-a", ["20261124-200000-a"]),
+        ("submissions/20261124-200000-a", ["20261124-200000-a"]),
+        ("20261125", ["20261125-090000-old"]),
+        ("latest", ["20261124-200000-c"]),
+    ],
+)
+def test_a_run_is_meant_by_its_name_its_recipe_or_its_beginning(run: str, folders: list[str], named: Path) -> None:
+    assert [path.name for path in find_paths(run, named)] == folders
+
+
+def test_a_name_given_by_the_user_comes_before_a_recipes(named: Path) -> None:
+    write_labels(named / "20261124-200000-c", Labels(name="a"))
+    assert find_path("a", named).name == "20261124-200000-c"
+
+
+def test_one_run_is_asked_for_where_several_are_meant(named: Path) -> None:
+    with pytest.raises(BadRun) as refused:
+        find_run("wide", named)
+    assert str(refused.value) == "wide: 2 runs are called that; name one: 20261124-200000-c, 20261124-200001-b"
+    for number in range(5):
+        shutil.copytree(named / "20261124-200000-c", named / f"copy-{number}")
+    with pytest.raises(BadRun, match=r"wide: 7 runs .* name one: copy-4, (copy-\d, ){3}copy-0 and 2 more$"):
+        find_run("wide", named)
+
+
+def test_a_typing_error_is_answered_with_the_nearest_name(named: Path) -> None:
+    with pytest.raises(BadRun, match=r"wied: no such run, here or in submissions \(did you mean wide\?\)"):
+        find_run("wied", named)
+    with pytest.raises(BadRun, match=r": no such run, here or in submissions$"):
+        find_run("", named)
+
+
+def test_every_command_takes_the_runs_that_it_can_work_on(named: Path) -> None:
+    unfinished = named / "20261125-090000-old"
+    write_labels(unfinished, Labels(name="wide"))
+    (named / "20261124-200001-b" / "labels.json").unlink()
+    assert find_run("wide", named).name == "20261124-200000-c"
+    assert find_unfinished("wide", named) == unfinished
+    assert find_unfinished("20261125-09", named) == unfinished
+    with pytest.raises(BadRun, match="2 runs are called that"):
+        remove_runs(["wide"], named)
+    with pytest.raises(BadRun, match="is finished; there is nothing to resume"):
+        find_unfinished("b", named)
+    with pytest.raises(BadRun, match="is not finished; resume it with"):
+        find_run("old", named)
+    assert remove_runs(["old"], named) == [unfinished]
