@@ -20,6 +20,7 @@ from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint as checkpoints
 from kaggle_mnist.runs.checkpoint import Checkpoint
 from kaggle_mnist.runs.folder import ensure_writable
+from kaggle_mnist.runs.labels import Labels
 from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import Plan, find_unfinished, unfinished_like
@@ -76,6 +77,7 @@ def train(
     score: bool = True,
     drop_suspects: str | Path | tuple[int, ...] | None = None,
     cluster: str | None = None,
+    labels: Labels | None = None,
     on_start: Callable[[Start], None] | None = None,
     on_epoch: Callable[[EpochEnd], None] | None = None,
     progress: Progress = quiet,
@@ -97,8 +99,8 @@ def train(
         trained on these images, but the scores count them
     cluster : the address of a Dask scheduler whose workers train the repeats, or ``"local"`` for one process for each
         core of this machine
-    on_start : called once, before the first epoch
-    on_epoch : called after every epoch
+    labels : the run's name, note and tags
+    on_start, on_epoch : called once before the first epoch, and after every epoch
     progress : called while digits are loaded and outputs computed
 
     Returns
@@ -141,7 +143,7 @@ def train(
         fold_of = fold_digits(digits, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
         plan = plan_run(recipe, executor, digits, fold_of, seed, score=score, dropped=dropped, created=created)
         unfinished = tuple(unfinished_like(output, plan))
-        with checkpoints.begin(output, plan) as checkpoint:
+        with checkpoints.begin(output, plan, labels) as checkpoint:
             if on_start is not None:
                 workers = None if isinstance(executor, Local) else executor.workers
                 on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished, threads_if_idle, workers))

@@ -31,8 +31,8 @@ OUT_OF_MEMORY = (  # not just "memory", which PyTorch also says of an illegal ac
 )
 
 # in which --help lists the commands
-ORDER = ["train", "resume", "search", "runs", "compare", "report", "blend", "audit", "predict", "download", "upload"]
-ORDER += ["data", "recipes", "check"]
+ORDER = ["train", "resume", "search", "runs", "label", "compare", "report", "blend", "audit", "predict", "download"]
+ORDER += ["upload", "data", "recipes", "check"]
 
 
 class Commands(TyperGroup):
@@ -187,6 +187,9 @@ Cluster = Annotated[
     str | None,
     typer.Option(help="Address of a Dask scheduler, or 'local' for one process per core.", metavar="ADDRESS"),
 ]
+Name = Annotated[str | None, typer.Option(help="Call the run this, wherever a RUN is named.", metavar="NAME")]
+Note = Annotated[str | None, typer.Option(help="A line about the run.", metavar="TEXT")]
+Tag = Annotated[list[str] | None, typer.Option(help="Tag the run; repeatable.", metavar="TAG")]
 RunArgument = Annotated[
     str | None,
     typer.Argument(help="Run folder, run name, or latest.", metavar="RUN", show_default="latest"),

@@ -1,4 +1,4 @@
-"""Commands on finished and unfinished runs: compare, blend, runs."""
+"""Commands on finished and unfinished runs: compare, blend, runs, label."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kaggle_mnist.cli.app import Input, Output, app
+from kaggle_mnist.cli.app import Input, Name, Note, Output, Tag, app
 
 
 @app.command()
@@ -58,12 +58,21 @@ def blend(
     weights: Annotated[str, typer.Option(help="equal, or fit (to minimize the OOF log loss).")] = "equal",
     score: Annotated[bool, typer.Option("--score/--no-score", help="Score the blend on the withheld labels.")] = True,
     input: Input = None,
+    name: Name = None,
+    note: Note = None,
+    tag: Tag = None,
 ) -> None:
     """Average runs into a new one."""
+    from kaggle_mnist.runs.labels import labels_from, write_labels
+
+    labels = labels_from(name, note, tag or [])
+
     from kaggle_mnist.blend import blend_runs
     from kaggle_mnist.cli.screens import runs as screens
 
-    screens.show_blend(blend_runs(runs, output, weights=weights, score=score, input=input))
+    run = blend_runs(runs, output, weights=weights, score=score, input=input)
+    write_labels(run.path, labels)
+    screens.show_blend(run)
 
 
 @app.command()
@@ -80,3 +89,25 @@ def runs(
         screens.show_removed(listing.remove_runs(remove, output, force=force))
     else:
         screens.show_runs(listing.all_runs(output), output)
+
+
+@app.command()
+def label(
+    run: Annotated[str, typer.Argument(help="Run folder, run name, or latest.", metavar="RUN")],
+    name: Name = None,
+    note: Note = None,
+    tag: Tag = None,
+    untag: Annotated[list[str] | None, typer.Option(help="Take a tag away; repeatable.", metavar="TAG")] = None,
+    output: Output = Path("submissions"),
+) -> None:
+    """Give a run a name, a note or tags; --name '' takes the name away. Without options, show them."""
+    from kaggle_mnist.cli.screens import overview as screens
+    from kaggle_mnist.runs.finding import find_path
+    from kaggle_mnist.runs.labels import labels_from, read_labels, write_labels
+
+    path = find_path(run, output)
+    before = read_labels(path)
+    labels = labels_from(name, note, tag or [], untag or [], before=before)
+    if labels != before:
+        write_labels(path, labels)
+    screens.show_labels(path, labels)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaggle_mnist.cli.app import Cluster, Input, Output, app
+from kaggle_mnist.cli.app import Cluster, Input, Name, Note, Output, Tag, app
 from kaggle_mnist.utils.progress import in_turn
 
 if TYPE_CHECKING:
@@ -45,11 +45,15 @@ def train(
     ] = None,
     cluster: Cluster = None,
     log: Log = None,
+    name: Name = None,
+    note: Note = None,
+    tag: Tag = None,
 ) -> None:
     """Train a fold ensemble and write submission.csv."""
     from kaggle_mnist.recipes.named import find_recipe
+    from kaggle_mnist.runs.labels import labels_from
 
-    chosen = find_recipe(recipe, settings or [], epochs=epochs)
+    chosen, labels = find_recipe(recipe, settings or [], epochs=epochs), labels_from(name, note, tag or [])
 
     from kaggle_mnist import pipeline
     from kaggle_mnist.cli.console import Watcher
@@ -68,6 +72,7 @@ def train(
             score=score,
             drop_suspects=drop_suspects,
             cluster=cluster,
+            labels=labels,
             on_start=in_turn(screens.show_start, watcher.on_start, curves.on_start),
             on_epoch=in_turn(watcher.on_epoch, curves.on_epoch),
             progress=watcher,

@@ -1,4 +1,4 @@
-"""The commands compare, blend and runs."""
+"""The commands compare, blend, runs and label."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.runs.finding import list_runs
+from kaggle_mnist.runs.labels import Labels, read_labels
 from tests.cli.invoke import invoke
 
 
@@ -52,3 +55,52 @@ def test_runs_lists_and_removes(submissions: Path) -> None:
     assert removed.stdout == f"Removed      submissions/{names[0]}\nRemoved      submissions/{names[1]}\n"
     assert [path.name for path in list_runs(submissions)] == names[2:]
     assert invoke("runs", "--output", "empty").stdout == "Runs         none in empty; `kaggle-mnist train` makes one\n"
+
+
+def test_label_gives_a_run_a_name_that_other_commands_take(submissions: Path) -> None:
+    done = invoke("label", "a", "--name", "first", "--note", "as in the article", "--tag", "good", "--tag", "slow")
+    assert done.exit_code == 0, done.output
+    assert read_labels(submissions / "20261124-200000-a") == Labels(
+        name="first", note="as in the article", tags=("good", "slow")
+    )
+    assert invoke("label", "first", "--untag", "slow").stdout.splitlines() == [
+        "Run          submissions/20261124-200000-a",
+        "Name         first",
+        "Note         as in the article",
+        "Tags         good",
+    ]
+    assert [row.split(",")[0] for row in invoke("compare", "fir", "c", "--csv").stdout.splitlines()] == [
+        "run",
+        "20261124-200000-a",
+        "20261124-200000-c",
+    ]
+    refused = invoke("label", "first", "--name", "a/b")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("kaggle-mnist: --name 'a/b': must be at most 60 letters")
+
+
+def test_compare_takes_all_runs_of_a_name_and_other_commands_ask_for_one(submissions: Path) -> None:
+    for run in ("a", "b"):
+        invoke("label", run, "--name", "steady")
+    both = json.loads(invoke("compare", "steady", "latest", "--json").stdout)
+    assert [run["recipe"] for run in both["runs"]] == ["a", "b", "c"]
+    refused = invoke("report", "steady")
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        "kaggle-mnist: steady: 2 runs are called that; name one: 20261124-200001-b, 20261124-200000-a\n",
+    )
+
+
+def test_train_and_blend_name_their_runs(few: Digits) -> None:
+    export_csv(few.head(200, 40), Path("input"))
+    quick = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]"]
+    for seed in ("0", "1"):
+        done = invoke("train", *quick, "--seed", seed, "--name", f"s{seed}", "--note", "a try", "--tag", "t")
+        assert done.exit_code == 0, done.output
+    [first] = Path("submissions").glob("*-s0")
+    assert read_labels(first) == Labels(name="s0", note="a try", tags=("t",))
+    assert invoke("blend", "s0", "s1", "--name", "both").exit_code == 0
+    [blended] = Path("submissions").glob("*-blend")
+    assert read_labels(blended) == Labels(name="both")
+    assert invoke("blend", "s0", "s1", "--name", "a b").exit_code == 2
+    assert len(list_runs(Path("submissions"))) == 3
