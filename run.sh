@@ -25,6 +25,11 @@ cd -P "$(dirname "$script")"
 grep -qs '^name = "kaggle-mnist"' pyproject.toml ||
     fail "$PWD is not the kaggle-mnist repository; call run.sh in its own folder, or through a symbolic link"
 
+if [ -n "${_KAGGLE_MNIST_COMPLETE:-}" ]; then # a shell that completes a word waits for no installation
+    if [ -x .venv/bin/kaggle-mnist ]; then exec .venv/bin/kaggle-mnist; fi
+    exit 0
+fi
+
 # The caller's own settings must not send the packages elsewhere, or other packages into a run.
 unset PYTHONHOME PYTHONPATH PIP_PREFIX PIP_PYTHON PIP_ROOT PIP_TARGET
 export PIP_USER=0 # stronger than `user = true` in pip.conf, which no virtual environment can obey

@@ -209,3 +209,15 @@ def test_a_venv_whose_python_is_gone_is_made_again(clone: Path) -> None:
     done = run_sh(clone, PYTHON=python_stub(clone, "exit 1"))
     assert done.returncode == 2
     assert "needs Python 3.11 to 3.14" in done.stderr
+
+
+def test_a_word_is_completed_by_the_installed_program_and_nothing_is_installed_for_it(clone: Path) -> None:
+    asked = {"COMP_WORDS": "./run.sh compare ", "COMP_CWORD": "2", "_KAGGLE_MNIST_COMPLETE": "complete_bash"}
+    done = run_sh(clone, **asked, PYTHON=python_stub(clone, MAKES_A_VENV))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (clone / ".venv").exists()
+    (clone / ".venv/bin").mkdir(parents=True)
+    stub = clone / ".venv/bin/kaggle-mnist"
+    stub.write_text('#!/bin/sh\necho "$#" "$_KAGGLE_MNIST_COMPLETE" "$COMP_WORDS"\n')
+    stub.chmod(0o755)
+    assert run_sh(clone, **asked).stdout == "0 complete_bash ./run.sh compare \n"

@@ -18,6 +18,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from kaggle_mnist.cli.completion import complete_run
+
 FIXABLE_BY_USER = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
 OUT_OF_MEMORY = (  # not just "memory", which PyTorch also says of an illegal access
     "out of memory",
@@ -114,7 +116,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Train fold ensembles of neural networks for Kaggle's Digit Recognizer.",
@@ -187,10 +188,11 @@ Cluster = Annotated[
     str | None,
     typer.Option(help="Address of a Dask scheduler, or 'local' for one process per core.", metavar="ADDRESS"),
 ]
+RUN_HELP = "Folder, name or recipe of a run, or how its name begins; or latest."
 Name = Annotated[str | None, typer.Option(help="Call the run this, wherever a RUN is named.", metavar="NAME")]
 Note = Annotated[str | None, typer.Option(help="A line about the run.", metavar="TEXT")]
 Tag = Annotated[list[str] | None, typer.Option(help="Tag the run; repeatable.", metavar="TAG")]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(help="Run folder, run name, or latest.", metavar="RUN", show_default="latest"),
+    typer.Argument(help=RUN_HELP, metavar="RUN", show_default="latest", autocompletion=complete_run),
 ]

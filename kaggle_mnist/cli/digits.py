@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from kaggle_mnist.cli.app import Input, Output, RunArgument, app
+from kaggle_mnist.cli.app import RUN_HELP, Input, Output, RunArgument, app
+from kaggle_mnist.cli.completion import complete_run
 
 
 @app.command()
@@ -35,7 +36,7 @@ def audit(
 
 @app.command()
 def predict(
-    run: Annotated[str, typer.Argument(help="Run folder, run name, or latest.", metavar="RUN")],
+    run: Annotated[str, typer.Argument(help=RUN_HELP, metavar="RUN", autocompletion=complete_run)],
     images: Annotated[
         list[Path],
         typer.Argument(help="Photos or scans of digits, with a margin of paper; or folders.", metavar="IMAGE"),

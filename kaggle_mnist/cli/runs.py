@@ -8,14 +8,20 @@ from typing import Annotated
 
 import typer
 
-from kaggle_mnist.cli.app import Input, Name, Note, Output, Tag, app
+from kaggle_mnist.cli.app import RUN_HELP, Input, Name, Note, Output, Tag, app
+from kaggle_mnist.cli.completion import complete_run
 
 
 @app.command()
 def compare(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(help="Run folders, run names, or latest.", metavar="RUN", show_default="all"),
+        typer.Argument(
+            help="Folders, names or recipes of runs, or how their names begin; or latest.",
+            metavar="RUN",
+            show_default="all",
+            autocompletion=complete_run,
+        ),
     ] = None,
     output: Output = Path("submissions"),
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the scores as CSV instead.")] = False,
@@ -53,7 +59,7 @@ def compare(
 
 @app.command()
 def blend(
-    runs: Annotated[list[str], typer.Argument(help="Two or more run folders or run names.", metavar="RUN")],
+    runs: Annotated[list[str], typer.Argument(help="Two or more runs.", metavar="RUN", autocompletion=complete_run)],
     output: Output = Path("submissions"),
     weights: Annotated[str, typer.Option(help="equal, or fit (to minimize the OOF log loss).")] = "equal",
     score: Annotated[bool, typer.Option("--score/--no-score", help="Score the blend on the withheld labels.")] = True,
@@ -78,7 +84,9 @@ def blend(
 @app.command()
 def runs(
     output: Output = Path("submissions"),
-    remove: Annotated[list[str] | None, typer.Option(help="Remove this run; repeatable.", metavar="RUN")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(help="Remove this run; repeatable.", metavar="RUN", autocompletion=complete_run)
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Remove parents of blends and edited lists, too.")] = False,
 ) -> None:
     """List runs with their state and size, or remove some."""
@@ -93,7 +101,7 @@ def runs(
 
 @app.command()
 def label(
-    run: Annotated[str, typer.Argument(help="Run folder, run name, or latest.", metavar="RUN")],
+    run: Annotated[str, typer.Argument(help=RUN_HELP, metavar="RUN", autocompletion=complete_run)],
     name: Name = None,
     note: Note = None,
     tag: Tag = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kaggle_mnist.cli.app import Cluster, Input, Output, app
+from kaggle_mnist.cli.completion import complete_recipe
 
 
 @app.command()
@@ -17,7 +18,14 @@ def search(
         typer.Argument(help="TOML file with the space; with --resume, the search.", metavar="SPACE.toml|SEARCH"),
     ] = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", help="Recipe name or .toml file to start from.", show_default="mlp")
+        str,
+        typer.Option(
+            "--recipe",
+            "-r",
+            help="Recipe name or .toml file to start from.",
+            show_default="mlp",
+            autocompletion=complete_recipe,
+        ),
     ] = "",
     vary: Annotated[
         list[str] | None,

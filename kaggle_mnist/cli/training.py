@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kaggle_mnist.cli.app import Cluster, Input, Name, Note, Output, Tag, app
+from kaggle_mnist.cli.completion import complete_recipe, complete_run, complete_unfinished
 from kaggle_mnist.utils.progress import in_turn
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ Log = Annotated[
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Option("--recipe", "-r", help="Recipe name or .toml file.")] = "mlp",
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", help="Recipe name or .toml file.", autocompletion=complete_recipe)
+    ] = "mlp",
     input: Input = None,
     output: Output = Path("submissions"),
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
@@ -85,7 +88,12 @@ def train(
 def resume(
     run: Annotated[
         str | None,
-        typer.Argument(help="Folder or name of an unfinished run.", metavar="RUN", show_default="the newest"),
+        typer.Argument(
+            help="Folder, name or recipe of an unfinished run, or how its name begins.",
+            metavar="RUN",
+            show_default="the newest",
+            autocompletion=complete_unfinished,
+        ),
     ] = None,
     input: Input = None,
     output: Output = Path("submissions"),
@@ -144,7 +152,10 @@ def check(
     run: Annotated[
         str | None,
         typer.Option(
-            help="Run whose number of test images is expected.", metavar="RUN", show_default="the competition's"
+            help="Run whose number of test images is expected.",
+            metavar="RUN",
+            show_default="the competition's",
+            autocompletion=complete_run,
         ),
     ] = None,
     output: Output = Path("submissions"),
