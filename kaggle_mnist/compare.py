@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_mnist.forecast import Forecast, predict_score
+from kaggle_mnist.forecast import Forecast, forecast_of
 from kaggle_mnist.report.fold_plot import check_plot, plot_folds
 from kaggle_mnist.runs.finding import find_run, for_each_run
 from kaggle_mnist.runs.run import Run, ScoredRun
@@ -230,10 +230,7 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 
 def _row(letter: str, result: _RunResult, first: Run) -> Row:
-    run, submitted = result.run, result.standing.submitted
-    scores, forecast = run.record.scores, predict_score(run)
-    if submitted is not None and (made := submitted.prediction) is not None:  # made before the score was known
-        forecast = Forecast(made.expected, made.low, made.high)
+    run, scores = result.run, result.run.record.scores
     return Row(
         letter=letter,
         run=run.name,
@@ -247,6 +244,6 @@ def _row(letter: str, result: _RunResult, first: Run) -> Row:
         oof_accuracy=scores.oof_accuracy,
         oof_log_loss=scores.oof_log_loss,
         score=result.standing.score,
-        forecast=forecast,
+        forecast=forecast_of(result.standing),
         seconds=run.record.seconds["all"] if run.record.recipe else None,
     )

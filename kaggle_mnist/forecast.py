@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kaggle_mnist.runs.run import Run
+from kaggle_mnist.runs.run import Run, ScoredRun
 
 PUBLIC_SHARE = 0.25  # of the test images, according to the competition's page
 NORMAL_95 = 1.96
@@ -31,6 +31,13 @@ def predict_score(run: Run) -> Forecast:
     data, scores = run.record.data, run.record.scores
     scored = data.test_images if data.practice or data.test_labels else max(1, round(PUBLIC_SHARE * data.test_images))
     return forecast(scores.oof_accuracy, scores.ensemble_gain or 0.0, data.train_images, scored)
+
+
+def forecast_of(scored: ScoredRun) -> Forecast:
+    """The forecast made when a run was uploaded, before its score was known; else one made now."""
+    if scored.submitted is not None and (made := scored.submitted.prediction) is not None:
+        return Forecast(made.expected, made.low, made.high)
+    return predict_score(scored.run)
 
 
 def forecast(oof_accuracy: float, gain: float, train_images: int, scored_images: int) -> Forecast:

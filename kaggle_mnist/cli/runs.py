@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kaggle_mnist.cli.app import RUN_HELP, Input, Name, Note, Output, Tag, app
-from kaggle_mnist.cli.completion import complete_run
+from kaggle_mnist.cli.completion import complete_recipe, complete_run
 
 
 @app.command()
@@ -84,19 +84,48 @@ def blend(
 @app.command()
 def runs(
     output: Output = Path("submissions"),
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            help="run, cv, forecast, public, recipe, seconds, note, tags, state or size.",
+            metavar="COLUMN",
+            show_default="oldest first",
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", "-r", help="Only runs of this recipe.", autocompletion=complete_recipe)
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only runs with this tag; repeatable.", metavar="TAG")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest so many.", metavar="N")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every file with its checksum, not only changed ones.")
+    ] = False,
     remove: Annotated[
         list[str] | None, typer.Option(help="Remove this run; repeatable.", metavar="RUN", autocompletion=complete_run)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Remove parents of blends and edited lists, too.")] = False,
 ) -> None:
-    """List runs with their state and size, or remove some."""
-    from kaggle_mnist.cli.screens import runs as screens
-    from kaggle_mnist.runs import listing
+    """List runs with their scores and state, or remove some."""
+    from kaggle_mnist.cli.screens import overview as screens
 
     if remove:
-        screens.show_removed(listing.remove_runs(remove, output, force=force))
+        from kaggle_mnist.cli.screens.runs import show_removed
+        from kaggle_mnist.runs.listing import remove_runs
+
+        show_removed(remove_runs(remove, output, force=force))
+        return
+
+    from kaggle_mnist.overview import list_entries
+
+    found = list_entries(output, sort=sort, recipe=recipe, tags=tag or [], last=last, verify=verify)
+    if as_csv:
+        screens.print_csv(found)
+    elif as_json:
+        screens.print_json(found)
     else:
-        screens.show_runs(listing.all_runs(output), output)
+        screens.show_overview(found, output)
 
 
 @app.command()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaggle_mnist.data.suspects import TABLES, is_edited
 from kaggle_mnist.runs.finding import find_path, list_runs, other_runs
-from kaggle_mnist.runs.names import CHECKPOINT, LABELS
-from kaggle_mnist.runs.run import LEADERBOARD, read_run
-from kaggle_mnist.runs.unfinished import LOCK, PLAN, REPEAT, STATE, is_running, lock_run, progress_of, read_plan
+from kaggle_mnist.runs.labels import Labels, read_labels
+from kaggle_mnist.runs.names import CHECKPOINT, LABELS, oldest_first
+from kaggle_mnist.runs.record import Record
+from kaggle_mnist.runs.run import LEADERBOARD, ScoredRun, read_run
+from kaggle_mnist.runs.unfinished import LOCK, PLAN, REPEAT, STATE, Plan, is_running, lock_run, progress_of, read_plan
 from kaggle_mnist.utils.errors import BadRun, OutputError
-from kaggle_mnist.utils.files import SUMS, leftovers
+from kaggle_mnist.utils.files import SUMS, leftovers, read_sums, verify_file
 
 OUR_FILES = (
     *("submission.csv", "run.json", "folds.csv", "history.csv", "confusion.csv", "digits.csv", "outputs.npz"),
@@ -31,17 +33,29 @@ class RunStatus:
     path : the run folder
     state : ``"finished"``, ``"running"``, ``"stopped after epoch 12 of 30"`` or ``"damaged: …"`` with the reason
     size : of all its files, in bytes
-    cv_accuracy : 0 to 1; None unless finished
+    labels : its name, note and tags, if they can be read
+    scored : the finished run with its score; None unless finished
+    plan : of an unfinished run, if it can be read
     """
 
     path: Path
     state: str
     size: int
-    cv_accuracy: float | None
+    labels: Labels = field(default_factory=Labels)
+    scored: ScoredRun | None = None
+    plan: Plan | None = None
+
+    @property
+    def made(self) -> Record | Plan | None:
+        """What the run was made with; None if that cannot be read."""
+        return self.plan if self.scored is None else self.scored.run.record
 
 
-def all_runs(output: Path) -> list[RunStatus]:
-    """Every run in `output`, sorted by name, finished ones verified.
+def all_runs(output: Path, *, verify: bool = False) -> list[RunStatus]:
+    """Every run in `output`, oldest first.
+
+    Of finished ones, `run.json` and the files that were changed after their checksums were written are compared with
+    these; all others are, too, if `verify` is set or when a command reads them.
 
     Examples
     --------
@@ -50,8 +64,11 @@ def all_runs(output: Path) -> list[RunStatus]:
     """
     folders = [path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}")]
     folders = [path for path in folders if not (path / SUMS).exists() and _is_run(path)]
-    found = [_finished(path) for path in list_runs(output)] + [_unfinished(path) for path in folders]
-    return sorted(found, key=lambda run: run.path.name)
+    finished = list_runs(output)
+    return [
+        _finished(path, verify) if (path / SUMS).exists() else _unfinished(path)
+        for path in oldest_first([*finished, *folders])
+    ]
 
 
 def remove_runs(names: Sequence[str], output: Path, *, force: bool = False) -> list[Path]:
@@ -154,26 +171,35 @@ def _is_run(path: Path) -> bool:
     return all(map(_is_of_checkpoint, inside)) and (bool(inside) or alone)
 
 
-def _finished(path: Path) -> RunStatus:
+def _finished(path: Path, every_file: bool) -> RunStatus:
+    labels = Labels()
     try:
-        run = read_run(path)
-        run.verify()
+        labels = read_labels(path)
+        scored = ScoredRun.of(read_run(path))
+        _verify(path, every_file)
     except BadRun as error:
-        return RunStatus(path, f"damaged: {error}", _size_of(path), None)
-    return RunStatus(path, "finished", _size_of(path), run.cv_accuracy)
+        return RunStatus(path, f"damaged: {error}", _size_of(path), labels)
+    return RunStatus(path, "finished", _size_of(path), labels, scored)
+
+
+def _verify(path: Path, every_file: bool) -> None:
+    sums, sealed = read_sums(path), (path / SUMS).stat().st_mtime_ns
+    for name in sums:
+        file = path / name
+        if every_file or not file.is_file() or file.stat().st_mtime_ns >= sealed:
+            verify_file(path, name, sums)
 
 
 def _unfinished(path: Path) -> RunStatus:
-    if is_running(path):
-        state = "running"
-    else:
-        try:
-            plan, (epoch, repeats) = read_plan(path), progress_of(path)
-            after = f"{len(repeats)} of {plan.repeats} repeats" if repeats else f"epoch {epoch} of {plan.recipe.epochs}"
-            state = f"stopped after {after}"
-        except BadRun as error:
-            state = f"damaged: {error}"
-    return RunStatus(path, state, _size_of(path), None)
+    labels, plan = Labels(), None
+    try:
+        labels, plan = read_labels(path), read_plan(path)
+        epoch, repeats = progress_of(path)
+        after = f"{len(repeats)} of {plan.repeats} repeats" if repeats else f"epoch {epoch} of {plan.recipe.epochs}"
+        state = f"stopped after {after}"
+    except BadRun as error:
+        state = f"damaged: {error}"
+    return RunStatus(path, "running" if is_running(path) else state, _size_of(path), labels, plan=plan)
 
 
 def _size_of(folder: Path) -> int:

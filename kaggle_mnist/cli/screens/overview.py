@@ -2,14 +2,132 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import sys
 from typing import TYPE_CHECKING
 
-from kaggle_mnist.cli.console import say
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+
+from kaggle_mnist.cli.console import WIDEST, console, new_table, say, show_table
+from kaggle_mnist.runs.run import as_argument
+from kaggle_mnist.settings import as_text
+from kaggle_mnist.utils.errors import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kaggle_mnist.overview import Entry, Overview
     from kaggle_mnist.runs.labels import Labels
+
+COLUMNS = ("run", "CV", "forecast", "public", "recipe", "differs", "s", "note", "tags", "state")
+NUMBERS = ("CV", "forecast", "public", "s")
+SPARE = ("s", "recipe", "tags", "forecast", "note", "differs", "public")  # the first to go where there is no room
+LEGIBLE = 16  # columns that a longer text gets
+MAX_FIELDS = 4  # of what differs
+
+
+def show_overview(overview: Overview, output: Path) -> None:
+    """Print a line for each run, what they take on disk, and how to resume those that were interrupted."""
+    entries = overview.entries
+    if not entries:
+        say("Runs", f"none of the {overview.of:,} in {output} is like that" if overview.of else _none(output))
+        return
+    rows = [_cells(entry) for entry in entries]
+    shown = [name for name in COLUMNS if any(row[name] not in ("", "·") for row in rows)]
+    if all(entry.state == "finished" for entry in entries):
+        shown.remove("state")
+    left_out = []
+    while console.is_terminal and _width(_table(rows, shown)) > console.width:
+        spare = [name for name in SPARE if name in shown]
+        if not spare:
+            break
+        shown.remove(spare[0])
+        left_out.append(spare[0])
+    show_table(_table(rows, shown))
+    of = f" of {overview.of:,}" if overview.of > len(entries) else ""
+    plural = "" if overview.of == 1 else "s"
+    say("Total", f"{len(entries):,}{of} run{plural}, {sum(entry.size for entry in entries) / 1e6:.0f} MB")
+    if left_out:
+        say("Left out", f"{', '.join(left_out)}: a wider terminal, --csv or --json shows them")
+    for entry in entries:
+        if entry.state.startswith("damaged: "):
+            say("Damaged", entry.state.removeprefix("damaged: "))
+        if entry.state.startswith("stopped"):
+            say("To resume", f"kaggle-mnist resume {as_argument(entry.path)}")
+
+
+def _none(output: Path) -> str:
+    return f"none in {output}; `kaggle-mnist train` makes one"
+
+
+def _cells(entry: Entry) -> dict[str, str]:
+    name, folder = entry.labels.name, one_line(entry.path.name)
+    own_name = "" if name is None or folder.endswith(f"-{name}") else f"\n({name})"
+    differs = as_text(entry.differs or {}, MAX_FIELDS)
+    if entry.parents:
+        differs = f"{entry.parents} runs averaged"
+    elif entry.like != entry.recipe:
+        differs = f"{entry.like}{': ' if differs else ''}{differs}"
+    cells = {
+        "run": f"{folder}{own_name}",
+        "CV": _rounded(entry.cv_accuracy),
+        "forecast": _rounded(entry.forecast.expected if entry.forecast else None),
+        "public": _rounded(entry.public_score, 5),
+        "recipe": entry.recipe or "·",
+        "differs": differs,
+        "s": "·" if entry.seconds is None else f"{entry.seconds:.0f}",
+        "note": entry.labels.note,
+        "tags": ", ".join(entry.labels.tags),
+        "state": entry.state.split(":")[0],
+    }
+    return {name: escape(cell if name == "run" else one_line(cell)) for name, cell in cells.items()}
+
+
+def _rounded(accuracy: float | None, digits: int = 4) -> str:
+    return "·" if accuracy is None else f"{accuracy:.{digits}f}"
+
+
+def _table(rows: list[dict[str, str]], shown: list[str]) -> Table:
+    table = new_table(*shown)
+    for column, name in zip(table.columns, shown, strict=True):
+        column.justify = "right" if name in NUMBERS else "left"
+        column.no_wrap = name in (*NUMBERS, "run")
+        if not column.no_wrap:
+            least = min(LEGIBLE, max(len(row[name]) for row in rows)) if name in ("differs", "note") else 0
+            column.min_width = max(least, *(len(word) for row in rows for word in (name, *row[name].split())))
+    for row in rows:
+        table.add_row(*(row[name] for name in shown))
+    return table
+
+
+def _width(table: Table) -> int:
+    """The columns of the terminal that a table takes at least."""
+    for column in table.columns:
+        if column.no_wrap:
+            column.min_width = max(console.measure(cell).maximum for cell in (column.header, *column.cells))
+    return Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
+
+
+def print_csv(overview: Overview) -> None:
+    """Print one row per run."""
+    rows = [entry.as_dict() for entry in overview.entries]
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(_FIELDS)
+    for row in rows:
+        differs = "" if row["differs"] is None else json.dumps(row["differs"])
+        writer.writerow({**row, "differs": differs, "tags": " ".join(row["tags"])}.values())
+
+
+_FIELDS = ["run", "name", "recipe", "like", "differs", "created", "cv_accuracy", "forecast", "forecast_low"]
+_FIELDS += ["forecast_high", "public_score", "seconds", "state", "size", "note", "tags"]
+
+
+def print_json(overview: Overview) -> None:
+    """Print everything as JSON."""
+    print(json.dumps({"runs": [entry.as_dict() for entry in overview.entries]}, indent=2))
 
 
 def show_labels(run: Path, labels: Labels) -> None:

@@ -1,4 +1,4 @@
-"""What `compare`, `blend` and `runs` print."""
+"""What `compare`, `blend` and `runs --remove` print."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from kaggle_mnist.cli.console import new_table, say, show_table
 from kaggle_mnist.recipes.recipe import format_value
-from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.utils.errors import one_line
 from kaggle_mnist.utils.words import plural
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kaggle_mnist.compare import Comparison, Row
-    from kaggle_mnist.runs.listing import RunStatus
     from kaggle_mnist.runs.run import Run
     from kaggle_mnist.significance import Pair
 
@@ -158,24 +156,6 @@ def show_blend(run: Run) -> None:
         kind = "labels that the test images came with" if run.record.data.test_labels else "withheld labels"
         say("Withheld", f"{run.withheld_accuracy:.4f} on the {run.record.data.test_images:,} {kind}")
     say("Submission", f"{run.submission}")
-
-
-def show_runs(found: list[RunStatus], output: Path) -> None:
-    """Print every run with its state, size and CV accuracy, and how to resume those that were interrupted."""
-    if not found:
-        say("Runs", f"none in {output}; `kaggle-mnist train` makes one")
-        return
-    table = new_table("run", "CV", "MB", "state")
-    for column in table.columns[1:3]:
-        column.justify = "right"
-    for run in found:
-        accuracy = "·" if run.cv_accuracy is None else f"{run.cv_accuracy:.4f}"
-        table.add_row(escape(one_line(run.path.name)), accuracy, f"{run.size / 1e6:.1f}", escape(one_line(run.state)))
-    show_table(table)
-    say("Total", f"{plural(len(found), 'run')}, {sum(run.size for run in found) / 1e6:.0f} MB")
-    for run in found:
-        if run.state.startswith("stopped"):
-            say("To resume", f"kaggle-mnist resume {as_argument(run.path)}")
 
 
 def show_removed(paths: Iterable[Path]) -> None:

@@ -1,4 +1,4 @@
-"""What compare, blend and runs print."""
+"""What compare, blend and runs --remove print."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.cli.screens.runs import print_csv, show_comparison, show_removed, show_runs
+from kaggle_mnist.cli.screens.runs import print_csv, show_comparison, show_removed
 from kaggle_mnist.compare import Comparison, compare_runs
 from kaggle_mnist.forecast import Forecast
-from kaggle_mnist.runs.listing import RunStatus
 from tests.cli.screens.screen import screen
 
 
@@ -56,14 +55,6 @@ def test_csv_has_a_column_for_each_member(comparison: Comparison, capsys: pytest
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["run"] for row in rows] == [row.run for row in comparison.rows]
     assert [float(rows[0][f"member_{i}"]) for i in range(3)] == comparison.rows[0].folds
-
-
-def test_an_interrupted_run_is_listed_with_how_to_resume_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = Path("elsewhere")
-    text = screen(monkeypatch)
-    show_runs([RunStatus(output / "a", "stopped after epoch 3 of 30", 2_000_000, None)], output)
-    assert "Total        1 run, 2 MB\n" in text.getvalue()
-    assert "To resume    kaggle-mnist resume a --output elsewhere\n" in text.getvalue()
 
 
 def test_removed_runs_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
