@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from kaggle_mnist.forecast import Forecast, forecast_of
 from kaggle_mnist.report.fold_plot import check_plot, plot_folds
 from kaggle_mnist.runs.finding import find_run, for_each_run
+from kaggle_mnist.runs.labels import Labels, read_labels
 from kaggle_mnist.runs.run import Run, ScoredRun
+from kaggle_mnist.settings import Settings, common, differing, settings_of
 from kaggle_mnist.significance import Pair, holm, only_one_right, standard_errors, two_sided_p
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.progress import Progress, quiet
@@ -28,7 +30,7 @@ class Row:
     ----------
     letter : its short name in this comparison: A for the best
     run, recipe : names of the run and of its recipe
-    differs : fields whose value differs from the first trained run's; for a blend, its parents
+    differs : settings whose value differs from the common base's; for a blend, its parents
     data : fingerprint of the digits
     dropped : number of images that no member was trained on
     folds : accuracy of each member on its held-out images, from 0 to 1
@@ -37,6 +39,8 @@ class Row:
     score : accuracy on the test images, by the leaderboard or the withheld labels; None if unknown
     forecast : the score to expect
     seconds : how long the run took; None for a blend
+    settings : what it was trained with, as `settings_of` lists it; empty for a blend
+    labels : its name, note and tags
     """
 
     letter: str
@@ -53,6 +57,8 @@ class Row:
     score: float | None
     forecast: Forecast
     seconds: float | None
+    settings: Settings = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,18 @@ class Comparison:
     rows : the runs, sorted by OOF accuracy, best first
     pairs : all pairs of runs on the same digits
     passed_over : why a run could not be read, for each that was not named by the user and was skipped
+    base : the settings that most of the trained runs have
     """
 
     rows: list[Row]
     pairs: list[Pair]
     passed_over: list[str]
+    base: Settings = field(default_factory=dict)
+
+    def pairs_with_the_best(self) -> list[Pair]:
+        """The pairs of the best run on the same digits with each other one."""
+        best = {row.data: row.letter for row in reversed(self.rows)}
+        return [pair for pair in self.pairs if pair.first in best.values()]
 
     @property
     def same_data(self) -> bool:
@@ -78,7 +91,8 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """The content of `compare --json`."""
         pairs = [{**vars(pair), "verdict": pair.verdict} for pair in self.pairs]
-        return {"runs": [asdict(row) for row in self.rows], "pairs": pairs, "passed_over": self.passed_over}
+        runs = [{**asdict(row), "labels": row.labels.model_dump(mode="json")} for row in self.rows]
+        return {"base": self.base, "runs": runs, "pairs": pairs, "passed_over": self.passed_over}
 
 
 def compare_runs(
@@ -122,10 +136,10 @@ def compare_runs(
             raise BadRun(passed_over[-1])  # the newest
         find_run(None, output)  # raises, and says how to make a run
     scored.sort(key=lambda one: (-one.run.record.scores.oof_accuracy, one.run.created, one.run.name))
-    first = next((one.run for one in scored if one.run.record.recipe), scored[0].run)
-    rows = [_row(letter, one, first) for letter, one in zip(letters(), scored, strict=False)]
+    base = common(settings_of(one.run.record) for one in scored if one.run.record.recipe)
+    rows = [_row(letter, one, base) for letter, one in zip(letters(), scored, strict=False)]
     pairs = compare_pairs(rows, [one.correct for one in scored], [one.fold_of for one in scored])
-    comparison = Comparison(rows, pairs, passed_over)
+    comparison = Comparison(rows, pairs, passed_over, base)
     if plot is not None:
         plot_folds([(f"{row.letter}  {row.run}", row.folds) for row in rows], plot)
     return comparison
@@ -136,6 +150,7 @@ class _RunResult:
     """What a comparison keeps of a run: the outputs of a thousand runs would take gigabytes."""
 
     standing: ScoredRun
+    labels: Labels
     folds: list[float]
     correct: NDArray[np.bool_]  # (n,)
     fold_of: NDArray[np.int64]  # (repeats, n)
@@ -143,7 +158,8 @@ class _RunResult:
     @classmethod
     def of(cls, run: Run) -> _RunResult:
         outputs, folds = run.outputs(), run.table("folds").accuracy.astype(float).tolist()
-        return cls(ScoredRun.of(run), folds, outputs.oof.argmax(1) == outputs.y_true, outputs.fold_of)
+        correct = outputs.oof.argmax(1) == outputs.y_true
+        return cls(ScoredRun.of(run), read_labels(run.path), folds, correct, outputs.fold_of)
 
     @property
     def run(self) -> Run:
@@ -207,35 +223,15 @@ def letters() -> Iterator[str]:
     return ("".join(letters) for length in itertools.count(1) for letters in itertools.product(alphabet, repeat=length))
 
 
-def differences(run: Run, first: Run) -> dict[str, Any]:
-    """List the settings of a run that differ from the first one's, by name.
-
-    Compared are the recipe's fields that are in use, `folds`, `repeats`, `seed` and the number of `dropped` images; for
-    a blend, the result is its parents and their weights.
-    """
-    if run.record.recipe is None:
-        return {"blend of": [f"{parent.run} × {parent.weight:.3f}" for parent in run.record.parents]}
-    a, b = settings_of(first), settings_of(run)
-    return {name: value for name, value in b.items() if a.get(name) != value}
-
-
-def settings_of(run: Run) -> dict[str, Any]:
-    """What a run was trained with, by name: recipe, folds, repeats, seed, and how many images were dropped."""
-    record = run.record
-    settings = {"folds": record.folds, "repeats": record.repeats, "seed": record.seed, "dropped": len(record.dropped)}
-    if record.recipe is None:
-        return settings
-    used = record.recipe.in_use().keys() - {"name"}
-    return {**record.recipe.model_dump(mode="json", include=used), **settings}
-
-
-def _row(letter: str, result: _RunResult, first: Run) -> Row:
+def _row(letter: str, result: _RunResult, base: Settings) -> Row:
     run, scores = result.run, result.run.record.scores
+    settings = settings_of(run.record) if run.record.recipe else {}
+    blended = {"blend of": [f"{parent.run} × {parent.weight:.3f}" for parent in run.record.parents]}
     return Row(
         letter=letter,
         run=run.name,
         recipe=run.record.name,
-        differs=differences(run, first),
+        differs=differing(settings, base) if settings else blended,
         data=run.record.data.fingerprint,
         dropped=len(run.record.dropped),
         folds=result.folds,
@@ -246,4 +242,6 @@ def _row(letter: str, result: _RunResult, first: Run) -> Row:
         score=result.standing.score,
         forecast=forecast_of(result.standing),
         seconds=run.record.seconds["all"] if run.record.recipe else None,
+        settings=settings,
+        labels=result.labels,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kaggle_mnist.compare import differences, letters, settings_of
+from kaggle_mnist.compare import letters
 from kaggle_mnist.runs.finding import for_each_run
 from kaggle_mnist.runs.run import Run
+from kaggle_mnist.settings import Settings, common, differing, settings_of
 from kaggle_mnist.significance import Difference, holm, paired_difference, verdict_of
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.progress import Progress, quiet
@@ -25,12 +26,13 @@ class RecipeRow:
     ----------
     letter : its short name in this comparison: A for the best
     recipe : its name
-    differs : fields whose value differs from the first trained recipe's
+    differs : settings but the seed whose value differs from the common base's
     data : fingerprint of the digits
     images : number of labeled images
     accuracies : OOF accuracy by seed, from 0 to 1; of several runs with one seed, the newest one's
     mean, spread : mean and standard deviation of `accuracies`; no spread for one seed
     seconds : median of how long its runs took
+    settings : what its runs were trained with, as `settings_of` lists it, but the seed
     """
 
     letter: str
@@ -42,6 +44,7 @@ class RecipeRow:
     mean: float
     spread: float | None
     seconds: float
+    settings: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,23 @@ class RecipeComparison:
     rows : the recipes, sorted by mean accuracy, best first
     pairs : all pairs of recipes on the same digits
     passed_over : why a run was left out
+    base : the settings that most of the recipes have
     """
 
     rows: list[RecipeRow]
     pairs: list[RecipePair]
     passed_over: list[str]
+    base: Settings = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `compare --by recipe --json`."""
         pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in self.pairs]
-        return {"recipes": [asdict(row) for row in self.rows], "pairs": pairs, "passed_over": self.passed_over}
+        return {
+            "base": self.base,
+            "recipes": [asdict(row) for row in self.rows],
+            "pairs": pairs,
+            "passed_over": self.passed_over,
+        }
 
 
 def compare_recipes(
@@ -119,15 +129,25 @@ def compare_recipes(
     def take(run: Run) -> None:
         if run.record.recipe is None:
             raise BadRun(f"{run.path}: is a blend, which has no recipe")
-        key = {**settings_of(run), "seed": None, "dropped": run.record.dropped, "data": run.record.data.fingerprint}
+        key = {
+            **settings_of(run.record),
+            "seed": None,
+            "dropped": run.record.dropped,
+            "data": run.record.data.fingerprint,
+        }
         found.setdefault(f"{sorted(key.items())}", []).append(run)
 
     passed_over = for_each_run(names, output, take, progress)
     if not found:
         raise BadRun(f"{output}: no finished run with a recipe here; `kaggle-mnist train` makes one")
     groups = sorted(found.values(), key=lambda runs: -statistics.mean(_accuracies(runs).values()))
-    rows = [_row(letter, runs, groups[0][0]) for letter, runs in zip(letters(), groups, strict=False)]
-    return RecipeComparison(rows, _pairs(rows), passed_over)
+    base = common(_settings(runs) for runs in groups)
+    rows = [_row(letter, runs, base) for letter, runs in zip(letters(), groups, strict=False)]
+    return RecipeComparison(rows, _pairs(rows), passed_over, base)
+
+
+def _settings(runs: Sequence[Run]) -> Settings:
+    return {name: value for name, value in settings_of(runs[0].record).items() if name != "seed"}
 
 
 def _accuracies(runs: Sequence[Run]) -> dict[int, float]:
@@ -138,20 +158,19 @@ def _accuracies(runs: Sequence[Run]) -> dict[int, float]:
     return dict(sorted(by_seed.items()))
 
 
-def _row(letter: str, runs: Sequence[Run], first: Run) -> RecipeRow:
-    accuracies = _accuracies(runs)
-    differs = differences(runs[0], first)
-    differs.pop("seed", None)
+def _row(letter: str, runs: Sequence[Run], base: Settings) -> RecipeRow:
+    accuracies, settings = _accuracies(runs), _settings(runs)
     return RecipeRow(
         letter=letter,
         recipe=runs[0].record.name,
-        differs=differs,
+        differs=differing(settings, base),
         data=runs[0].record.data.fingerprint,
         images=runs[0].record.data.train_images,
         accuracies=accuracies,
         mean=statistics.mean(accuracies.values()),
         spread=statistics.stdev(accuracies.values()) if len(accuracies) > 1 else None,
         seconds=statistics.median(run.record.seconds["all"] for run in runs),
+        settings=settings,
     )
 
 

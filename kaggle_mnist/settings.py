@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kaggle_mnist.recipes.recipe import Recipe, format_value
@@ -58,6 +58,16 @@ def as_text(settings: Mapping[str, Any], most: int | None = None) -> str:
     shown = [f"{name} {format_value(value)}" for name, value in list(settings.items())[:most]]
     more = len(settings) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def changed(all_settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The settings that are not the same in all of them.
+
+    >>> changed([{"epochs": 30, "seed": 1}, {"epochs": 30, "seed": 0, "dropout": 0.5}])
+    ['seed', 'dropout']
+    """
+    names = dict.fromkeys(name for settings in all_settings for name in settings)
+    return [name for name in names if any(settings.get(name) != all_settings[0].get(name) for settings in all_settings)]
 
 
 def common(all_settings: Iterable[Mapping[str, Any]]) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from kaggle_mnist import pipeline
 from kaggle_mnist.cli import app
 from kaggle_mnist.cli.console import console
 from kaggle_mnist.cli.screens.runs import show_comparison
-from kaggle_mnist.compare import Row, compare_pairs, compare_runs, letters
+from kaggle_mnist.compare import Comparison, Row, compare_pairs, compare_runs, letters
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.significance import Pair
@@ -43,6 +44,24 @@ def test_the_best_run_comes_first_with_only_the_fields_that_differ(submissions: 
     assert list(rows[1].differs) == ["seed"]
     assert rows[2].differs.items() >= {"hidden": [16], "epochs": 4}.items()
     assert len(rows[2].folds) == 3
+
+
+def test_the_base_is_what_most_runs_have_in_common_and_the_best_run_may_differ_from_it(submissions: Path) -> None:
+    for number in range(2):
+        shutil.copytree(submissions / "20261124-200000-c", submissions / f"again-{number}")
+    comparison = compare_runs([], submissions)
+    assert (comparison.base["hidden"], comparison.base["epochs"], comparison.base["seed"]) == ([16], 4, 0)
+    assert comparison.rows[0].differs == {"hidden": [48], "epochs": 12}
+    assert comparison.rows[-1].differs == {}
+    assert json.loads(json.dumps(comparison.as_dict()))["runs"][0]["settings"]["hidden"] == [48]
+
+
+def test_the_pairs_that_matter_are_those_of_the_best_run_on_each_set_of_digits() -> None:
+    rows = [row_of(letter, data) for letter, data in zip("ABCDE", "xyxyx", strict=True)]
+    pairs = compare_pairs(rows, [np.array([True, False])] * 5, [np.array([[0, 1]])] * 5)
+    assert [pair.first + pair.second for pair in pairs] == ["AC", "AE", "BD", "CE"]
+    best = Comparison(rows, pairs, []).pairs_with_the_best()
+    assert [pair.first + pair.second for pair in best] == ["AC", "AE", "BD"]
 
 
 def test_only_significant_differences_are_verdicts(submissions: Path) -> None:

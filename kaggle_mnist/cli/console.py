@@ -82,15 +82,21 @@ def show_table(table: Table, on: Console | None = None) -> None:
     In a file or a pipe, lines are as long as they must be.
     """
     screen = on or console
-    for column in table.columns:
-        if column.no_wrap:
-            column.min_width = max(screen.measure(cell).maximum for cell in (column.header, *column.cells))
-    least = Measurement.get(screen, screen.options.update(max_width=WIDEST), table).minimum
+    least = least_width(table, screen)
     if screen.is_terminal and least > screen.width:
         _show_stacked(table, screen)
         return
     lines = screen.render_lines(table, screen.options.update(width=max(screen.width, least)), pad=False)
     screen.print(SegmentLines(lines, new_lines=True), end="", soft_wrap=True)
+
+
+def least_width(table: Table, on: Console | None = None) -> int:
+    """The columns of a terminal that a table takes at least."""
+    screen = on or console
+    for column in table.columns:
+        if column.no_wrap:
+            column.min_width = max(screen.measure(cell).maximum for cell in (column.header, *column.cells))
+    return Measurement.get(screen, screen.options.update(max_width=WIDEST), table).minimum
 
 
 def _show_stacked(table: Table, screen: Console) -> None:

@@ -26,6 +26,7 @@ def compare(
     output: Output = Path("submissions"),
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the scores as CSV instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print scores and all pairs as JSON instead.")] = False,
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Show all pairs, not only those of the best.")] = False,
     by: Annotated[str, typer.Option(help="run, or recipe: seeds of a recipe as one line.")] = "run",
     plot: Annotated[
         Path | None, typer.Option(help="Plot the fold accuracies to this file (.png, .svg, .pdf).", metavar="FILE")
@@ -54,7 +55,7 @@ def compare(
     elif as_json:
         screens.print_json(comparison)
     else:
-        screens.show_comparison(comparison, plot)
+        screens.show_comparison(comparison, plot, all_pairs=all_pairs)
 
 
 @app.command()

@@ -19,6 +19,8 @@ def test_compare_fits_a_terminal_and_has_csv_and_json_for_machines(submissions: 
     assert shown.exit_code == 0, shown.output
     assert [line for line in shown.output.splitlines() if len(line) > 80] == []
     assert "A is better than C" in shown.output
+    assert "B – C" not in shown.output
+    assert "B – C" in invoke("compare", "--all-pairs").output
     assert "Holm-corrected for 3 pairs" in shown.output
     table = invoke("compare", "--csv").stdout.splitlines()
     assert table[0].startswith("run,recipe,cv_accuracy")

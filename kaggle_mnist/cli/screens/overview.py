@@ -8,10 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Table
 
-from kaggle_mnist.cli.console import WIDEST, console, new_table, say, show_table
+from kaggle_mnist.cli.console import console, least_width, new_table, say, show_table
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.settings import as_text
 from kaggle_mnist.utils.errors import one_line
@@ -40,7 +39,7 @@ def show_overview(overview: Overview, output: Path) -> None:
     if all(entry.state == "finished" for entry in entries):
         shown.remove("state")
     left_out = []
-    while console.is_terminal and _width(_table(rows, shown)) > console.width:
+    while console.is_terminal and least_width(_table(rows, shown)) > console.width:
         spare = [name for name in SPARE if name in shown]
         if not spare:
             break
@@ -101,14 +100,6 @@ def _table(rows: list[dict[str, str]], shown: list[str]) -> Table:
     for row in rows:
         table.add_row(*(row[name] for name in shown))
     return table
-
-
-def _width(table: Table) -> int:
-    """The columns of the terminal that a table takes at least."""
-    for column in table.columns:
-        if column.no_wrap:
-            column.min_width = max(console.measure(cell).maximum for cell in (column.header, *column.cells))
-    return Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
 
 
 def print_csv(overview: Overview) -> None:

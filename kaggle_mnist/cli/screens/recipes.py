@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kaggle_mnist.cli.console import new_table, say, show_table
-from kaggle_mnist.recipes.recipe import format_value
+from kaggle_mnist.cli.screens.differences import Line, show_differences
 from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def show(comparison: RecipeComparison, *, as_csv: bool, as_json: bool) -> None:
 
 def _show(comparison: RecipeComparison) -> None:
     rows = comparison.rows[:MAX_RECIPES]
-    for row in rows:
-        differs = ", ".join(f"{name} {format_value(value)}" for name, value in row.differs.items())
-        say(row.letter, f"{row.recipe}{': ' if differs else ''}{differs}")
+    show_differences("recipe", [Line(row.letter, row.recipe, row.recipe, row.settings) for row in rows])
     if more := len(comparison.rows) - len(rows):
         say("", f"… and {more:,} more, none with a higher mean; --csv lists all recipes, --json also all pairs")
     seeds = sorted({seed for row in rows for seed in row.accuracies})

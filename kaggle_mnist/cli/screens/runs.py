@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from kaggle_mnist.cli.console import new_table, say, show_table
-from kaggle_mnist.recipes.recipe import format_value
+from kaggle_mnist.cli.screens.differences import Line, show_differences
 from kaggle_mnist.utils.errors import one_line
 from kaggle_mnist.utils.words import plural
 
@@ -26,10 +26,14 @@ MAX_MEMBERS = 10  # columns of fold accuracies; with more members, only the lowe
 MAX_RUNS = 20  # a search leaves hundreds, which --csv and --json print
 
 
-def show_comparison(comparison: Comparison, plot: Path | None = None) -> None:
-    """Print the best runs, their scores, their fold accuracies and how they compare; then the `plot`, if any."""
+def show_comparison(comparison: Comparison, plot: Path | None = None, *, all_pairs: bool = False) -> None:
+    """Print the best runs, their scores, their fold accuracies and how they compare; then the `plot`, if any.
+
+    Of the pairs, the best run with each other one are shown, unless `all_pairs` is set.
+    """
     rows = comparison.rows[:MAX_RUNS]
-    _show_names(rows)
+    show_differences("run", [_line(row) for row in rows])
+    _show_blends(rows)
     if more := len(comparison.rows) - len(rows):
         say("", f"… and {more:,} more, none with a higher CV accuracy; --csv lists all runs, --json also all pairs")
     table = new_table("", "CV accuracy", "OOF", "log loss", "score", "forecast", "s", numbers=True)
@@ -46,7 +50,7 @@ def show_comparison(comparison: Comparison, plot: Path | None = None) -> None:
         )
     show_table(table)
     _show_folds(rows)
-    _show_pairs(comparison)
+    _show_pairs(comparison, all_pairs)
     _explain(comparison.rows)
     for problem in comparison.passed_over[:MAX_RUNS]:
         say("Skipped", problem)
@@ -56,10 +60,19 @@ def show_comparison(comparison: Comparison, plot: Path | None = None) -> None:
         say("Plot", f"{plot}")
 
 
-def _show_names(rows: list[Row]) -> None:
+def _line(row: Row) -> Line:
+    name = row.labels.name
+    own_name = "" if name is None or row.run.endswith(f"-{name}") else f" ({name})"
+    return Line(row.letter, f"{row.run}{own_name}", row.recipe, row.settings)
+
+
+def _show_blends(rows: list[Row]) -> None:
+    letters = {row.run: row.letter for row in rows}
     for row in rows:
-        differs = ", ".join(f"{name} {format_value(value)}" for name, value in row.differs.items())
-        say(row.letter, f"{row.run}{': ' if differs else ''}{differs}")
+        if blended := row.differs.get("blend of"):
+            parents = (parent.rpartition(" × ") for parent in blended)
+            weighted = (f"{weight} × {letters.get(run, run)}" for run, _, weight in parents)
+            say(row.letter, f"blend of {', '.join(weighted)}")
 
 
 def _show_folds(rows: list[Row]) -> None:
@@ -75,19 +88,19 @@ def _show_folds(rows: list[Row]) -> None:
     show_table(table)
 
 
-def _show_pairs(comparison: Comparison) -> None:
+def _show_pairs(comparison: Comparison, all_pairs: bool) -> None:
     if not comparison.same_data:
         say("Note", "these runs use different digits; only runs on the same digits are compared image by image")
-    first, among = comparison.rows[0].letter, {row.letter for row in comparison.rows[:MAX_RUNS]}
-    shown = comparison.pairs
-    if len(comparison.rows) > 4:
-        shown = [pair for pair in comparison.pairs if pair.first == first and pair.second in among]
-    for pair in shown:
+    among = {row.letter for row in comparison.rows[:MAX_RUNS]}
+    pairs = comparison.pairs if all_pairs else comparison.pairs_with_the_best()
+    for pair in (pair for pair in pairs if {pair.first, pair.second} <= among):
         p = "p < 0.0001" if pair.p_corrected < 0.0001 else f"p = {pair.p_corrected:.4f}"
         say(f"{pair.first} – {pair.second}", f"{pair.verdict} ({p})")
         say("", _figures(pair))
     if comparison.pairs:
         number = len(comparison.pairs)
+        if len(pairs) < number:
+            say("", f"The best against each other run; --all-pairs shows all {number:,}.")
         say("", "Paired t-test, out of fold; members are a random effect.")
         if number > 1:
             say("", f"p and intervals are Holm-corrected for {number:,} pairs.")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.cli.screens.runs import print_csv, show_comparison, show_removed
 from kaggle_mnist.compare import Comparison, compare_runs
 from kaggle_mnist.forecast import Forecast
+from kaggle_mnist.runs.labels import Labels
 from tests.cli.screens.screen import screen
 
 
@@ -31,6 +34,63 @@ def test_verdicts_come_with_their_figures(comparison: Comparison, monkeypatch: p
     show_comparison(replace(comparison, pairs=[replace(pair, only_first=1)]))
     assert f"; only A right: 1 image, only C: {pair.only_second}\n" in text.getvalue()
     assert "Forecast: expected score, 95 % interval; from OOF accuracy and the\n" in text.getvalue()
+
+
+def test_what_differs_is_a_table_below_what_is_common(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = Labels(name="steady")
+    text = screen(monkeypatch)
+    show_comparison(replace(comparison, rows=[replace(comparison.rows[0], labels=labels), *comparison.rows[1:]]))
+    lines = [line.split() for line in text.getvalue().splitlines()]
+    assert lines[0] == ["Base", "3", "folds"]
+    assert lines[2] == ["run", "recipe", "hidden", "epochs", "seed"]
+    assert sorted(lines[4:7]) == [
+        ["A", "20261124-200000-a", "(steady)", "a", "[48]", "12", "0"],
+        ["B", "20261124-200001-b", "b", "[48]", "12", "1"],
+        ["C", "20261124-200000-c", "c", "[16]", "4", "0"],
+    ]
+
+
+def test_a_blend_is_made_of_other_lines(submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blended = blend_runs(["a", "b"], submissions)
+    text = screen(monkeypatch)
+    show_comparison(compare_runs(["b", blended.name], submissions))
+    row = next(line for line in text.getvalue().splitlines() if blended.name in line)
+    assert f"{row.split()[0]:<12} blend of 0.500 × 20261124-200000-a, 0.500 × " in text.getvalue()
+    assert re.search(r"0\.500 × [AB]$", text.getvalue(), flags=re.MULTILINE)
+
+
+def test_many_fields_are_rows_in_a_narrow_terminal(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch, width=40, terminal=True)
+    show_comparison(comparison)
+    lines = text.getvalue().splitlines()
+    assert lines[1:4] == [f"{row.letter:<12} {row.run}" for row in comparison.rows]
+    assert [line.split() for line in lines[5:11] if "─" not in line] == [
+        ["A", "B", "C"],
+        ["recipe", "a", "b", "c"],
+        ["hidden", "[48]", "[48]", "[16]"],
+        ["epochs", "12", "12", "4"],
+        ["seed", "0", "1", "0"],
+    ]
+
+
+def test_runs_that_differ_in_nothing_are_only_named(submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch)
+    show_comparison(compare_runs(["a"], submissions))
+    assert text.getvalue().startswith(
+        "Base         a, hidden [48], 12 epochs, 3 folds, seed 0\nA            20261124-200000-a\n"
+    )
+
+
+def test_only_the_best_run_is_compared_with_each_other_unless_all_pairs_are_asked_for(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = screen(monkeypatch)
+    show_comparison(comparison)
+    assert "A – C " in text.getvalue() and "B – C " not in text.getvalue()
+    assert "The best against each other run; --all-pairs shows all 3.\n" in text.getvalue()
+    text = screen(monkeypatch)
+    show_comparison(comparison, all_pairs=True)
+    assert "B – C " in text.getvalue() and "--all-pairs" not in text.getvalue()
 
 
 def test_scores_outside_their_forecast_are_named(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
