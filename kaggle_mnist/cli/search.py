@@ -9,9 +9,11 @@ import typer
 
 from kaggle_mnist.cli.app import Cluster, Input, Output, app
 from kaggle_mnist.cli.completion import complete_recipe
+from kaggle_mnist.cli.signals import stoppable
 
 
 @app.command()
+@stoppable()
 def search(
     space: Annotated[
         str | None,

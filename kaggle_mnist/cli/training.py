@@ -9,6 +9,7 @@ import typer
 
 from kaggle_mnist.cli.app import Cluster, Input, Name, Note, Output, Tag, app
 from kaggle_mnist.cli.completion import complete_recipe, complete_run, complete_unfinished
+from kaggle_mnist.cli.signals import stoppable
 from kaggle_mnist.utils.progress import in_turn
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Log = Annotated[
 
 
 @app.command()
+@stoppable()
 def train(
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="Recipe name or .toml file.", autocompletion=complete_recipe)
@@ -85,6 +87,7 @@ def train(
 
 
 @app.command()
+@stoppable()
 def resume(
     run: Annotated[
         str | None,

@@ -7,7 +7,8 @@
         SHA256SUMS              replaced last: files that it lists are verified, others are ignored
         lock                    locked by the process that works on the run
 
-Random generators are keyed by seed and epoch, so this is all that a byte-identical result needs.
+Random generators are keyed by seed and epoch, so this is all that a byte-identical result needs. A state is written now
+and then; a copy of the last one stays in memory, and is written when the run is interrupted.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from torch import Tensor
 from kaggle_mnist.runs.folder import new_folder
 from kaggle_mnist.runs.labels import Labels, write_labels
 from kaggle_mnist.runs.names import CHECKPOINT
+from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.runs.unfinished import (
     LOCK,
     PLAN,
@@ -59,7 +61,7 @@ class Checkpoint:
     epoch : of the last state written; 0 before the first
     repeats : the numbers of the repeats that are stored as finished, in order
     resumed_from : the epoch of the state that this process loaded; 0 if none
-    seconds : that this process spent on writing checkpoints
+    seconds : that this process spent on copying and writing checkpoints
     seconds_before : of training, by earlier processes
     """
 
@@ -70,9 +72,11 @@ class Checkpoint:
         self.seconds = self.seconds_before = 0.0
         self._opened = self._last_ended = time.monotonic()
         self._last_took = 0.0
+        self._copies: dict[str, Tensor] = {}
+        self._latest: tuple[int, dict[str, Tensor], list[dict[str, Any]]] | None = None  # the last state, as for `save`
 
     def save(self, epoch: int, tensors: dict[str, Tensor], history: list[dict[str, Any]]) -> None:
-        """Write the state after an epoch, unless that would take more than 2 % of the time since the last one.
+        """Copy the state after an epoch, and write it unless that would take more than 2 % of the time since the last.
 
         Parameters
         ----------
@@ -86,9 +90,23 @@ class Checkpoint:
             The state cannot be written; the previous one is kept.
         """
         started = time.monotonic()
+        self._latest = epoch, tensors, history  # until training goes on, should an interrupt cut the copying short
+        for name, tensor in tensors.items():
+            if name in self._copies:
+                self._copies[name].copy_(tensor)  # five times as fast as into new memory
+            else:
+                self._copies[name] = tensor.clone()
+        self._latest = epoch, self._copies, history
         guess = self._last_took or sum(tensor.nbytes for tensor in tensors.values()) / GUESSED_RATE
-        if started - self._last_ended < PRICE * guess:
+        if started - self._last_ended >= PRICE * guess:
+            self.write_latest()
+        self.seconds += time.monotonic() - started
+
+    def write_latest(self) -> None:
+        """Write the last state that `save` was given, if it is not written yet. Raises OutputError."""
+        if self._latest is None or self._latest[0] == self.epoch:
             return
+        started, (epoch, tensors, history) = time.monotonic(), self._latest
         name, trained = state_name(epoch), self.seconds_before + started - self._opened
         notes = {"history": json.dumps(history), "seconds": f"{trained}"}
         try:
@@ -106,7 +124,6 @@ class Checkpoint:
         self.epoch = epoch
         self._last_ended = time.monotonic()
         self._last_took = self._last_ended - started
-        self.seconds += self._last_took
 
     def load(self) -> tuple[int, dict[str, Tensor], list[dict[str, Any]]] | None:
         """Epoch, tensors and history as last saved, or None before the first save. Raises BadRun if damaged."""
@@ -171,14 +188,34 @@ class Checkpoint:
         """Whether there is something to resume from."""
         return bool(self.epoch or self.repeats)
 
-    def remedy(self, *, kept: bool) -> str:
-        """What to do after an interruption; `kept` says whether the run can be resumed."""
-        if not kept:
-            return "nothing was kept"
-        after = f"epoch {self.epoch} of {self.plan.recipe.epochs}"
+    def remedy(self, *, new: bool) -> str:
+        """What is kept after an interruption, and what goes on with it; `new` is a run that this process began."""
+        command = f"`{resume_command(self.run)}`"
+        if (self.run / SUMS).exists():
+            report = f"`kaggle-mnist report {as_argument(self.run)}`"
+            return f"{self.run} is complete except for its page; {report} writes that"
         if self.repeats:
-            after = f"{len(self.repeats)} of {self.plan.repeats} repeats"
-        return f"`{resume_command(self.run)}` resumes after {after}"
+            return f"{len(self.repeats)} of {self.plan.repeats} repeats are kept; {command} goes on"
+        if self.epoch:
+            return f"epoch {self.epoch} of {self.plan.recipe.epochs} is kept; {command} goes on"
+        return "nothing was kept" if new else f"no epoch was finished; {command} begins again"
+
+
+@contextmanager
+def _keeping(checkpoint: Checkpoint, *, new: bool) -> Iterator[None]:
+    """Keep the last epoch of a run that is interrupted, and say so in the error; a second interrupt ends at once."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        try:
+            checkpoint.write_latest()
+        except KeyboardInterrupt:
+            pass
+        except OutputError as error:
+            raise Interrupted(f"interrupted; {error}") from None
+        raise Interrupted(f"interrupted; {checkpoint.remedy(new=new)}") from None
+    except ClusterError as error:
+        raise ClusterError(f"{error}; {checkpoint.remedy(new=new)}") from error
 
 
 @contextmanager
@@ -203,14 +240,11 @@ def begin(output: Path, plan: Plan, labels: Labels | None = None) -> Iterator[Ch
     checkpoint = Checkpoint(new_folder(output, f"{created:%Y%m%d-%H%M%S}-{name}"), plan)
     lock = FileLock(checkpoint.folder / LOCK)
     try:
-        _write_plan(checkpoint, lock)
-        if labels is not None:
-            write_labels(checkpoint.run, labels)
-        yield checkpoint
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; {checkpoint.remedy(kept=checkpoint.keeps)}") from None
-    except ClusterError as error:
-        raise ClusterError(f"{error}; {checkpoint.remedy(kept=checkpoint.keeps)}") from error
+        with _keeping(checkpoint, new=True):
+            _write_plan(checkpoint, lock)
+            if labels is not None:
+                write_labels(checkpoint.run, labels)
+            yield checkpoint
     finally:
         checkpoint.close(new=True)  # before another process can lock it
         lock.release()
@@ -248,10 +282,7 @@ def reopen(run: Path) -> Iterator[Checkpoint]:
         checkpoint.epoch, checkpoint.repeats = progress_of(run)
         checkpoint.tidy()
         try:
-            yield checkpoint
-        except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; {checkpoint.remedy(kept=True)}") from None
-        except ClusterError as error:
-            raise ClusterError(f"{error}; {checkpoint.remedy(kept=True)}") from error
+            with _keeping(checkpoint, new=False):
+                yield checkpoint
         finally:
             checkpoint.close()

@@ -178,8 +178,8 @@ def cross_validate(
                 row = {"epoch": event.epoch, **asdict(member)}
                 history.append({column: row[column] for column in HISTORY})
             if on_state is not None:
-                tensors = _stacked(recipe, [(trainer.repeat, trainer.tensors()) for trainer in trainers])
-                on_state(TrainingState(event.epoch, tensors, list(history)))
+                named = [(trainer.repeat, trainer.tensors()) for trainer in trainers]
+                on_state(TrainingState(event.epoch, _stacked(recipe, named), list(history)))
             if on_epoch is not None:
                 on_epoch(event)
         return _result(trainers, digits, folds, recipe, history, progress)

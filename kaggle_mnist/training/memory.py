@@ -70,8 +70,8 @@ def estimate_memory(
     shapes = member_shapes(recipe, folds=folds, repeats=repeats).values()
     parameters = sum(map(math.prod, shapes)) * FLOAT // repeats  # mean of a repeat
     state = parameters * (1 + MOMENTS[recipe.optimizer])
-    # safetensors copies twice; several repeats of one variant are joined first
-    copies = 2 * state if repeats == len(trained) else 3 * state
+    # the last epoch's copy, and two of safetensors; several repeats of one variant are joined first
+    copies = 3 * state if repeats == len(trained) else 4 * state
     outputs = (images + folds * test_images) * CLASSES * FLOAT
 
     batch = min(recipe.batch_size, images)  # images of a step, of all folds

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kaggle_mnist import pipeline
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.unfinished import progress_of, unfinished_runs
 from tests.cli.invoke import invoke, run_program
 from tests.conftest import write_folders
 
@@ -147,20 +149,63 @@ def test_bad_input_gets_one_clear_line_and_status_2(handful: Digits, arguments: 
     assert not list(Path().glob("submissions/[0-9]*"))
 
 
-def test_ctrl_c_before_the_first_checkpoint_leaves_nothing_and_exits_with_130() -> None:
+def start(*command: str, until: str) -> subprocess.Popen[str]:
+    """Start Python with this command, and return once a line of its output contains `until`."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # children of a background shell inherit it ignored
-    command = [sys.executable, "-u", "-m", "kaggle_mnist", "train"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        while "Recipe" not in process.stdout.readline():
-            pass
-        time.sleep(1)
+    process = subprocess.Popen(
+        [sys.executable, "-u", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    while until not in (line := process.stdout.readline()):
+        assert line, process.communicate()
+    return process
+
+
+def test_ctrl_c_before_the_first_epoch_is_done_leaves_nothing_and_exits_with_130() -> None:
+    with start("-m", "kaggle_mnist", "train", until="Recipe") as process:
         process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
         # After an interrupt inside exec(), as imports do, `python -m` ends by the signal: 130 to a shell too.
-        assert process.wait(30) in (130, -signal.SIGINT)
-        assert process.stderr.read() == "kaggle-mnist: interrupted; nothing was kept\n"
+        assert process.returncode in (130, -signal.SIGINT)
+        assert said == "kaggle-mnist: interrupted; nothing was kept\n"
     assert list(Path("submissions").iterdir()) == []
+
+
+SLOW_PROGRAM = """
+import time
+from kaggle_mnist.cli import app, console
+from kaggle_mnist.runs import checkpoint
+
+def on_epoch(watcher, event):
+    print("epoch", event.epoch)
+    time.sleep(0.5)
+
+checkpoint.PRICE = 1e9  # none is written before the signal
+console.Watcher.on_epoch = on_epoch
+app(prog_name="kaggle-mnist")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_keeps_the_last_epoch_and_the_resumed_run_has_the_bytes_of_an_uninterrupted_one(
+    few: Digits, number: signal.Signals
+) -> None:
+    small = few.head(300, 50)
+    export_csv(small, Path("input"))
+    settings = ["--folds", "2", "--epochs", "9", "--set", "hidden=[32]"]
+    with start("-c", SLOW_PROGRAM, "train", *settings, until="epoch 3") as process:
+        process.send_signal(number)
+        printed, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+    kept = 3 + printed.count("epoch ")
+    [path] = unfinished_runs(Path("submissions"))
+    resumes = f"`kaggle-mnist resume {path.name}` goes on"
+    assert said == f"kaggle-mnist: interrupted; epoch {kept} of 9 is kept; {resumes}\n"
+    assert progress_of(path)[0] == kept
+    resumed = pipeline.resume()
+    whole = pipeline.train(find_recipe("mlp", ["hidden=[32]"], epochs=9), folds=2)
+    for name in ("submission.csv", "outputs.npz", "members.safetensors", "history.csv"):
+        assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes(), name
 
 
 def test_resume_without_an_unfinished_run_is_refused() -> None:

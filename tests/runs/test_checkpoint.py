@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,14 +11,16 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
-from kaggle_mnist import pipeline
+from kaggle_mnist import pipeline, score
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.folder import finish_run
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import PLAN, progress_of, unfinished_runs
 from kaggle_mnist.training.cross_validation import EpochEnd
@@ -61,7 +64,7 @@ def stop_at(stage: str, done: int) -> Callable[..., None]:
 
 def interrupted(digits: Digits, recipe: Recipe = TINY, *, after: int = 2, **options: Any) -> Path:
     """The folder of a run that was interrupted after that many epochs."""
-    with pytest.raises(Interrupted, match=rf"`kaggle-mnist resume \S+` resumes after epoch {after} of 4"):
+    with pytest.raises(Interrupted, match=rf"epoch {after} of 4 is kept; `kaggle-mnist resume \S+` goes on"):
         pipeline.train(recipe, input=digits, folds=2, on_epoch=stop_after(after), **options)
     [path] = unfinished_runs(Path("submissions"))
     return path
@@ -107,12 +110,111 @@ def test_a_run_interrupted_before_its_first_checkpoint_leaves_nothing(few: Digit
 
 
 def test_no_checkpoint_is_written_before_it_is_worth_its_time(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+
+    def after_epoch(event: EpochEnd) -> None:
+        written.append(progress_of(unfinished_runs(Path("submissions"))[0])[0])
+
     monkeypatch.setattr(checkpoint, "PRICE", 1e9)
-    with pytest.raises(Interrupted, match="nothing was kept"):
-        pipeline.train(TINY, input=few, folds=2, on_epoch=stop_after(3))
+    pipeline.train(TINY, input=few, folds=2, on_epoch=after_epoch)
+    assert written == [0, 0, 0, 0]
     monkeypatch.setattr(checkpoint, "PRICE", 0)
     run = pipeline.train(TINY, input=few, folds=2)
     assert 0 < run.record.seconds["checkpoints"] < run.record.seconds["train"]
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "cnn"])
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_an_interrupt_in_the_middle_of_an_epoch_keeps_the_one_before(
+    few: Digits, recipe: str, repeats: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, moments and batch statistics have moved on by then; the copy has not."""
+    small = {"hidden": (24,)} if recipe == "mlp" else {"stages": ((4,), (4,)), "dropout": 0.2}
+    chosen = find_recipe(recipe, epochs=4).replaced(batch_size=100, **small)
+    digits = few.head(600, 50)
+    whole = pipeline.train(chosen, input=digits, folds=2, repeats=repeats, output="whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "PRICE", 1e9)
+        patch.setattr(RepeatTrainer, "is_finite", interrupting(RepeatTrainer.is_finite, 3 * repeats))
+        with pytest.raises(Interrupted, match="epoch 2 of 4 is kept"):
+            pipeline.train(chosen, input=digits, folds=2, repeats=repeats)
+    assert same_files(whole, pipeline.resume(input=digits))
+
+
+def interrupting(method: Callable[..., Any], call: int) -> Callable[..., Any]:
+    """A method that an interrupt hits in that call, counted from 1."""
+    calls = itertools.count(1)
+
+    def interrupted(*arguments: Any) -> Any:
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return method(*arguments)
+
+    return interrupted
+
+
+def test_an_interrupt_while_the_state_is_copied_keeps_that_state(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pipeline.train(TINY, input=few, folds=2, output="whole")
+    monkeypatch.setattr(checkpoint, "PRICE", 1e9)
+    tensors = len(load_file(whole.path / "members.safetensors"))
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "copy_", interrupting(torch.Tensor.copy_, tensors + 3))
+        with pytest.raises(Interrupted, match=r"epoch [23] of 4 is kept"):
+            pipeline.train(TINY, input=few, folds=2)
+    assert same_files(whole, pipeline.resume(input=few))
+
+
+def test_a_second_interrupt_ends_at_once_with_what_was_written_before(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(path: Path, content: bytes) -> None:
+        if path.name == "epoch-00003.safetensors":
+            raise KeyboardInterrupt
+        files.write_atomic(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_atomic", write)
+    for output, price, message in (("a", 0, "epoch 2 of 4 is kept"), ("b", 1e9, "nothing was kept")):
+        monkeypatch.setattr(checkpoint, "PRICE", price)
+        with pytest.raises(Interrupted, match=message):
+            pipeline.train(TINY, input=few, folds=2, output=output, on_epoch=stop_after(3))
+    assert list(Path("b").iterdir()) == []
+
+
+def test_an_interrupt_on_a_full_disk_says_that_the_epoch_could_not_be_written(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".safetensors":
+            raise OSError(28, "No space left on device")
+        files.write_atomic(path, content)
+
+    monkeypatch.setattr(checkpoint, "PRICE", 1e9)
+    monkeypatch.setattr(checkpoint, "write_atomic", full)
+    with pytest.raises(Interrupted, match=r"^interrupted; .*cannot be written \(No space left on device\)"):
+        pipeline.train(TINY, input=few, folds=2, on_epoch=stop_after(3))
+
+
+def test_an_interrupt_after_the_last_file_says_that_the_run_is_complete(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(folder: Path, content: dict[str, bytes]) -> None:
+        finish_run(folder, content)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(score, "finish_run", finish)
+    with pytest.raises(Interrupted, match=r"is complete except for its page; `kaggle-mnist report \S+` writes that"):
+        pipeline.train(TINY, input=few, folds=2)
+    assert not (find_run("latest", Path("submissions")).path / "checkpoint").exists()
+
+
+def test_a_resumed_run_that_has_not_finished_an_epoch_begins_again(few: Digits) -> None:
+    path = interrupted(few, after=1)
+    for file in (path / "checkpoint").glob("*.safetensors"):
+        file.unlink()
+    files.write_sums(path / "checkpoint", ["plan.json"])
+    with pytest.raises(Interrupted, match=r"no epoch was finished; `kaggle-mnist resume \S+` begins again"):
+        pipeline.resume(input=few, progress=stop_at("Training", 0))
+    assert path.exists()
 
 
 def test_a_diverging_run_says_what_to_change_and_keeps_its_last_good_state(
@@ -272,7 +374,7 @@ def test_an_interrupted_run_says_how_to_resume_it_and_is_not_resumed_twice_at_on
 
 
 def test_the_interruption_names_the_folder_of_the_runs_unless_it_is_the_default(few: Digits) -> None:
-    with pytest.raises(Interrupted, match=r"`kaggle-mnist resume \S+ --output 'my runs'` resumes after epoch 2"):
+    with pytest.raises(Interrupted, match=r"epoch 2 .*; `kaggle-mnist resume \S+ --output 'my runs'` goes on"):
         pipeline.train(TINY, input=few, folds=2, output="my runs", on_epoch=stop_after(2))
 
 
