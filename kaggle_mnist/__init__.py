@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "assign_folds", "cross_validate", "find_recipe", "load_digits", "resume", "train"]
 __version__ = "0.2.0.dev0"
+STARTED = time.monotonic()  # of a command, when its process began: nothing is imported before this
 
 _MODULES = {
     "Recipe": "recipes.recipe",

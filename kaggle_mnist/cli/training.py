@@ -84,6 +84,7 @@ def train(
         )
     screens.show_run(run)
     report_on(run, input)
+    screens.show_time(run)
 
 
 @app.command()
@@ -121,6 +122,7 @@ def resume(
         )
     screens.show_run(finished)
     report_on(finished, input)
+    screens.show_time(finished)
 
 
 @app.command()

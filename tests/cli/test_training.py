@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +15,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kaggle_mnist
 from kaggle_mnist import pipeline
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.recipes.named import find_recipe
+from kaggle_mnist.report import page
 from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import progress_of, unfinished_runs
+from kaggle_mnist.utils.errors import Interrupted
 from tests.cli.invoke import invoke, run_program
-from tests.conftest import write_folders
+from tests.conftest import TINY, write_folders
+from tests.runs.test_checkpoint import stop_after
 
 QUICK = ["--folds", "2", "--epochs", "2", "--set", "hidden=[32]", "--set", "batch_size=100"]
 
@@ -206,6 +213,23 @@ def test_a_signal_keeps_the_last_epoch_and_the_resumed_run_has_the_bytes_of_an_u
     whole = pipeline.train(find_recipe("mlp", ["hidden=[32]"], epochs=9), folds=2)
     for name in ("submission.csv", "outputs.npz", "members.safetensors", "history.csv"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes(), name
+
+
+def test_the_time_in_all_counts_the_start_of_the_program_and_the_page(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_report(run: Run, **_: object) -> Path:  # takes 2,000 s
+        monkeypatch.setattr(kaggle_mnist, "STARTED", kaggle_mnist.STARTED - 2000)
+        return run.path / "report.html"
+
+    export_csv(few.head(300, 50), Path("input"))
+    monkeypatch.setattr(page, "write_report", write_report)
+    monkeypatch.setattr(kaggle_mnist, "STARTED", time.monotonic() - 1000)  # as does the start
+    shown = invoke("train", *QUICK).output
+    assert re.search(r"\nTime +\d s training, 3[0-4]\d\d s in all\n$", shown), shown
+    with pytest.raises(Interrupted):
+        pipeline.train(TINY, folds=2, on_epoch=stop_after(2))
+    assert re.search(r"\nTime +\d s training in all sessions, 5[0-4]\d\d s in this one\n$", invoke("resume").output)
 
 
 def test_resume_without_an_unfinished_run_is_refused() -> None:

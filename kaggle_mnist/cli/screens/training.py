@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
+import kaggle_mnist
 from kaggle_mnist.cli.console import ACCENT, console, new_table, say, show_table
 from kaggle_mnist.data.inspection import MNIST_INK, MNIST_OFFSET, Look
 from kaggle_mnist.data.practice import is_practice
@@ -133,7 +135,6 @@ def show_run(run: Run) -> None:
             say("Test set", f"{shown} on the {data.test_images:,} labels that it came with, which were not used before")
         else:
             say("Withheld", f"{shown} on the {data.test_images:,} withheld labels, as the leaderboard would score it")
-    say("Time", f"{run.record.seconds['train']:.0f} s training, {run.record.seconds['all']:.0f} s in total")
     say("Submission", f"{run.submission}")
 
 
@@ -148,7 +149,7 @@ def _show_confusions(run: Run) -> None:
         largest = sorted(np.argwhere(wrong), key=lambda cell: -wrong[tuple(cell)])[:MAX_CONFUSIONS]
         for number, (true, read) in enumerate(largest):
             images = wrong[true, read]
-            say("" if number else "Confused", f"{true} read as {read}: {images:,} image{'' if images == 1 else 's'}")
+            say("" if number else "Confused", f"{true} read as {read}: {plural(int(images), 'image')}")
         return
     with_recall = room >= loose + len("recall") + 2
     table = new_table("true", *confusion.columns, *(["recall"] if with_recall else []), numbers=True)
@@ -167,6 +168,13 @@ def _shaded(images: int, most: int) -> str:
         return "·"
     style = f"bold white on {ACCENT}" if images > most / 2 else f"bold {ACCENT}" if images > most / 4 else ACCENT
     return f"[{style}]{images}[/]"
+
+
+def show_time(*runs: Run) -> None:
+    """Print how long training took, and the command from the start of its process until now."""
+    training, whole = sum(run.record.seconds["train"] for run in runs), time.monotonic() - kaggle_mnist.STARTED
+    sessions = " in all sessions" if any(run.record.resumed for run in runs) else ""
+    say("Time", f"{training:.0f} s training{sessions}, {whole:.0f} s {'in this one' if sessions else 'in all'}")
 
 
 def show_recipes() -> None:
