@@ -20,12 +20,12 @@ RECIPES, REPEATS = ("fast", "mlp", "article", "best", "cnn"), (1, 4)
 RUN = """
 import json, resource, sys
 import psutil
-from kaggle_mnist import find_recipe, pipeline
+from kaggle_mnist import find_recipe, pipeline, prepare
 from kaggle_mnist.runs import checkpoint
 
 recipe, repeats, epochs, output = sys.argv[1:]
 checkpoint.PRICE = 0  # a checkpoint after every epoch
-require_memory, found = pipeline.require_memory, {}
+require_memory, found = prepare.require_memory, {}
 
 def measure(*arguments, **options):
     found["resident"] = psutil.Process().memory_info().rss
@@ -33,7 +33,7 @@ def measure(*arguments, **options):
     found["estimate"] = estimate.total
     return estimate
 
-pipeline.require_memory = measure
+prepare.require_memory = measure
 recipe = find_recipe(recipe, epochs=int(epochs))
 pipeline.train(recipe, input="practice", repeats=int(repeats), score=False, output=output)
 unit = 1 if sys.platform == "darwin" else 1024

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from kaggle_mnist.data.digits import Digits
-from kaggle_mnist.pipeline import MAX_SEED, plan_run
+from kaggle_mnist.prepare import MAX_SEED, plan_run
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint as checkpoints
 from kaggle_mnist.runs.finding import other_runs

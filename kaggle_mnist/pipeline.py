@@ -1,11 +1,10 @@
-"""The main job on one page: load the digits, assign the folds, cross-validate, write the run."""
+"""The main job on one page: prepare it, cross-validate, write the run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +13,23 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.data.suspects import read_suspects
-from kaggle_mnist.recipes.named import find_recipe
+from kaggle_mnist.prepare import estimate_plan, open_executor, prepare
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint as checkpoints
 from kaggle_mnist.runs.checkpoint import Checkpoint
-from kaggle_mnist.runs.folder import ensure_writable
 from kaggle_mnist.runs.labels import Labels
-from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import Plan, find_unfinished, unfinished_like
-from kaggle_mnist.score import refuse_foreign_copy, score_run
+from kaggle_mnist.score import score_run
 from kaggle_mnist.training.cross_validation import EpochEnd, TrainingState, cross_validate
-from kaggle_mnist.training.device import resolve_device
+from kaggle_mnist.training.estimate import RunEstimate
 from kaggle_mnist.training.execution import Executor, Local
-from kaggle_mnist.training.folds import check_folds, fold_digits
+from kaggle_mnist.training.folds import fold_digits
 from kaggle_mnist.training.memory import require_memory
 from kaggle_mnist.training.repeats import cross_validate_by_repeats, read_repeat, write_repeat
-from kaggle_mnist.training.threads import choose_threads, thread_count
-from kaggle_mnist.training.trainer import check_dropped
-from kaggle_mnist.utils.errors import BadOption, BadRun, MissingPackage
+from kaggle_mnist.training.threads import thread_count
+from kaggle_mnist.utils.errors import BadOption, BadRun
 from kaggle_mnist.utils.progress import Progress, quiet
-
-MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
 
 
 @dataclass(frozen=True)
@@ -53,6 +46,7 @@ class Start:
     threads_if_idle : PyTorch's number of threads; `plan.threads` is lower if other programs kept cores busy
     workers : of the cluster; None without one
     repeats : that are done already, of a run whose repeats are trained one by one
+    estimate : of a run that is begun in this process
     """
 
     plan: Plan
@@ -63,6 +57,7 @@ class Start:
     threads_if_idle: int = 0
     workers: int | None = None
     repeats: int = 0
+    estimate: RunEstimate | None = None
 
 
 def train(
@@ -120,62 +115,29 @@ def train(
     >>> run.submission.name
     'submission.csv'
     """
-    started, created = time.perf_counter(), datetime.now().astimezone()
-    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    if not 0 <= seed < MAX_SEED:
-        raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
-    repeats = len(recipe.variants) if repeats is None else repeats
-    if cluster is None:
-        resolve_device(device)  # before anything is loaded
-    ensure_writable(output := Path(output))
-
-    digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
-    refuse_foreign_copy(digits.header)
-    if isinstance(drop_suspects, (str, Path)):
-        drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
-    dropped = tuple(sorted(set(drop_suspects or ())))
-    check_dropped(dropped, len(digits.train_images))
-    check_folds(digits.train_labels, n_splits=folds, repeats=repeats)
-    threads_if_idle = torch.get_num_threads()
-    with open_executor(cluster, digits, device) as executor:
-        if isinstance(executor, Local):
-            require_memory(recipe, digits, folds=folds, repeats=repeats, device=executor.device)
-        fold_of = fold_digits(digits, n_splits=folds, repeats=repeats, seed=seed)  # (repeats, n)
-        plan = plan_run(recipe, executor, digits, fold_of, seed, score=score, dropped=dropped, created=created)
-        unfinished = tuple(unfinished_like(output, plan))
+    started = time.perf_counter()
+    prepared = prepare(
+        recipe,
+        input=input,
+        output=output,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        device=device,
+        score=score,
+        drop_suspects=drop_suspects,
+        cluster=cluster,
+        progress=progress,
+    )
+    with prepared as (plan, executor, digits, fold_of):
+        unfinished = tuple(unfinished_like(output := Path(output), plan))
+        estimate = None if on_start is None else estimate_plan(plan, executor, digits, fold_of)
         with checkpoints.begin(output, plan, labels) as checkpoint:
             if on_start is not None:
                 workers = None if isinstance(executor, Local) else executor.workers
-                on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished, threads_if_idle, workers))
+                idle = torch.get_num_threads()
+                on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished, idle, workers, 0, estimate))
             return _carry_out(checkpoint, executor, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
-
-
-def plan_run(
-    recipe: Recipe,
-    executor: Executor,
-    digits: Digits,
-    fold_of: NDArray[np.int64],
-    seed: int,
-    *,
-    score: bool = False,
-    dropped: tuple[int, ...] = (),
-    created: datetime | None = None,
-) -> Plan:
-    """The plan of a run that `executor` is about to carry out; `fold_of` is ``(repeats, n)``."""
-    return Plan(
-        created=(created or datetime.now().astimezone()).isoformat(timespec="milliseconds"),
-        recipe=recipe,
-        folds=int(fold_of.max()) + 1,
-        repeats=len(fold_of),
-        seed=seed,
-        device=executor.device.type,
-        threads=executor.threads,
-        score=score,
-        dropped=dropped,
-        input=digits.input,
-        data=Data.of(digits),
-        environment=executor.environment(recipe),
-    )
 
 
 def resume(
@@ -225,18 +187,6 @@ def resume(
                 workers = None if isinstance(executor, Local) else executor.workers
                 on_start(Start(plan, checkpoint.run, checkpoint.epoch, environment, workers=workers, repeats=done))
             return _carry_out(checkpoint, executor, digits, fold_of, time.perf_counter() - started, on_epoch, progress)
-
-
-def open_executor(cluster: str | None, digits: Digits, device: str, threads: int | None = None) -> Executor:
-    """This process, or the workers of a cluster. Raises BadOption and ClusterError."""
-    if cluster is None:
-        return Local(digits, resolve_device(device), threads or choose_threads())
-    try:
-        from kaggle_mnist.training.cluster import Cluster
-    except ModuleNotFoundError as error:
-        install = "pip install 'kaggle-mnist[cluster]'"
-        raise MissingPackage(f"Dask is not installed (no module {error.name}): {install}") from None
-    return Cluster(cluster, digits, device, threads)
 
 
 def _carry_out(

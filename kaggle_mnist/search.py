@@ -18,7 +18,7 @@ import pandas as pd
 from kaggle_mnist.confirm import START, Confirmation, confirm, oof_job
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.pipeline import MAX_SEED, open_executor
+from kaggle_mnist.prepare import MAX_SEED, open_executor
 from kaggle_mnist.recipes.named import find_recipe, recipe_as_toml
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.folder import csv_bytes, ensure_writable

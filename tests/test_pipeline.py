@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from sklearn.metrics import accuracy_score
 
 import kaggle_mnist
-from kaggle_mnist import pipeline, score
+from kaggle_mnist import pipeline, prepare, score
 from kaggle_mnist.check import check_csv
 from kaggle_mnist.data import practice as practice_set
 from kaggle_mnist.data.digits import Digits, WithheldLabels
@@ -37,7 +37,7 @@ def run(few: Digits, tiny: Recipe) -> Run:
 def test_a_run_computes_with_the_threads_that_were_chosen_for_it(
     few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "choose_threads", lambda: 2)
+    monkeypatch.setattr(prepare, "choose_threads", lambda: 2)
     found: list[int] = []
     run = pipeline.train(
         tiny.replaced(epochs=1), input=few, folds=2, on_epoch=lambda _: found.append(torch.get_num_threads())

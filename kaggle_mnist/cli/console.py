@@ -155,6 +155,7 @@ class Watcher:
         """Find an earlier run of the same length, to compare with in a terminal."""
         from kaggle_mnist.runs.earlier import earlier_run
 
+        self.announced = start.estimate is not None  # else after the first epoch
         if console.is_terminal:
             self.curve.earlier = earlier_run(start.run.parent, start.plan)
 

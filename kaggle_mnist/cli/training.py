@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from kaggle_mnist.cli.signals import stoppable
 from kaggle_mnist.utils.progress import in_turn
 
 if TYPE_CHECKING:
+    from kaggle_mnist.pipeline import Start
     from kaggle_mnist.runs.run import Run
 
 Log = Annotated[
@@ -53,34 +54,41 @@ def train(
     name: Name = None,
     note: Note = None,
     tag: Tag = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be trained, its memory and time; write nothing.")
+    ] = False,
 ) -> None:
     """Train a fold ensemble and write submission.csv."""
     from kaggle_mnist.recipes.named import find_recipe
     from kaggle_mnist.runs.labels import labels_from
+    from kaggle_mnist.utils.errors import BadOption
 
     chosen, labels = find_recipe(recipe, settings or [], epochs=epochs), labels_from(name, note, tag or [])
+    if dry_run and cluster is not None:
+        raise BadOption("--dry-run: times steps in this process; leave out --cluster")
 
+    from kaggle_mnist import dry_run as dry
     from kaggle_mnist import pipeline
     from kaggle_mnist.cli.console import Watcher
     from kaggle_mnist.cli.screens import training as screens
     from kaggle_mnist.logs import open_log
 
+    options: dict[str, Any] = {"input": input, "folds": folds, "repeats": repeats, "seed": seed, "device": device}
+    options |= {"score": score, "drop_suspects": drop_suspects}
     with Watcher() as watcher, open_log(log) as curves:
+        if dry_run:
+            screens.show_dry_run(dry.dry_run(chosen, progress=watcher, **options))
+            return
+
         run = pipeline.train(
             chosen,
-            input=input,
             output=output,
-            folds=folds,
-            repeats=repeats,
-            seed=seed,
-            device=device,
-            score=score,
-            drop_suspects=drop_suspects,
             cluster=cluster,
             labels=labels,
             on_start=in_turn(screens.show_start, watcher.on_start, curves.on_start),
             on_epoch=in_turn(watcher.on_epoch, curves.on_epoch),
             progress=watcher,
+            **options,
         )
     screens.show_run(run)
     report_on(run, input)

@@ -107,8 +107,8 @@ def require_memory(recipe: Recipe, digits: Digits, *, folds: int, repeats: int, 
     )
     times = f" × {repeats} repeats" if repeats > 1 else ""
     raise NotEnoughMemory(
-        f"{folds} folds{times} of recipe {recipe.name} need about {_gigabytes(estimate.total)} of memory,"
-        f" and {_gigabytes(available)} is available; {advice}"
+        f"{folds} folds{times} of recipe {recipe.name} need about {gigabytes(estimate.total)} of memory,"
+        f" and {gigabytes(available)} is available; {advice}"
     )
 
 
@@ -158,5 +158,10 @@ def _own_room() -> Iterator[int]:
         yield limit - int(psutil.Process().memory_info().vms)
 
 
-def _gigabytes(size: int) -> str:
+def gigabytes(size: int) -> str:
+    """A number of bytes in words.
+
+    >>> gigabytes(1_234_000_000)
+    '1.2 GB'
+    """
     return f"{size / 1e9:.1f} GB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,14 +84,27 @@ class RepeatTrainer:
 
         Returns each member's mean loss. On a GPU, the host does not wait inside the loop over steps.
         """
+        total = torch.zeros(self.network.members, device=self.images.device)
+        for losses in self.steps(epoch):
+            total += losses
+        means: list[float] = (total / self.steps_per_epoch).tolist()
+        return means
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one epoch: batches of about `batch_size` images, with at least one of every fold."""
+        smallest = int(torch.bincount(self.folds).min())
+        return max(1, min(round(len(self.images) / self.recipe.batch_size), smallest))
+
+    def steps(self, epoch: int) -> Iterator[Tensor]:
+        """The steps of one epoch, carried out one by one; yields each member's loss, ``(k,)``, after a step."""
         recipe, device = self.recipe, self.images.device
         generator = generator_for(self.seed, EPOCH, epoch, self.repeat, device=device)
         shuffled = shuffle_within_folds(self.folds, generator)  # (k, smallest fold)
-        k, smallest = shuffled.shape
+        smallest = shuffled.shape[1]
         precision = precision_of(recipe, device)
-        steps = max(1, min(round(len(self.images) / recipe.batch_size), smallest))
+        steps = self.steps_per_epoch
         edges = [smallest * step // steps for step in range(steps + 1)]
-        total = torch.zeros(k, device=device)
         for step in range(steps):
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, epoch + step / steps)
@@ -106,9 +119,7 @@ class RepeatTrainer:
             losses.sum().backward()  # each member's gradient comes from its own loss alone
             self.optimizer.step()
             self.optimizer.zero_grad()
-            total += losses.detach()
-        means: list[float] = (total / steps).tolist()
-        return means
+            yield losses.detach()
 
     @torch.no_grad()
     def watch(self, member: int) -> tuple[float, float]:

@@ -50,16 +50,16 @@ def test_the_estimate_is_near_the_measured_peak(recipe: str, repeats: int, pract
 import re, sys, psutil
 from pathlib import Path
 from kaggle_mnist import find_recipe, load_digits, train
-from kaggle_mnist import pipeline
+from kaggle_mnist import prepare
 from kaggle_mnist.runs import checkpoint
 
 checkpoint.PRICE, estimates = 0, []
-require = pipeline.require_memory
+require = prepare.require_memory
 
 def required(*arguments, **named):
     estimates.append(require(*arguments, **named).total + psutil.Process().memory_info().rss)
 
-pipeline.require_memory = required
+prepare.require_memory = required
 digits = load_digits("practice").head(3000, 1000)
 train(find_recipe(sys.argv[1], epochs=1), input=digits, repeats=int(sys.argv[2]), score=False)
 peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]  # ru_maxrss counts the parent's too

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import kaggle_mnist
-from kaggle_mnist.cli.console import ACCENT, console, new_table, say, show_table
+from kaggle_mnist.cli.console import ACCENT, console, duration, new_table, say, show_table
 from kaggle_mnist.data.inspection import MNIST_INK, MNIST_OFFSET, Look
 from kaggle_mnist.data.practice import is_practice
 from kaggle_mnist.recipes.named import named_recipes
@@ -20,12 +20,14 @@ from kaggle_mnist.recipes.variants import summary_of
 from kaggle_mnist.runs.submission import Verdict
 from kaggle_mnist.runs.unfinished import resume_command
 from kaggle_mnist.training.device import changes_of
+from kaggle_mnist.training.memory import gigabytes
 from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from kaggle_mnist.check import DataCheck
     from kaggle_mnist.pipeline import Start
     from kaggle_mnist.runs.run import Run
+    from kaggle_mnist.training.estimate import RunEstimate
 
 MAX_ERRORS = 40
 MAX_CONFUSIONS = 10  # lines instead of a matrix
@@ -76,8 +78,27 @@ def show_start(start: Start) -> None:
     busy = start.threads_if_idle - plan.threads if plan.device == "cpu" and start.workers is None else 0
     others = f" ({busy} fewer, for other programs that keep the machine busy)" if busy > 0 else ""
     say("Device", f"{plan.device}{threads}{others}{mixed}")
+    if start.estimate is not None:
+        _show_estimate(start.estimate)
     for path in start.unfinished:
         say("Unfinished", f"the same run was interrupted earlier; to resume it: {resume_command(path)}")
+
+
+def _show_estimate(estimate: RunEstimate) -> None:
+    of_one = " or ".join(f"{size:,}" for size in dict.fromkeys(estimate.parameters))
+    say("Parameters", f"{of_one} per member, {estimate.all_parameters:,} of all {estimate.members} members")
+    memory, available = gigabytes(estimate.memory.total), gigabytes(estimate.available)
+    say("Memory", f"about {memory} needed, {available} available")
+    each, whole = estimate.seconds_per_epoch, estimate.training + estimate.evaluation
+    say(
+        "Expected", f"{duration(estimate.training)} of training, {each:.1f} s per epoch; {duration(whole)} with outputs"
+    )
+
+
+def show_dry_run(start: Start) -> None:
+    """Print what `show_start` does, and that this was all."""
+    show_start(start)
+    say("Dry run", "nothing was trained or written; without --dry-run, this run is trained")
 
 
 def _show_warnings(look: Look) -> None:

@@ -1,0 +1,55 @@
+"""Look at a run before it is begun: everything is checked, nothing is trained or written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.pipeline import Start
+from kaggle_mnist.prepare import estimate_plan, prepare
+from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.utils.progress import Progress, quiet
+
+TIMED = 8  # steps of each variant
+
+
+def dry_run(
+    recipe: str | Recipe = "mlp",
+    *,
+    input: str | Path | Digits | None = None,
+    folds: int = 5,
+    repeats: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    score: bool = True,
+    drop_suspects: str | Path | tuple[int, ...] | None = None,
+    progress: Progress = quiet,
+) -> Start:
+    """What `pipeline.train` would begin with, with an estimate of its memory and time; its `run` is an empty path.
+
+    The parameters are those of `pipeline.train`, and so are the errors. The estimate leaves out what is not training:
+    reading the digits, the run's files and its page. Training is assumed to go on as in the first steps.
+
+    Examples
+    --------
+    >>> from kaggle_mnist import load_digits
+    >>> start = dry_run("fast", input=load_digits("practice").head(500, 100))
+    >>> start.estimate.members, start.estimate.all_parameters
+    (5, 2330930)
+    """
+    prepared = prepare(
+        recipe,
+        input=input,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        device=device,
+        score=score,
+        drop_suspects=drop_suspects,
+        progress=progress,
+    )
+    with prepared as (plan, executor, digits, fold_of):
+        estimate = estimate_plan(plan, executor, digits, fold_of, timed=TIMED)
+        return Start(plan, Path(), 0, plan.environment, (), torch.get_num_threads(), estimate=estimate)
