@@ -51,7 +51,8 @@ def test_a_dry_run_is_refused_where_training_would_be(few: Digits, tiny: Recipe)
         dry_run(tiny, input=few, folds=1)
     with pytest.raises(BadOption, match="dropped image 1500"):
         dry_run(tiny, input=few, drop_suspects=(1500,))
-    assert invoke("train", "--dry-run", "--cluster", "local").exit_code == 2
+    refused = invoke("train", "--dry-run", "--cluster", "local")
+    assert (refused.exit_code, "leave out --cluster" in refused.stderr) == (2, True)
 
 
 def test_without_a_listener_nothing_is_timed(few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

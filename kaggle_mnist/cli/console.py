@@ -192,8 +192,11 @@ class Watcher:
     def _picture(self) -> Text:
         curve = self.curve if self.stage == "Training" else Curve()
         count = f"{self.done}/{self.total}"
-        end = "  ".join(part for part in (count, "" if curve.accuracies else self.unit, self._left()) if part)
         line = Text(f"{self.stage:<{LABEL}} ", no_wrap=True, overflow="crop")
+        for unit in ("" if curve.accuracies else self.unit, ""):
+            end = "  ".join(part for part in (count, unit, self._left()) if part)
+            if len(line) + len(end) < console.width:
+                break
         room = min(WIDEST_BAR, console.width - len(line) - len(end) - 2)
         if room >= SHORTEST_BAR:
             filled = round(room * self.done / max(1, self.total))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,6 @@ from kaggle_mnist.cli.signals import stoppable
 from kaggle_mnist.utils.progress import in_turn
 
 if TYPE_CHECKING:
-    from kaggle_mnist.pipeline import Start
     from kaggle_mnist.runs.run import Run
 
 Log = Annotated[
@@ -35,7 +35,10 @@ def train(
         int | None,
         typer.Option(help="Repeat cross-validation with new folds.", show_default="1, or one for each entry of vary"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="0")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Several seeds, a run each: 0..4, or 0,3,7.", metavar="SEEDS", show_default="one")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training images.", show_default="the recipe's")
@@ -64,35 +67,43 @@ def train(
     from kaggle_mnist.utils.errors import BadOption
 
     chosen, labels = find_recipe(recipe, settings or [], epochs=epochs), labels_from(name, note, tag or [])
+    if seed is not None and seeds is not None:
+        raise BadOption("--seed and --seeds: give one of them")
     if dry_run and cluster is not None:
         raise BadOption("--dry-run: times steps in this process; leave out --cluster")
 
-    from kaggle_mnist import dry_run as dry
+    from kaggle_mnist import dry_run as look
     from kaggle_mnist import pipeline
-    from kaggle_mnist.cli.console import Watcher
+    from kaggle_mnist import seeds as series
+    from kaggle_mnist.cli.console import Watcher, say
+    from kaggle_mnist.cli.screens import seeds as of_seeds
     from kaggle_mnist.cli.screens import training as screens
     from kaggle_mnist.logs import open_log
 
-    options: dict[str, Any] = {"input": input, "folds": folds, "repeats": repeats, "seed": seed, "device": device}
-    options |= {"score": score, "drop_suspects": drop_suspects}
+    options: dict[str, Any] = {"input": input, "folds": folds, "repeats": repeats, "device": device, "score": score}
+    options |= {"drop_suspects": drop_suspects}
+    many = [seed or 0] if seeds is None else series.parse_seeds(seeds)
     with Watcher() as watcher, open_log(log) as curves:
+        screen = of_seeds.SeedsScreen(watcher, many, lambda run: report_on(run, input, quietly=True))
         if dry_run:
-            screens.show_dry_run(dry.dry_run(chosen, progress=watcher, **options))
+            screen.on_start(look.dry_run(chosen, seed=many[0], progress=watcher, **options))
+            say("Dry run", "nothing was trained or written")
             return
-
-        run = pipeline.train(
-            chosen,
-            output=output,
-            cluster=cluster,
-            labels=labels,
-            on_start=in_turn(screens.show_start, watcher.on_start, curves.on_start),
-            on_epoch=in_turn(watcher.on_epoch, curves.on_epoch),
-            progress=watcher,
-            **options,
-        )
-    screens.show_run(run)
-    report_on(run, input)
-    screens.show_time(run)
+        options |= {"output": output, "cluster": cluster, "labels": labels, "progress": watcher}
+        options |= {"on_start": in_turn(screen.on_start, curves.on_start)}
+        if seeds is None:
+            runs = [
+                pipeline.train(chosen, seed=many[0], on_epoch=in_turn(watcher.on_epoch, curves.on_epoch), **options)
+            ]
+        else:
+            on_epoch = in_turn(screen.on_epoch, curves.on_epoch)
+            runs = series.train_seeds(chosen, many, on_epoch=on_epoch, on_run=screen.on_run, **options)
+    if seeds is None:
+        screens.show_run(runs[0])
+        report_on(runs[0], input)
+    else:
+        of_seeds.show_seeds(runs, output)
+    screens.show_time(*runs)
 
 
 @app.command()
@@ -183,15 +194,16 @@ def check(
         raise typer.Exit(2)
 
 
-def report_on(run: Run, input: str | None) -> None:
+def report_on(run: Run, input: str | None, *, quietly: bool = False) -> None:
     """Write the run's page; a failure is printed, since the run itself is complete."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.utils.errors import Interrupted, UserError
+    from kaggle_mnist.utils.progress import quiet
 
     try:
         from kaggle_mnist.report.page import write_report
 
-        with console.Watcher() as progress:
+        with nullcontext(quiet) if quietly else console.Watcher() as progress:
             path = write_report(run, input=input, progress=progress)
     except (UserError, OSError, MemoryError, ImportError) as error:  # ImportError: out of memory while loading
         console.say("Report", f"not written, but the run is complete: {error}")
@@ -200,4 +212,5 @@ def report_on(run: Run, input: str | None) -> None:
             f"interrupted; {run.path} is complete except for its page; `kaggle-mnist report` writes that"
         ) from None
     else:
-        console.say("Report", f"{path}")
+        if not quietly:
+            console.say("Report", f"{path}")

@@ -61,8 +61,11 @@ def show_data(found: DataCheck, export: Path | None) -> None:
         say("Exported", f"{export}/train.csv, test.csv and sample_submission.csv")
 
 
-def show_start(start: Start) -> None:
-    """Print the digits, what is about to be trained, and interrupted runs with the same settings."""
+def show_start(start: Start, seeds: str = "") -> None:
+    """Print the digits, what is about to be trained, and interrupted runs with the same settings.
+
+    `seeds` are those of a series, in words.
+    """
     plan, data = start.plan, start.plan.data
     _show_source(data.source, data.path, data.train_images, data.test_images, data.practice, data.test_labels)
     if data.look is not None:
@@ -70,7 +73,8 @@ def show_start(start: Start) -> None:
     epochs = plural(plan.recipe.epochs, "epoch")
     repeats = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
     networks = summary_of(plan.recipe, plan.repeats)
-    say("Recipe", f"{plan.recipe.name}: {networks}, {epochs}, {plan.folds} folds{repeats}, seed {plan.seed}")
+    shown_seeds = seeds or f"seed {plan.seed}"
+    say("Recipe", f"{plan.recipe.name}: {networks}, {epochs}, {plan.folds} folds{repeats}, {shown_seeds}")
     threads = f", {plural(plan.threads, 'thread')}" if plan.device == "cpu" else ""
     if start.workers is not None:
         threads += f" on each of {plural(start.workers, 'worker')}"
@@ -89,16 +93,8 @@ def _show_estimate(estimate: RunEstimate) -> None:
     say("Parameters", f"{of_one} per member, {estimate.all_parameters:,} of all {estimate.members} members")
     memory, available = gigabytes(estimate.memory.total), gigabytes(estimate.available)
     say("Memory", f"about {memory} needed, {available} available")
-    each, whole = estimate.seconds_per_epoch, estimate.training + estimate.evaluation
-    say(
-        "Expected", f"{duration(estimate.training)} of training, {each:.1f} s per epoch; {duration(whole)} with outputs"
-    )
-
-
-def show_dry_run(start: Start) -> None:
-    """Print what `show_start` does, and that this was all."""
-    show_start(start)
-    say("Dry run", "nothing was trained or written; without --dry-run, this run is trained")
+    training, whole = duration(estimate.training), duration(estimate.training + estimate.evaluation)
+    say("Expected", f"{training} of training, {estimate.seconds_per_epoch:.1f} s per epoch; {whole} with outputs")
 
 
 def _show_warnings(look: Look) -> None:

@@ -1,0 +1,54 @@
+"""What `train --seeds` prints: one bar over all seeds, a line for each run, and the recipe's line over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kaggle_mnist.cli.console import Watcher, duration, say
+from kaggle_mnist.cli.screens import recipes
+from kaggle_mnist.cli.screens.training import show_start
+from kaggle_mnist.seeds import list_seeds
+
+if TYPE_CHECKING:
+    from kaggle_mnist.pipeline import Start
+    from kaggle_mnist.runs.run import Run
+    from kaggle_mnist.training.cross_validation import EpochEnd
+
+
+class SeedsScreen:
+    """Shows one run or a series; `on_start`, `on_epoch` and `on_run` are the callbacks of `seeds.train_seeds`."""
+
+    def __init__(self, watcher: Watcher, seeds: Sequence[int], report: Callable[[Run], None]):
+        self.watcher, self.seeds, self.report = watcher, seeds, report
+        self.finished = 0
+
+    def on_start(self, start: Start) -> None:
+        """Show what is about to be trained, once: it is the same for all seeds."""
+        if self.finished:
+            return
+        self.watcher.on_start(start)
+        count = len(self.seeds)
+        show_start(start, f"seeds {list_seeds(self.seeds)}" if count > 1 else "")
+        if start.estimate is not None and count > 1:
+            say("", f"{duration(count * (start.estimate.training + start.estimate.evaluation))} for all {count} seeds")
+
+    def on_epoch(self, event: EpochEnd) -> None:
+        """Move the one bar."""
+        count = len(self.seeds)
+        note = f"seed {self.finished + 1} of {count}, held-out accuracy {event.accuracy:.4f}"
+        self.watcher("Training", self.finished * event.epochs + event.epoch, count * event.epochs, note)
+
+    def on_run(self, run: Run) -> None:
+        """Show a finished run, and write its page."""
+        self.finished += 1
+        say(f"Seed {run.record.seed}", f"CV accuracy {run.cv_accuracy:.4f}, {run.submission}")
+        self.report(run)
+
+
+def show_seeds(runs: Sequence[Run], output: Path) -> None:
+    """Print the line of the runs' recipe, as `compare --by recipe` does."""
+    from kaggle_mnist.compare_recipes import compare_recipes
+
+    recipes.show(compare_recipes([f"{run.path}" for run in runs], output), as_csv=False, as_json=False)
