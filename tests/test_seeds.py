@@ -9,6 +9,7 @@ import pytest
 from kaggle_mnist import pipeline, seeds
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.finding import list_runs
@@ -26,11 +27,10 @@ def test_every_seed_is_a_run_of_its_own_and_the_digits_are_loaded_once(
     few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
-    load = seeds.load_digits
 
     def counted(place: str, **options: object) -> Digits:
         loaded.append(place)
-        return load(place, progress=lambda *_: None)
+        return load_digits(place)
 
     monkeypatch.setattr(seeds, "load_digits", counted)
     export_csv(few, Path("digits"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import threading
 from collections.abc import Iterator
@@ -30,6 +32,9 @@ def stoppable() -> Iterator[None]:
                 installed.append(number)
     try:
         yield
+    except KeyboardInterrupt:
+        atexit.register(gc.freeze)  # else Python looks through all modules for garbage, which takes most of a second
+        raise
     finally:
         for number in installed:
             signal.signal(number, signal.SIG_DFL)

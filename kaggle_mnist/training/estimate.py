@@ -20,8 +20,9 @@ from kaggle_mnist.training.memory import MemoryEstimate, available_memory, estim
 from kaggle_mnist.training.trainer import RepeatTrainer, TrainingSet
 
 WARM_UP = 2  # steps that are not timed: kernels are chosen and memory is taken in the first ones
-TIMED = 3  # steps; more are timed if there is time
-JUDGED = 256  # images whose outputs are timed
+TIMED = 3  # steps after those
+PATIENCE = 0.15  # seconds for each of them; slow steps are timed from the second one on, and fewer
+JUDGED = 64  # images whose outputs are timed
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,12 @@ def estimate_run(
 
 def _seconds_per_epoch(trainer: RepeatTrainer, timed: int) -> float:
     steps = itertools.chain.from_iterable(map(trainer.steps, itertools.count()))  # an epoch may have one step
-    taken = [_seconds(lambda: float(next(steps).sum())) for _ in range(WARM_UP + timed)]  # float() waits for a GPU
+    taken: list[float] = []
+    while len(taken) < 2 or (len(taken) < WARM_UP + timed and sum(taken) < PATIENCE * timed):
+        taken.append(_seconds(lambda: float(next(steps).sum())))  # float() waits for a GPU
+    step = statistics.median(taken[WARM_UP:] or taken[-1:])
     watching = [_seconds(lambda: trainer.watch(0)) for _ in range(2)]
-    return trainer.steps_per_epoch * statistics.median(taken[WARM_UP:]) + trainer.network.members * watching[1]
+    return trainer.steps_per_epoch * step + trainer.network.members * watching[1]
 
 
 def _seconds_of_outputs(trainer: RepeatTrainer, digits: Digits) -> float:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import threading
 
@@ -26,6 +28,17 @@ def test_a_signal_that_nohup_ignores_stays_ignored(number: signal.Signals) -> No
             signal.raise_signal(number)
     finally:
         signal.signal(number, before)
+
+
+def test_an_interrupted_command_ends_without_looking_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered: list[object] = []
+    monkeypatch.setattr(atexit, "register", registered.append)
+    with stoppable():
+        pass
+    assert registered == []
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        raise KeyboardInterrupt
+    assert registered == [gc.freeze]
 
 
 def test_a_thread_may_call_a_command() -> None:
