@@ -189,7 +189,7 @@ Cluster = Annotated[
     typer.Option(help="Address of a Dask scheduler, or 'local' for one process per core.", metavar="ADDRESS"),
 ]
 RUN_HELP = "Folder, name or recipe of a run, or how its name begins; or latest."
-Name = Annotated[str | None, typer.Option(help="Call the run this, wherever a RUN is named.", metavar="NAME")]
+Name = Annotated[str | None, typer.Option(help="Name for the run, usable as RUN.", metavar="NAME")]
 Note = Annotated[str | None, typer.Option(help="A line about the run.", metavar="TEXT")]
 Tag = Annotated[list[str] | None, typer.Option(help="Tag the run; repeatable.", metavar="TAG")]
 RunArgument = Annotated[

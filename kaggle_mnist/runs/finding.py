@@ -107,7 +107,7 @@ def find_path(run: str, output: Path, prefer: State | None = None) -> Path:
     if len(found) > 1:
         newest = [path.name for path in reversed(found[-MAX_MATCHES:])]
         more = f" and {len(found) - MAX_MATCHES:,} more" if len(found) > MAX_MATCHES else ""
-        raise BadRun(f"{run}: {len(found):,} runs are called that; name one: {', '.join(newest)}{more}")
+        raise BadRun(f"{run}: {len(found):,} runs match; name one: {', '.join(newest)}{more}")
     return found[0]
 
 

@@ -89,7 +89,7 @@ def test_compare_takes_all_runs_of_a_name_and_other_commands_ask_for_one(submiss
     refused = invoke("report", "steady")
     assert (refused.exit_code, refused.stderr) == (
         2,
-        "kaggle-mnist: steady: 2 runs are called that; name one: 20261124-200001-b, 20261124-200000-a\n",
+        "kaggle-mnist: steady: 2 runs match; name one: 20261124-200001-b, 20261124-200000-a\n",
     )
 
 

@@ -126,7 +126,7 @@ def test_a_name_given_by_the_user_comes_before_a_recipes(named: Path) -> None:
 def test_one_run_is_asked_for_where_several_are_meant(named: Path) -> None:
     with pytest.raises(BadRun) as refused:
         find_run("wide", named)
-    assert str(refused.value) == "wide: 2 runs are called that; name one: 20261124-200000-c, 20261124-200001-b"
+    assert str(refused.value) == "wide: 2 runs match; name one: 20261124-200000-c, 20261124-200001-b"
     for number in range(5):
         shutil.copytree(named / "20261124-200000-c", named / f"copy-{number}")
     with pytest.raises(BadRun, match=r"wide: 7 runs .* name one: copy-4, (copy-\d, ){3}copy-0 and 2 more$"):
@@ -147,7 +147,7 @@ def test_every_command_takes_the_runs_that_it_can_work_on(named: Path) -> None:
     assert find_run("wide", named).name == "20261124-200000-c"
     assert find_unfinished("wide", named) == unfinished
     assert find_unfinished("20261125-09", named) == unfinished
-    with pytest.raises(BadRun, match="2 runs are called that"):
+    with pytest.raises(BadRun, match="2 runs match"):
         remove_runs(["wide"], named)
     with pytest.raises(BadRun, match="is finished; there is nothing to resume"):
         find_unfinished("b", named)
