@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import log_loss
 
 from kaggle_mnist import pipeline
-from kaggle_mnist.blend import averaged, blend_runs, fit_weights, nested_fit
+from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import open_withheld_labels
@@ -21,6 +21,7 @@ from kaggle_mnist.runs.run import Outputs
 from kaggle_mnist.runs.submission import check_submission
 from kaggle_mnist.training.metrics import loss, shares_of
 from kaggle_mnist.utils.errors import BadOption, BadRun, DataNotFound
+from kaggle_mnist.weighting import averaged, fit_weights, nested_fit
 from tests.conftest import TINY, write_folders
 
 
