@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from kaggle_mnist.data.sources import load_same_digits
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.folder import ensure_writable, run_files, write_run
 from kaggle_mnist.runs.record import Data, Parent, Record, Scores
-from kaggle_mnist.runs.run import Outputs, Run
+from kaggle_mnist.runs.run import Outputs, Run, read_run
 from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, BadOption, BadRun, DataNotFound
 from kaggle_mnist.utils.files import SUMS, sha256_of
@@ -23,6 +24,72 @@ from kaggle_mnist.utils.versions import versions
 from kaggle_mnist.weighting import averaged, nested_fit
 
 NAME = "blend"
+ALL = 0.9995  # a weight that is shown as 1.000
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a blend gains over its best parents, out of fold; fitted weights are nested, as in the blend's own scores.
+
+    Attributes
+    ----------
+    accurate, likely : names of the parent with the highest OOF accuracy and of that with the lowest log loss
+    accuracy, log_loss : of those two
+    more_right : images that the blend gets right, less those of `accurate`
+    lower_loss : log loss of `likely` less that of the blend
+    alone : the parent that has all the weight, to three decimals; None if several have some
+
+    Examples
+    --------
+    >>> Gain("a", "b", accuracy=0.9, log_loss=0.3, more_right=3, lower_loss=0.0012, alone=None).verdict
+    '3 more images right, log loss 0.0012 lower'
+    >>> Gain("a", "a", accuracy=0.9, log_loss=0.3, more_right=-1, lower_loss=0.0, alone="a").verdict
+    'none: all weight is on a, and the blend is no better than that run'
+    """
+
+    accurate: str
+    likely: str
+    accuracy: float
+    log_loss: float
+    more_right: int
+    lower_loss: float
+    alone: str | None
+
+    @property
+    def verdict(self) -> str:
+        """What was gained, or that nothing was; log losses that are equal to four decimals are called equal."""
+        if self.alone is not None:
+            return f"none: all weight is on {self.alone}, and the blend is no better than that run"
+        loss = round(self.lower_loss, 4)
+        images = "as many images"
+        if self.more_right:
+            more = "more" if self.more_right > 0 else "fewer"
+            images = f"{abs(self.more_right):,} {more} image{'' if abs(self.more_right) == 1 else 's'}"
+        losses = f"log loss {abs(loss):.4f} {'lower' if loss > 0 else 'higher'}" if loss else "log loss the same"
+        figures = f"{images} right, {losses}"
+        if max(self.more_right, loss) <= 0:
+            return f"none, the blend is no better than its best parent: {figures}"
+        return figures if min(self.more_right, loss) >= 0 else f"mixed: {figures}"
+
+
+def gain_of(blend: Run) -> Gain:
+    """Compare a blend's OOF accuracy and log loss with the best among its parents, which are in the same folder.
+
+    Raises BadRun if a parent cannot be read.
+    """
+    parents = [read_run(blend.path.parent / parent.run) for parent in blend.record.parents]
+    accurate = max(parents, key=lambda run: run.record.scores.oof_accuracy)
+    likely = min(parents, key=lambda run: run.record.scores.oof_log_loss)
+    own, best, surest = (run.record.scores for run in (blend, accurate, likely))
+    return Gain(
+        accurate.name,
+        likely.name,
+        best.oof_accuracy,
+        surest.oof_log_loss,
+        more_right=round((own.oof_accuracy - best.oof_accuracy) * blend.record.data.train_images),
+        lower_loss=surest.oof_log_loss - own.oof_log_loss,
+        alone=next((parent.run for parent in blend.record.parents if parent.weight > ALL), None),
+    )
 
 
 def blend_runs(

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.metrics import log_loss
 
 from kaggle_mnist import pipeline
-from kaggle_mnist.blend import blend_runs
+from kaggle_mnist.blend import Gain, blend_runs, gain_of
 from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.practice import open_withheld_labels
@@ -22,7 +22,7 @@ from kaggle_mnist.runs.submission import check_submission
 from kaggle_mnist.training.metrics import loss, shares_of
 from kaggle_mnist.utils.errors import BadOption, BadRun, DataNotFound
 from kaggle_mnist.weighting import averaged, fit_weights, nested_fit
-from tests.conftest import TINY, write_folders
+from tests.conftest import TINY, reseal, write_folders
 
 
 def names_of(submissions: Path) -> list[str]:
@@ -131,6 +131,53 @@ def test_a_fold_is_never_averaged_with_weights_that_saw_its_labels(submissions: 
     other, _ = nested_fit(oof, mislabeled, fold_of)
     assert np.array_equal(blended[fold_of == 1], other[fold_of == 1])
     assert not np.array_equal(blended[fold_of != 1], other[fold_of != 1])
+
+
+def make_useless(run: Path) -> None:
+    """Replace a run's OOF outputs by ones that are wrong about every image."""
+    with np.load(run / "outputs.npz") as stored:
+        arrays = dict(stored)
+    wrong = np.eye(10, dtype=np.float32)[(arrays["y_true"] + 1) % 10]
+    np.savez(run / "outputs.npz", **{**arrays, "oof_outputs": wrong})
+    reseal(run)
+
+
+def test_a_blend_with_all_weight_on_one_run_gained_nothing(submissions: Path) -> None:
+    a, c, _ = names_of(submissions)
+    make_useless(submissions / c)
+    blend = blend_runs([a, c], submissions, weights="fit")
+    assert [parent.weight for parent in blend.record.parents] == [1, 0]
+    gain = gain_of(blend)
+    assert gain.verdict == f"none: all weight is on {a}, and the blend is no better than that run"
+    assert (gain.more_right, gain.lower_loss) == (0, pytest.approx(0, abs=1e-7))
+
+
+def test_the_gain_of_a_blend_is_over_its_best_parents(submissions: Path) -> None:
+    a, c, b = names_of(submissions)
+    blend = blend_runs([a, b, c], submissions)
+    outputs = [find_run(name, submissions).outputs() for name in (a, b)]
+    right = [int((out.oof.argmax(1) == out.y_true).sum()) for out in (blend.outputs(), *outputs)]
+    losses = [loss(out.oof, out.y_true) for out in (blend.outputs(), *outputs)]
+    gain = gain_of(blend)
+    assert {gain.accurate, gain.likely} <= {a, b}
+    assert gain.more_right == right[0] - max(right[1:])
+    assert gain.lower_loss == pytest.approx(min(losses[1:]) - losses[0])
+    assert gain.alone is None
+
+
+@pytest.mark.parametrize(
+    ("more_right", "lower_loss", "verdict"),
+    [
+        (1, 0.0012, "1 more image right, log loss 0.0012 lower"),
+        (0, 0.0012, "as many images right, log loss 0.0012 lower"),
+        (-2, 0.0012, "mixed: 2 fewer images right, log loss 0.0012 lower"),
+        (2, -0.0012, "mixed: 2 more images right, log loss 0.0012 higher"),
+        (0, 0.00004, "none, the blend is no better than its best parent: as many images right, log loss the same"),
+        (-1, -0.1, "none, the blend is no better than its best parent: 1 fewer image right, log loss 0.1000 higher"),
+    ],
+)
+def test_a_blend_is_called_better_only_where_it_is(more_right: int, lower_loss: float, verdict: str) -> None:
+    assert Gain("a", "b", 0.9, 0.3, more_right, lower_loss, alone=None).verdict == verdict
 
 
 def test_runs_that_cannot_be_averaged_are_refused(submissions: Path, few: Digits) -> None:

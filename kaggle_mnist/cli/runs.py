@@ -74,12 +74,12 @@ def blend(
 
     labels = labels_from(name, note, tag or [])
 
-    from kaggle_mnist.blend import blend_runs
+    from kaggle_mnist.blend import blend_runs, gain_of
     from kaggle_mnist.cli.screens import runs as screens
 
     run = blend_runs(runs, output, weights=weights, score=score, input=input)
     write_labels(run.path, labels)
-    screens.show_blend(run)
+    screens.show_blend(run, gain_of(run))
 
 
 @app.command()

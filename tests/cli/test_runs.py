@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,10 @@ def test_blend_prints_weights_and_scores(submissions: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "each fold with weights fitted on the others" in done.stdout
     assert "submission.csv" in done.stdout
+    assert re.search(
+        r"^Best parent  OOF accuracy 0\.\d{4}, 2026.*\n +log loss 0\.\d{4}, 2026", done.stdout, re.MULTILINE
+    )
+    assert re.search(r"^Gain +(mixed: |none, .*: )?(\d+ \w+ images?|as many images) right", done.stdout, re.MULTILINE)
     weights = [float(line.split()[0]) for line in done.stdout.splitlines() if line.startswith(" 0.")]
     assert sum(weights) == pytest.approx(1, abs=0.002)
 

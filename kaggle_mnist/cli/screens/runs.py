@@ -18,6 +18,7 @@ from kaggle_mnist.utils.words import plural
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kaggle_mnist.blend import Gain
     from kaggle_mnist.compare import Comparison, Row
     from kaggle_mnist.runs.run import Run
     from kaggle_mnist.significance import Pair
@@ -155,8 +156,8 @@ def print_json(comparison: Comparison) -> None:
     print(json.dumps(comparison.as_dict(), indent=2))
 
 
-def show_blend(run: Run) -> None:
-    """Print the parents with their weights, and the blend's scores."""
+def show_blend(run: Run, gain: Gain) -> None:
+    """Print the parents with their weights, the blend's scores, and what it gains over its best parents."""
     table = new_table("weight", "run")
     for parent in run.record.parents:
         table.add_row(f"{parent.weight:.3f}", escape(one_line(parent.run)))
@@ -164,7 +165,11 @@ def show_blend(run: Run) -> None:
     scores = run.record.scores
     nested = " (each fold with weights fitted on the others)" if run.record.weights == "fit" else ""
     say("CV accuracy", f"{scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f}{nested}")
+    say("OOF", f"{scores.oof_accuracy:.4f}")
     say("Log loss", f"{scores.oof_log_loss:.4f}")
+    say("Best parent", f"OOF accuracy {gain.accuracy:.4f}, {gain.accurate}")
+    say("", f"log loss {gain.log_loss:.4f}, {gain.likely}")
+    say("Gain", f"{gain.verdict}")
     if run.withheld_accuracy is not None:
         kind = "labels that the test images came with" if run.record.data.test_labels else "withheld labels"
         say("Withheld", f"{run.withheld_accuracy:.4f} on the {run.record.data.test_images:,} {kind}")
