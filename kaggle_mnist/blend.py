@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.sources import load_same_digits
-from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.runs.finding import find_run, list_runs
 from kaggle_mnist.runs.folder import ensure_writable, run_files, write_run
 from kaggle_mnist.runs.record import Data, Parent, Record, Scores
 from kaggle_mnist.runs.run import Outputs, Run, read_run
@@ -21,7 +22,7 @@ from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, BadOption, BadRun, DataNotFound
 from kaggle_mnist.utils.files import SUMS, sha256_of
 from kaggle_mnist.utils.versions import versions
-from kaggle_mnist.weighting import averaged, nested_fit
+from kaggle_mnist.weighting import averaged, nested_fit, select_weights
 
 NAME = "blend"
 ALL = 0.9995  # a weight that is shown as 1.000
@@ -97,32 +98,37 @@ def blend_runs(
     output: str | Path = "submissions",
     *,
     weights: str = "equal",
+    top: int | None = None,
     score: bool = True,
     input: str | Path | None = None,
+    on_skipped: Callable[[str], None] = lambda reason: None,
 ) -> Run:
     """Average the outputs of two or more runs, and write the result as a run.
 
     Its folds are those of the first run. Fitted weights are nested: each fold is averaged with weights fitted on the
     other folds, so that CV accuracy is measured on images that the weights have not seen; the weights for the test
-    images are fitted on all folds. (As in all stacking, the members behind the other folds' outputs have seen this
-    fold.)
+    images are fitted on all folds. So is the selection by `top`. (As in all stacking, the members behind the other
+    folds' outputs have seen this fold.)
 
     Parameters
     ----------
-    names : paths, folder names below `output`, or ``"latest"``
+    names : paths, folder names below `output`, or ``"latest"``; with `top`, none stand for all trained runs there
     output : folder of the runs, including the new one
     weights : ``"equal"``, or ``"fit"`` to minimize the log loss of the OOF outputs
+    top : select at most so many of the runs, at least 2, as `weighting.select_weights` does; runs on other digits than
+        the first one named, or than the newest, are skipped
     score : score the blend on the withheld labels: the practice set's, or those that the test images came with; if
         false, they are not used
     input : where the digits are if their labels are withheld; without it, the blend is scored only if they are where
         the first run had them, or in `input/`
+    on_skipped : called with the reason for each run that was skipped
 
     Raises
     ------
     DataNotFound, AmbiguousData, BadData
         The digits at `input` are others, or cannot be read.
     BadOption
-        `weights` is neither ``"equal"`` nor ``"fit"``.
+        `weights` is neither ``"equal"`` nor ``"fit"``, or is given beside `top`, or `top` is below 2.
     BadRun
         Fewer than two different runs, a damaged run, or runs on different digits.
     OutputError
@@ -137,19 +143,29 @@ def blend_runs(
     started, created = time.perf_counter(), datetime.now().astimezone()
     if weights not in ("equal", "fit"):
         raise BadOption(f"weights {weights}: must be equal or fit")
-    runs = [find_run(name, output) for name in names]
+    if top is not None and weights != "equal":
+        raise BadOption(f"weights {weights}: top {top} chooses its own; leave one of them out")
+    if top is not None and top < 2:
+        raise BadOption(f"top {top}: must be at least 2")
+    runs = [find_run(name, output) for name in names] if top is None else _candidates(names, output, on_skipped)
+    if top is not None and len(runs) < 2:
+        raise BadRun(f"{output}: fewer than two runs on the same digits to choose from; train another, or name them")
     _refuse_incompatible(runs, output)
     ensure_writable(output)
-    found = [run.outputs() for run in runs]
-    oof, test = np.stack([out.oof for out in found]), np.stack([out.test for out in found])  # (runs, n, 10)
-    first = found[0]
-    if weights == "fit":
+    first, folds_of = runs[0].outputs(), runs[0].record.folds
+    oof = np.stack([run.outputs().oof for run in runs])  # (runs, n, 10)
+    if top is not None:
+        blended, chosen = nested_fit(oof, first.y_true, first.fold_of[0], partial(select_weights, most=top))
+        runs, chosen = [run for run, weight in zip(runs, chosen, strict=True) if weight], chosen[chosen > 0]
+    elif weights == "fit":
         blended, chosen = nested_fit(oof, first.y_true, first.fold_of[0])
     else:
         chosen = np.full(len(runs), 1 / len(runs))
         blended = averaged(oof, chosen)
-    fold_test = _of_folds(found, chosen, runs[0].record.folds)
-    outputs = Outputs(blended, averaged(test, chosen), first.y_true, first.test_ids, first.fold_of[:1], fold_test)
+    found = [run.outputs() for run in runs]
+    test = averaged(np.stack([out.test for out in found]), chosen)  # (m, 10)
+    fold_test = _of_folds(found, chosen, folds_of)
+    outputs = Outputs(blended, test, first.y_true, first.test_ids, first.fold_of[:1], fold_test)
 
     folds = metrics.fold_scores(outputs.oof[None], outputs.y_true, outputs.fold_of)
     tables = {"folds": folds, **metrics.oof_tables(outputs.oof, outputs.y_true)}
@@ -164,8 +180,8 @@ def blend_runs(
         name=NAME,
         recipe=None,
         parents=tuple(_parent(run, float(weight)) for run, weight in zip(runs, chosen, strict=True)),
-        weights=weights,
-        folds=runs[0].record.folds,
+        weights=weights if top is None else f"top {top}",
+        folds=folds_of,
         repeats=1,
         seed=None,
         dropped=tuple(sorted(set.intersection(*(set(run.record.dropped) for run in runs)))),
@@ -184,6 +200,30 @@ def blend_runs(
         seconds={"all": time.perf_counter() - started},
     )
     return Run(write_run(output, NAME, run_files(record, outputs, tables), now=created), record)
+
+
+def _candidates(names: Sequence[str], output: Path, on_skipped: Callable[[str], None]) -> list[Run]:
+    """The named runs, or all trained ones from the newest to the oldest, on the digits of the first of them.
+
+    Raises BadRun if a named run cannot be read; others are skipped.
+    """
+    runs: list[Run] = []
+    for name in names or list_runs(output)[::-1]:
+        try:
+            run = find_run(name, output) if isinstance(name, str) else read_run(name)
+            run.verified("outputs.npz")
+        except BadRun as error:
+            if names:
+                raise
+            on_skipped(str(error))
+            continue
+        if not names and run.record.recipe is None:
+            continue  # a blend: its parents are here themselves
+        if runs and (what := _other_images(run, runs[0])):
+            on_skipped(f"{run.name}: has different {what} than {runs[0].name}")
+        else:
+            runs.append(run)
+    return runs
 
 
 def _open_withheld_labels(data: Data, input: str | Path | None) -> NDArray[np.int64] | None:
@@ -227,7 +267,12 @@ def _refuse_incompatible(runs: Sequence[Run], output: Path) -> None:
         if run.path.resolve().parent != output.resolve():
             raise BadRun(f"{run.path}: not in {output}; move it there: a blend needs its parents in the same folder")
     for run in runs[1:]:
-        for what in ("test_fingerprint", "fingerprint"):
-            if getattr(run.record.data, what) != getattr(runs[0].record.data, what):
-                images = "test images" if what == "test_fingerprint" else "labeled images"
-                raise BadRun(f"{run.name}: has different {images} than {runs[0].name}; blend runs on the same digits")
+        if what := _other_images(run, runs[0]):
+            raise BadRun(f"{run.name}: has different {what} than {runs[0].name}; blend runs on the same digits")
+
+
+def _other_images(run: Run, first: Run) -> str | None:
+    """Which images of two runs differ; None if all are the same."""
+    if run.record.data.test_fingerprint != first.record.data.test_fingerprint:
+        return "test images"
+    return "labeled images" if run.record.data.fingerprint != first.record.data.fingerprint else None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.training import metrics
 
 SAME_SUM = 1e-4  # rows of softmax outputs sum to 1 within this, in float32
+STEPS = 50  # of a selection: weights are multiples of 1/50 or coarser
 
 
 def averaged(outputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -88,24 +91,70 @@ def fit_weights(outputs: NDArray[np.float32], y_true: NDArray[np.int64]) -> NDAr
     return best
 
 
+def select_weights(outputs: NDArray[np.float32], y_true: NDArray[np.int64], most: int) -> NDArray[np.float64]:
+    """Select runs one by one, each time the one that lowers the log loss of the average most; a run may come again.
+
+    Ensemble selection (Caruana, Niculescu-Mizil, Crew & Ksikes, Ensemble selection from libraries of models, ICML
+    2004): greedy, forward, with replacement. Of the averages on the way, the one with the lowest log loss is returned;
+    a run's weight is its share in the selection.
+
+    Parameters
+    ----------
+    outputs : sigmoid outputs, shape ``(runs, n, 10)``, from 0 to 1
+    y_true : labels, shape ``(n,)``, 0 to 9
+    most : different runs in the selection, at least 1
+
+    Returns
+    -------
+    Shape ``(runs,)``, from 0 to 1, with sum 1; at most `most` are above 0.
+
+    Examples
+    --------
+    >>> y_true = np.arange(20) % 10
+    >>> good = (0.01 + 0.9 * np.eye(10)[y_true]).astype(np.float32)  # (n, 10)
+    >>> select_weights(np.stack([np.full_like(good, 0.1), good]), y_true, most=2)
+    array([0., 1.])
+    """
+    images, runs = np.arange(len(y_true)), len(outputs)
+    raised = [np.maximum(output.astype(np.float64), metrics.LEAST) for output in outputs]
+    of_truth, sums = [output[images, y_true] for output in raised], [output.sum(1) for output in raised]  # (n,) each
+    counts, truth, total = np.zeros(runs, np.int64), np.zeros(len(images)), np.zeros(len(images))
+    best, least = counts, np.inf
+    for _ in range(STEPS):
+        full = (counts > 0).sum() == most
+        allowed = [run for run in range(runs) if counts[run] or not full]
+        losses = [float(np.log((total + sums[run]) / (truth + of_truth[run])).mean()) for run in allowed]
+        chosen = allowed[int(np.argmin(losses))]
+        counts[chosen] += 1
+        truth, total = truth + of_truth[chosen], total + sums[chosen]
+        if min(losses) < least:
+            best, least = counts.copy(), min(losses)
+    weights: NDArray[np.float64] = best / best.sum()
+    return weights
+
+
 def nested_fit(
-    outputs: NDArray[np.float32], y_true: NDArray[np.int64], fold_of: NDArray[np.int64]
+    outputs: NDArray[np.float32],
+    y_true: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+    choose: Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float64]] = fit_weights,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Average each fold with weights fitted on the other folds.
+    """Average each fold with weights chosen on the other folds.
 
     Parameters
     ----------
     outputs : OOF outputs, shape ``(runs, n, 10)``, from 0 to 1
     y_true : labels, shape ``(n,)``, 0 to 9
     fold_of : the fold that holds each image out, shape ``(n,)``
+    choose : finds weights, shape ``(runs,)``, for outputs and labels of some of the images
 
     Returns
     -------
-    The averaged outputs, shape ``(n, 10)``, and the weights fitted on all images, shape ``(runs,)``.
+    The averaged outputs, shape ``(n, 10)``, and the weights chosen on all images, shape ``(runs,)``.
     """
     blended = np.empty(outputs.shape[1:], np.float32)
     for fold in np.unique(fold_of):
         held_out = fold_of == fold
-        weights = fit_weights(outputs[:, ~held_out], y_true[~held_out])
+        weights = choose(outputs[:, ~held_out], y_true[~held_out])
         blended[held_out] = averaged(outputs[:, held_out], weights)
-    return blended, fit_weights(outputs, y_true)
+    return blended, choose(outputs, y_true)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from sklearn.metrics import log_loss
 
@@ -21,7 +26,7 @@ from kaggle_mnist.runs.run import Outputs
 from kaggle_mnist.runs.submission import check_submission
 from kaggle_mnist.training.metrics import loss, shares_of
 from kaggle_mnist.utils.errors import BadOption, BadRun, DataNotFound
-from kaggle_mnist.weighting import averaged, fit_weights, nested_fit
+from kaggle_mnist.weighting import STEPS, averaged, fit_weights, nested_fit, select_weights
 from tests.conftest import TINY, reseal, write_folders
 
 
@@ -123,12 +128,15 @@ def test_weights_of_softmax_outputs_minimize_the_log_loss_of_the_mean_of_probabi
         assert weights == pytest.approx([best, 1 - best], abs=1e-4)
 
 
-def test_a_fold_is_never_averaged_with_weights_that_saw_its_labels(submissions: Path) -> None:
+@pytest.mark.parametrize("choose", [fit_weights, partial(select_weights, most=2)])
+def test_a_fold_is_never_averaged_with_weights_that_saw_its_labels(
+    choose: Callable[..., NDArray[np.float64]], submissions: Path
+) -> None:
     found = [find_run(name, submissions).outputs() for name in names_of(submissions)]
     oof, y, fold_of = np.stack([out.oof for out in found]), found[0].y_true, found[0].fold_of[0]
-    blended, _ = nested_fit(oof, y, fold_of)
+    blended, _ = nested_fit(oof, y, fold_of, choose)
     mislabeled = np.where(fold_of == 1, (y + 1) % 10, y)
-    other, _ = nested_fit(oof, mislabeled, fold_of)
+    other, _ = nested_fit(oof, mislabeled, fold_of, choose)
     assert np.array_equal(blended[fold_of == 1], other[fold_of == 1])
     assert not np.array_equal(blended[fold_of != 1], other[fold_of != 1])
 
@@ -143,17 +151,18 @@ def make_useless(run: Path) -> None:
 
 
 def test_a_blend_with_all_weight_on_one_run_gained_nothing(submissions: Path) -> None:
-    a, c, _ = names_of(submissions)
+    a, _, c = names_of(submissions)
     make_useless(submissions / c)
     blend = blend_runs([a, c], submissions, weights="fit")
     assert [parent.weight for parent in blend.record.parents] == [1, 0]
     gain = gain_of(blend)
     assert gain.verdict == f"none: all weight is on {a}, and the blend is no better than that run"
-    assert (gain.more_right, gain.lower_loss) == (0, pytest.approx(0, abs=1e-7))
+    assert gain.more_right == 0
+    assert gain.lower_loss == pytest.approx(0, abs=1e-7)
 
 
 def test_the_gain_of_a_blend_is_over_its_best_parents(submissions: Path) -> None:
-    a, c, b = names_of(submissions)
+    a, b, c = names_of(submissions)
     blend = blend_runs([a, b, c], submissions)
     outputs = [find_run(name, submissions).outputs() for name in (a, b)]
     right = [int((out.oof.argmax(1) == out.y_true).sum()) for out in (blend.outputs(), *outputs)]
@@ -178,6 +187,66 @@ def test_the_gain_of_a_blend_is_over_its_best_parents(submissions: Path) -> None
 )
 def test_a_blend_is_called_better_only_where_it_is(more_right: int, lower_loss: float, verdict: str) -> None:
     assert Gain("a", "b", 0.9, 0.3, more_right, lower_loss, alone=None).verdict == verdict
+
+
+def test_each_step_of_a_selection_takes_the_run_that_lowers_the_log_loss_most() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 10, 400)
+    oof = rng.dirichlet(np.ones(10), (6, 400)).astype(np.float32)  # (runs, n, 10)
+    oof[:4, np.arange(400), y] += rng.uniform(0, 1, (4, 400))
+    oof /= oof.sum(2, keepdims=True)
+    selected: list[int] = []
+    path = []
+    for _ in range(STEPS):
+        allowed = [run for run in range(6) if run in selected or len(set(selected)) < 3]
+        losses = {run: loss(averaged(oof, shares([*selected, run])), y) for run in allowed}
+        selected.append(min(losses, key=lambda run: losses[run]))
+        path.append((min(losses.values()), shares(selected)))
+    weights = select_weights(oof, y, most=3)
+    assert weights == pytest.approx(min(path, key=lambda step: step[0])[1])
+    assert (weights > 0).sum() == 3
+    assert len(set(weights[weights > 0])) > 1  # some came again
+
+
+def shares(selected: list[int]) -> NDArray[np.float64]:
+    return np.bincount(selected, minlength=6) / len(selected)
+
+
+def test_the_best_of_all_runs_on_the_same_digits_are_selected(submissions: Path, few: Digits) -> None:
+    a, b, c = names_of(submissions)
+    make_useless(submissions / c)
+    blend_runs([a, b], submissions)
+    other = pipeline.train(TINY.replaced(epochs=1), input=few.head(1500, 200), folds=3)
+    other.path.rename(submissions / "other")
+    reseal_as_older(submissions / "other")
+    shutil.copytree(submissions / a, submissions / "damaged")
+    (submissions / "damaged" / "outputs.npz").write_bytes(b"")
+    skipped: list[str] = []
+    run = blend_runs([], submissions, top=2, on_skipped=skipped.append)
+    assert {parent.run: parent.weight > 0 for parent in run.record.parents} == {b: True, a: True}
+    assert sum(parent.weight for parent in run.record.parents) == pytest.approx(1)
+    assert run.record.weights == "top 2"
+    assert [reason.split(" ")[0] for reason in skipped] == ["submissions/damaged/outputs.npz:", "other:"]
+    assert f"other: has different test images than {c}" in skipped
+    found = [find_run(parent.run, submissions).outputs() for parent in run.record.parents]
+    weights = np.array([parent.weight for parent in run.record.parents])
+    assert np.allclose(run.outputs().test, averaged(np.stack([out.test for out in found]), weights))
+    assert not np.allclose(run.outputs().oof, averaged(np.stack([out.oof for out in found]), weights), atol=1e-4)
+    for options, message in (({"top": 1}, "at least 2"), ({"top": 2, "weights": "fit"}, "leave one of them out")):
+        with pytest.raises(BadOption, match=message):
+            blend_runs([], submissions, **options)
+    with pytest.raises(BadRun, match="fewer than two runs on the same digits to choose from; train another"):
+        blend_runs([a, "other"], submissions, top=2)
+    (submissions / b / "outputs.npz").unlink()
+    with pytest.raises(BadRun, match="is missing"):
+        blend_runs([a, b], submissions, top=2)
+
+
+def reseal_as_older(run: Path) -> None:
+    """Make a run the oldest in its folder."""
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**record, "created": "2020-01-01T00:00:00+00:00"}))
+    reseal(run)
 
 
 def test_runs_that_cannot_be_averaged_are_refused(submissions: Path, few: Digits) -> None:

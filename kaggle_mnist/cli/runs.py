@@ -60,9 +60,17 @@ def compare(
 
 @app.command()
 def blend(
-    runs: Annotated[list[str], typer.Argument(help="Two or more runs.", metavar="RUN", autocompletion=complete_run)],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Two or more runs; with --top, all if none are named.", metavar="RUN", autocompletion=complete_run
+        ),
+    ] = None,
     output: Output = Path("submissions"),
     weights: Annotated[str, typer.Option(help="equal, or fit (to minimize the OOF log loss).")] = "equal",
+    top: Annotated[
+        int | None, typer.Option(help="Select at most so many of the runs by their OOF log loss.", metavar="N")
+    ] = None,
     score: Annotated[bool, typer.Option("--score/--no-score", help="Score the blend on the withheld labels.")] = True,
     input: Input = None,
     name: Name = None,
@@ -75,9 +83,13 @@ def blend(
     labels = labels_from(name, note, tag or [])
 
     from kaggle_mnist.blend import blend_runs, gain_of
+    from kaggle_mnist.cli.console import say
     from kaggle_mnist.cli.screens import runs as screens
 
-    run = blend_runs(runs, output, weights=weights, score=score, input=input)
+    def skipped(reason: str) -> None:
+        say("Skipped", reason)
+
+    run = blend_runs(runs or [], output, weights=weights, top=top, score=score, input=input, on_skipped=skipped)
     write_labels(run.path, labels)
     screens.show_blend(run, gain_of(run))
 

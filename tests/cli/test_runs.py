@@ -53,6 +53,15 @@ def test_blend_prints_weights_and_scores(submissions: Path) -> None:
     assert sum(weights) == pytest.approx(1, abs=0.002)
 
 
+def test_blend_selects_from_all_runs(submissions: Path) -> None:
+    names = [path.name for path in list_runs(submissions)]
+    (submissions / names[0] / "outputs.npz").unlink()
+    done = invoke("blend", "--top", "5")
+    assert done.exit_code == 0, done.output
+    assert f"Skipped      submissions/{names[0]}/outputs.npz: is missing" in done.stdout
+    assert "(each fold with runs selected on the others)" in done.stdout
+
+
 def test_runs_lists_and_removes(submissions: Path) -> None:
     names = [path.name for path in list_runs(submissions)]
     listed = invoke("runs").stdout

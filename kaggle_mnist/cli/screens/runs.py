@@ -163,7 +163,8 @@ def show_blend(run: Run, gain: Gain) -> None:
         table.add_row(f"{parent.weight:.3f}", escape(one_line(parent.run)))
     show_table(table)
     scores = run.record.scores
-    nested = " (each fold with weights fitted on the others)" if run.record.weights == "fit" else ""
+    chosen = {"fit": "weights fitted", "equal": ""}.get(run.record.weights or "", "runs selected")
+    nested = f" (each fold with {chosen} on the others)" if chosen else ""
     say("CV accuracy", f"{scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f}{nested}")
     say("OOF", f"{scores.oof_accuracy:.4f}")
     say("Log loss", f"{scores.oof_log_loss:.4f}")
