@@ -74,6 +74,7 @@ extra_of() { # "$@": what kaggle-mnist gets; prints the extras that its command 
     case "$command" in
     download | upload) extras=kaggle ;;
     audit) extras=audit ;;
+    export) extras=onnx ;;
     search) extras=${extras:+$extras,}search ;;
     esac
     if [ -n "$extras" ]; then echo "[$extras]"; fi

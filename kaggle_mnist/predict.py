@@ -18,10 +18,11 @@ from kaggle_mnist.data.pages import FoundDigit, read_digits
 from kaggle_mnist.data.pictures import SUFFIXES, UNREAD, read_grey
 from kaggle_mnist.recipes.variants import load_networks
 from kaggle_mnist.runs.finding import find_run
-from kaggle_mnist.runs.run import Run, read_run
+from kaggle_mnist.runs.parents import parents_of
+from kaggle_mnist.runs.run import Run
 from kaggle_mnist.training.inference import ensemble_outputs
-from kaggle_mnist.utils.errors import BadData, BadRun, OutputError, one_line
-from kaggle_mnist.utils.files import SUMS, refuse_foreign, sha256_of, write_atomic
+from kaggle_mnist.utils.errors import BadData, OutputError, one_line
+from kaggle_mnist.utils.files import refuse_foreign, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
 MAX_PICTURED = 200  # prepared images in one picture
@@ -199,18 +200,9 @@ def run_outputs(run: Run, images: NDArray[np.uint8], *, progress: Progress = qui
     recipe = run.record.recipe
     if recipe is not None:
         return ensemble_outputs(load_networks(recipe, run.weights()), images, progress=progress)
-    if not run.record.parents:
-        raise BadRun(f"{run.path / 'run.json'}: has neither a recipe nor parents; this run cannot predict")
     total = np.zeros((len(images), CLASSES))
-    for parent in run.record.parents:
-        path = run.path.parent / parent.run
-        try:
-            same = sha256_of(path / SUMS) == parent.sha256
-        except OSError as error:
-            raise BadRun(f"{path}: missing, but the blend {run.name} needs it; restore it or blend again") from error
-        if not same:
-            raise BadRun(f"{path}: has changed since {run.name} was blended from it; blend again")
-        total += parent.weight * run_outputs(read_run(path), images, progress=progress)
+    for weight, parent in parents_of(run):
+        total += weight * run_outputs(parent, images, progress=progress)
     return np.clip(total, 0, 1).astype(np.float32)
 
 

@@ -17,6 +17,7 @@ from kaggle_mnist import pipeline
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.export import export_onnx
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.finding import list_runs
@@ -29,17 +30,20 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\| `\./run\.sh ([^`]+)`", README, flags=re.MULTILINE)
+LAST_LINES = ("submission.csv", "(2, 2000, 10) (2, 5, 500, 10)", "]")  # of what each Python block prints
 ELSEWHERE = ("download", "upload", "test", "bench")  # need Kaggle, or are run.sh's own
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(2))
-def test_the_python_blocks_run(number: int) -> None:
+@pytest.mark.parametrize("number", range(len(LAST_LINES)))
+def test_the_python_blocks_run(number: int, submissions: Path) -> None:
     blocks = [code for language, code in BLOCKS if language == "python"]
-    assert len(blocks) == 2
+    assert len(blocks) == len(LAST_LINES)
+    if "model.onnx" in blocks[number]:
+        export_onnx("latest", "model.onnx")
     done = subprocess.run([sys.executable, "-c", blocks[number]], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].endswith("submission.csv" if number == 0 else "(2, 2000, 10) (2, 5, 500, 10)")
+    assert done.stdout.splitlines()[-1].endswith(LAST_LINES[number])
 
 
 def test_the_recipes_are_valid() -> None:

@@ -85,6 +85,7 @@ def test_an_installed_clone_passes_on_its_arguments(clone: Path) -> None:
         (["upload", "--wait"], "[kaggle]"),
         (["--debug", "download"], "[kaggle]"),
         (["audit"], "[audit]"),
+        (["export", "latest", "model.onnx"], "[onnx]"),
         (["train", "upload"], ""),
         (["--help"], ""),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import logging
 import os
 import shutil
 import sys
@@ -19,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from kaggle_mnist.cli.completion import complete_run
+from kaggle_mnist.utils.silence import errors_only
 
 FIXABLE_BY_USER = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
 OUT_OF_MEMORY = (  # not just "memory", which PyTorch also says of an illegal access
@@ -33,8 +33,8 @@ OUT_OF_MEMORY = (  # not just "memory", which PyTorch also says of an illegal ac
 )
 
 # in which --help lists the commands
-ORDER = ["train", "resume", "search", "runs", "label", "compare", "report", "blend", "audit", "predict", "download"]
-ORDER += ["upload", "data", "recipes", "check"]
+ORDER = ["train", "resume", "search", "runs", "label", "compare", "report", "blend", "audit", "predict", "export"]
+ORDER += ["download", "upload", "data", "recipes", "check"]
 
 
 class Commands(TyperGroup):
@@ -142,23 +142,11 @@ def main(
     ctx.with_resource(warnings.catch_warnings())
     if not debug:
         warnings.simplefilter("ignore")  # from libraries
-        ctx.with_resource(_silent("matplotlib"))  # of a home that it cannot write to
-        ctx.with_resource(_silent("mlflow"))  # of the tables that it makes
+        ctx.with_resource(errors_only("matplotlib"))  # of a home that it cannot write to
+        ctx.with_resource(errors_only("mlflow"))  # of the tables that it makes
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             ctx.with_resource(_replacing_unprintable(stream))
-
-
-@contextmanager
-def _silent(library: str) -> Iterator[None]:
-    """Let a library log errors only."""
-    log = logging.getLogger(library)
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 @contextmanager

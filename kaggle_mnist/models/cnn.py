@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kaggle_mnist.data.digits import CLASSES
+from kaggle_mnist.models.features import chunks
 from kaggle_mnist.models.network import PageLayer, StackedNetwork
 from kaggle_mnist.utils.errors import BadRecipe
 
@@ -112,8 +113,8 @@ class StackedCNN(StackedNetwork):
 
     def member_logits(self, member: int, x: Tensor) -> Tensor:
         layers = [[tensor[member] for tensor in layer] for layer in self._layers()]
-        chunks = x.view(-1, *self.shape).split(CHUNK)
-        z = torch.cat([self._convolve(chunk, layers, training=False).flatten(1) for chunk in chunks])
+        images = chunks(x.view(-1, *self.shape), CHUNK)
+        z = torch.cat([self._convolve(chunk, layers, training=False).flatten(1) for chunk in images])
         return torch.addmm(self.bias[member], z, self.weight[member])
 
     def _layers(self) -> list[list[Tensor]]:

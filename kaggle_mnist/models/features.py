@@ -10,6 +10,7 @@ whole batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -80,7 +81,12 @@ def gradient_directions(images: Tensor, *, directions: int, grid: int, smoothing
     tensor(0)
     """
     bases = _bases(directions, grid, smoothing, images.device, images.dtype)
-    return torch.cat([_of_chunk(chunk, directions, grid, *bases) for chunk in images.split(CHUNK)])
+    return torch.cat([_of_chunk(chunk, directions, grid, *bases) for chunk in chunks(images, CHUNK)])
+
+
+def chunks(images: Tensor, size: int) -> Sequence[Tensor]:
+    """The images ``(n, …)``, at most `size` at a time; all at once in an exported graph, where n is open."""
+    return [images] if torch.compiler.is_compiling() else images.split(size)
 
 
 def _of_chunk(
@@ -92,7 +98,7 @@ def _of_chunk(
     to_other_side: Tensor,
     to_grid: Tensor,
 ) -> Tensor:
-    n, side = len(images), SIDE
+    n, side = images.shape[0], SIDE
     rows = to_gradient @ images.permute(1, 0, 2).reshape(side, -1)  # (28 * 2, n * 28): differences, and smoothed rows
     rows = rows.view(side, 2, n, side).transpose(1, 2).reshape(side * n, 2 * side)
     planes = rows @ to_side  # (28 * n, directions * 28)
@@ -102,7 +108,7 @@ def _of_chunk(
     return sampled.view(grid, n, directions, grid).permute(1, 2, 0, 3).flatten(1).sqrt_()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)  # the variants of a recipe
 def _bases(
     directions: int, grid: int, smoothing: float, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, ...]:

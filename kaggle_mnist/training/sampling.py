@@ -26,7 +26,7 @@ def sample(images: Tensor, numbers: Tensor, basis: Tensor) -> Tensor:
     >>> torch.allclose(sample(images, identity, affine_basis(images.device)), images, atol=1e-5)
     True
     """
-    places = (numbers @ basis).view(len(images), 2, SIDE, SIDE).permute(0, 2, 3, 1)  # (n, 28, 28, 2)
+    places = (numbers @ basis).view(-1, 2, SIDE, SIDE).permute(0, 2, 3, 1)  # (n, 28, 28, 2)
     return F.grid_sample(images[:, None], places, align_corners=False)[:, 0]
 
 

@@ -1,7 +1,8 @@
-"""Suppress what a library prints without suppressing the rest of the program."""
+"""Suppress what a library prints or logs without suppressing the rest of the program."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -52,6 +53,25 @@ def silence() -> Iterator[None]:
     finally:
         _silent.reset(token)
         _leave()
+
+
+@contextmanager
+def errors_only(library: str) -> Iterator[None]:
+    """Let a library log errors, but no warnings.
+
+    Examples
+    --------
+    >>> with errors_only("matplotlib"):
+    ...     logging.getLogger("matplotlib.font_manager").isEnabledFor(logging.WARNING)
+    False
+    """
+    log = logging.getLogger(library)
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _enter() -> None:
