@@ -14,22 +14,39 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kaggle_mnist.data.sources import load_digits
+    from kaggle_mnist.export import export_onnx
     from kaggle_mnist.pipeline import resume, train
     from kaggle_mnist.recipes.named import find_recipe
     from kaggle_mnist.recipes.recipe import Recipe
+    from kaggle_mnist.runs.finding import load_run
+    from kaggle_mnist.runs.run import Run
     from kaggle_mnist.training.cross_validation import cross_validate
     from kaggle_mnist.training.folds import assign_folds
 
-__all__ = ["Recipe", "assign_folds", "cross_validate", "find_recipe", "load_digits", "resume", "train"]
+__all__ = [
+    "Recipe",
+    "Run",
+    "assign_folds",
+    "cross_validate",
+    "export_onnx",
+    "find_recipe",
+    "load_digits",
+    "load_run",
+    "resume",
+    "train",
+]
 __version__ = "0.2.0.dev0"
 STARTED = time.monotonic()  # of a command, when its process began: nothing is imported before this
 
 _MODULES = {
     "Recipe": "recipes.recipe",
+    "Run": "runs.run",
     "assign_folds": "training.folds",
     "cross_validate": "training.cross_validation",
+    "export_onnx": "export",
     "find_recipe": "recipes.named",
     "load_digits": "data.sources",
+    "load_run": "runs.finding",
     "resume": "pipeline",
     "train": "pipeline",
 }

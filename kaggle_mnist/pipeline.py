@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.prepare import estimate_plan, open_executor, prepare
+from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint as checkpoints
 from kaggle_mnist.runs.checkpoint import Checkpoint
@@ -63,6 +64,8 @@ class Start:
 def train(
     recipe: str | Recipe = "mlp",
     *,
+    epochs: int | None = None,
+    set: Mapping[str, object] | None = None,
     input: str | Path | Digits | None = None,
     output: str | Path = "submissions",
     folds: int = 5,
@@ -82,14 +85,14 @@ def train(
     Parameters
     ----------
     recipe : a name that `kaggle-mnist recipes` lists, the path of a TOML file, or a `Recipe`
+    epochs, set : override fields of the recipe, as in ``epochs=3, set={"hidden": [300]}``
     input : a folder, a zip, ``"practice"``, digits already loaded, or None to look in `input/`
     output : the folder that gets the run folder
     folds : members of each repeat, at least 2; every image is held out by one of them
     repeats : how often cross-validation is repeated, with new folds each time; by default once for each variant
     seed : 0 to 2³¹ - 1; the same seed, recipe, digits, machine and thread count give the same bytes
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``
-    score : score the finished run on the withheld labels: the practice set's, or those that the test images came with;
-        turn this off while tuning
+    score : score the finished run on the withheld labels, if there are any; turn this off while tuning
     drop_suspects : a CSV file as `audit` writes it, or image numbers from `data.suspects.read_suspects`; no member is
         trained on these images, but the scores count them
     cluster : the address of a Dask scheduler whose workers train the repeats, or ``"local"`` for one process for each
@@ -111,13 +114,13 @@ def train(
     Examples
     --------
     >>> from kaggle_mnist import load_digits, train
-    >>> run = train("fast", input=load_digits("practice").head(500, 100), seed=1)
+    >>> run = train("fast", epochs=2, input=load_digits("practice").head(500, 100), seed=1)
     >>> run.submission.name
     'submission.csv'
     """
     started = time.perf_counter()
     prepared = prepare(
-        recipe,
+        find_recipe(recipe, set or {}, epochs=epochs),
         input=input,
         output=output,
         folds=folds,

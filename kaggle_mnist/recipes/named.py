@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ NAMES = ("article", "pixels", "fast", "mlp", "best", "cnn")  # in the order in w
 MAX_BYTES = 1 << 14  # of a TOML file; a recipe with every field has 600
 
 
-def find_recipe(name: str, settings: Iterable[str] = (), *, epochs: int | None = None) -> Recipe:
+def find_recipe(
+    name: str | Recipe, settings: Iterable[str] | Mapping[str, Any] = (), *, epochs: int | None = None
+) -> Recipe:
     """The recipe of that name or TOML file, with some of its fields overridden.
 
     A file sets fields, as in `epochs = 5`. `base = "mlp"` names the recipe whose values the others keep (by default,
@@ -26,8 +28,8 @@ def find_recipe(name: str, settings: Iterable[str] = (), *, epochs: int | None =
 
     Parameters
     ----------
-    name : a name in `NAMES`, or the path of a file that ends in .toml
-    settings : overrides, each as `FIELD=VALUE`
+    name : a name in `NAMES`, the path of a file that ends in .toml, or a recipe
+    settings : overrides, each as `FIELD=VALUE`, or values by field
     epochs : overrides that field
 
     Raises
@@ -39,11 +41,14 @@ def find_recipe(name: str, settings: Iterable[str] = (), *, epochs: int | None =
     --------
     >>> find_recipe("mlp", ["hidden=[300, 100]"], epochs=5).hidden
     (300, 100)
+    >>> find_recipe(Recipe(), {"hidden": [300]}).hidden
+    (300,)
     """
-    fields = dict(map(parse_setting, settings))
+    fields = dict(settings if isinstance(settings, Mapping) else map(parse_setting, settings))
     if epochs is not None:
         fields["epochs"] = epochs
-    return _find(name).replaced(**fields)
+    recipe = _find(name) if isinstance(name, str) else name
+    return recipe.replaced(**fields) if fields else recipe
 
 
 def _find(name: str) -> Recipe:

@@ -168,3 +168,23 @@ def _is_folder(path: Path) -> bool:
     with suppress(OSError, ValueError):  # names that no folder can have
         return path.is_dir()
     return False
+
+
+def load_run(run: str | None = LATEST, output: str | Path = "submissions") -> Run:
+    """A finished run as an object, whose outputs, scores and history are arrays and data frames; see `Run`.
+
+    Parameters
+    ----------
+    run : as for `find_run`
+    output : the folder of the runs
+
+    Raises BadRun as `find_run` does.
+
+    Examples
+    --------
+    >>> load_run("latest", "an-empty-folder")
+    Traceback (most recent call last):
+        ...
+    kaggle_mnist.utils.errors.BadRun: an-empty-folder: no finished run here; `kaggle-mnist train` makes one
+    """
+    return find_run(run, Path(output))

@@ -62,7 +62,8 @@ class Outputs:
 class Run:
     """A finished run: its folder, and the content of its `run.json`.
 
-    The other files are read, and compared with their checksums, only when they are needed.
+    The other files are read, and compared with their checksums, only when they are needed: `outputs`, `fold_scores`,
+    `history` and `weights` read them.
 
     Attributes
     ----------
@@ -97,6 +98,18 @@ class Run:
     def withheld_accuracy(self) -> float | None:
         """Accuracy on the practice set's withheld labels; None on other digits, or if they were not used."""
         return self.record.scores.withheld_accuracy
+
+    @property
+    def fold_scores(self) -> pd.DataFrame:
+        """A row for each member: repeat, fold, number of images held out, and accuracy (0 to 1) and loss on them."""
+        return self.table("folds")
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row for each epoch and member, as in `CrossValidation.history`; a blend has none, and raises BadRun."""
+        if self.record.recipe is None:
+            raise BadRun(f"{self.path}: a blend has no history; use one of its parents")
+        return self.table("history")
 
     def verify(self) -> None:
         """Compare every file with its checksum. Raises BadRun for the first that is missing or was changed."""
