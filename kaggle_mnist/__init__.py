@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kaggle_mnist.data.sources import load_digits
+    from kaggle_mnist.estimator import FoldEnsembleClassifier
     from kaggle_mnist.export import export_onnx
     from kaggle_mnist.pipeline import resume, train
     from kaggle_mnist.recipes.named import find_recipe
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from kaggle_mnist.training.folds import assign_folds
 
 __all__ = [
+    "FoldEnsembleClassifier",
     "Recipe",
     "Run",
     "assign_folds",
@@ -39,6 +41,7 @@ __version__ = "0.2.0.dev0"
 STARTED = time.monotonic()  # of a command, when its process began: nothing is imported before this
 
 _MODULES = {
+    "FoldEnsembleClassifier": "estimator",
     "Recipe": "recipes.recipe",
     "Run": "runs.run",
     "assign_folds": "training.folds",

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\| `\./run\.sh ([^`]+)`", README, flags=re.MULTILINE)
-LAST_LINES = ("submission.csv", "(2, 2000, 10) (2, 5, 500, 10)", "]")  # of each Python block
+LAST_LINES = ("submission.csv", "(2, 2000, 10) (2, 5, 500, 10)", "(500, 10) (2000, 10)", "]")  # of each Python block
 ELSEWHERE = ("download", "upload", "test", "bench")  # need Kaggle, or are run.sh's own
 
 

@@ -11,7 +11,9 @@ from kaggle_mnist.utils.errors import BadFolds
 from kaggle_mnist.utils.words import plural
 
 
-def check_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int, copies: int = 0) -> None:
+def check_folds(
+    y_true: NDArray[np.int64], *, n_splits: int, repeats: int, copies: int = 0, classes: int = CLASSES
+) -> None:
     """Raise BadFolds for fewer than 2 folds or 1 repeat, and for a digit with fewer images than folds.
 
     `copies` is the number of images that `y_true` leaves out because they are copies of others.
@@ -19,7 +21,7 @@ def check_folds(y_true: NDArray[np.int64], *, n_splits: int, repeats: int, copie
     if n_splits < 2 or repeats < 1:
         given = f"{plural(n_splits, 'fold')}, {plural(repeats, 'repeat')}"
         raise BadFolds(f"{given}: there must be at least 2 folds and 1 repeat")
-    counts = np.bincount(y_true, minlength=CLASSES)
+    counts = np.bincount(y_true, minlength=classes)
     rarest = int(counts.argmin())
     if counts[rarest] < n_splits:
         images = {0: "no labeled image", 1: "1 labeled image"}.get(counts[rarest], f"{counts[rarest]} labeled images")
@@ -35,6 +37,7 @@ def assign_folds(
     repeats: int = 1,
     seed: int = 0,
     first_same: NDArray[np.int64] | None = None,
+    classes: int = CLASSES,
 ) -> NDArray[np.int64]:
     """Draw stratified folds, new ones for each repeat.
 
@@ -49,6 +52,7 @@ def assign_folds(
     seed : repeat ``r`` is drawn by scikit-learn's `StratifiedKFold` with the random state ``seed + r``
     first_same : `Digits.first_same`, int64 ``(n,)``: for each image the number of the first one that is the same; by
         default all are distinct
+    classes : that there are, at most 10
 
     Returns
     -------
@@ -68,7 +72,7 @@ def assign_folds(
     first_same = np.arange(len(y_true)) if first_same is None else first_same
     distinct, which = np.unique(first_same, return_inverse=True)
     labels = y_true[distinct]
-    check_folds(labels, n_splits=n_splits, repeats=repeats, copies=len(y_true) - len(labels))
+    check_folds(labels, n_splits=n_splits, repeats=repeats, copies=len(y_true) - len(labels), classes=classes)
     fold_of = np.empty((repeats, len(y_true)), np.int64)
     of_distinct = np.empty(len(distinct), np.int64)
     for repeat, row in enumerate(fold_of):
