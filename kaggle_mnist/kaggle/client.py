@@ -46,8 +46,9 @@ NO_ANSWER = {
     "JSONDecodeError": "the answer is not from Kaggle; check for a network login page or a proxy",
 }
 
-UNINFORMATIVE = ("", "bad request", "unauthenticated", "unauthorized", "forbidden", "not found", "notfound")
-UNINFORMATIVE += ("too many requests",)
+UNINFORMATIVE = frozenset(
+    ("", "bad request", "unauthenticated", "unauthorized", "forbidden", "not found", "notfound", "too many requests")
+)
 UNSENDABLE = ("InvalidHeader", "ValueError", "UnicodeEncodeError")  # a token with a line break or a non-ASCII character
 
 Result = TypeVar("Result")
