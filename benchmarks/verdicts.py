@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from peak import machine
 from scipy.stats import binom
 
-from kaggle_mnist.blend import averaged
 from kaggle_mnist.data.practice import load_practice
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.significance import SIGNIFICANT, only_one_right, standard_errors, two_sided_p
 from kaggle_mnist.training.cross_validation import cross_validate
 from kaggle_mnist.training.folds import fold_digits
+from kaggle_mnist.weighting import averaged
 
 
 def main() -> None:
