@@ -1,58 +1,28 @@
-"""The report's charts: SVG by matplotlib, in colours that follow the page's light or dark scheme."""
+"""The charts of the pages; their titles and legends are HTML beside them."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-# Placeholder colours, each replaced in the SVG by a variable of the page's style sheet.
-INK, MUTED, LINE, ACCENT, WRONG = "#010203", "#010204", "#010205", "#010206", "#010207"
-SERIES = ("#020301", "#020302", "#020303", "#020304", "#020305", "#020306")
-STYLE_OF = {
-    INK: "currentColor",
-    MUTED: "var(--muted)",
-    LINE: "var(--line)",
-    ACCENT: "var(--accent)",
-    WRONG: "var(--wrong)",
-    **{colour: f"var(--series-{i})" for i, colour in enumerate(SERIES)},
-}
-LEGEND: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.4, "columnspacing": 0.8}  # in units of the font size
-WIDTH, HEIGHT = 5.0, 3.1  # inches of 72 units; a phone shows a unit as about one CSS pixel
-RC: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 11,
-    "text.color": INK,
-    "axes.labelcolor": MUTED,
-    "axes.edgecolor": LINE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.color": LINE,
-    "ytick.labelcolor": MUTED,
-    "legend.frameon": False,
-    "legend.fontsize": 10,
-    "lines.solid_capstyle": "round",
-}
+from kaggle_mnist.report.svg import ACCENT, INK, LINE, MUTED, new_chart, to_svg
+
+LEGEND: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
+DASHED = (0, (3, 2))
+SUBDIVISIONS = ((1,), (1, 3), (1, 2, 5))  # of each power of ten
+EPOCH_STEPS = [1, *(base * 10**power for power in range(6) for base in (5, 10, 25))]
+LABELS_APART = 0.1  # of the axis' height, between the labels at the ends of two lines
 
 
-def accuracy_curves(history: pd.DataFrame) -> str:
-    """Chart each member's held-out accuracy after each epoch.
+def error_curves(history: pd.DataFrame) -> str:
+    """Chart the share of held-out images that are read wrongly after each epoch: each member's, and the mean.
 
     Parameters
     ----------
@@ -60,27 +30,23 @@ def accuracy_curves(history: pd.DataFrame) -> str:
 
     Returns
     -------
-    An ``<svg>`` element.
+    An ``<svg>`` element. The axis is logarithmic, unless a member once made no mistake.
 
     Examples
     --------
     >>> history = pd.DataFrame({"epoch": [1, 2], "repeat": 0, "fold": 0, "watched_accuracy": [0.9, 0.95]})
-    >>> accuracy_curves(history)[:18]
+    >>> error_curves(history)[:18]
     '<svg class="chart"'
     """
-    with _chart("accuracy") as (figure, axes):
-        _plot_members(axes, history, "watched_accuracy")
-        settled = history[history.epoch > history.epoch.max() * 0.2].watched_accuracy  # without the steep start
-        low, high = settled.min(), history.watched_accuracy.max()
-        if high > low:
-            axes.set_ylim(low - (high - low) * 0.15, high + (high - low) * 0.1)
-        axes.set_ylabel("held-out accuracy")
-        axes.yaxis.set_major_formatter("{x:.3f}")
-        return _svg(figure, "accuracy", "Held-out accuracy after each epoch, one line per member")
+    percent = history.assign(error=(1 - history.watched_accuracy) * 100)
+    with new_chart("error") as (figure, axes):
+        _plot_members(axes, percent, "error")
+        _finish(axes, percent, ["error"], "{:.3g} %")
+        return to_svg(figure, "Held-out error after each epoch, in percent: each member, and their mean")
 
 
 def loss_curves(history: pd.DataFrame) -> str:
-    """Chart each member's loss after each epoch: held out, and in training (dashed).
+    """Chart the loss after each epoch: each member's on held-out images, their mean, and the mean in training (dashed).
 
     Parameters
     ----------
@@ -88,7 +54,7 @@ def loss_curves(history: pd.DataFrame) -> str:
 
     Returns
     -------
-    An ``<svg>`` element.
+    An ``<svg>`` element. The axis is logarithmic, unless a loss is 0.
 
     Examples
     --------
@@ -96,16 +62,74 @@ def loss_curves(history: pd.DataFrame) -> str:
     >>> loss_curves(pd.DataFrame({"epoch": [1, 2], "repeat": 0, "fold": 0, **losses}))[:18]
     '<svg class="chart"'
     """
-    with _chart("loss") as (figure, axes):
+    with new_chart("loss") as (figure, axes):
         _plot_members(axes, history, "watched_loss")
-        _plot_members(axes, history, "train_loss", dashed=True)
-        axes.set_ylabel("loss")
-        if (history[["watched_loss", "train_loss"]] > 0).all(axis=None):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
-            axes.yaxis.set_minor_formatter("{x:g}")
-        return _svg(figure, "loss", "Loss after each epoch: held out, and in training (dashed)")
+        training = history.groupby("epoch").train_loss.mean()
+        axes.plot(training.index, training, color=ACCENT, linewidth=1.6, linestyle=DASHED, marker=_marker(history))
+        _finish(axes, history, ["watched_loss", "train_loss"], "{:.3g}")
+        return to_svg(figure, "Loss after each epoch: held out (solid), and in training (dashed)")
+
+
+def dot_rows(rows: Sequence[tuple[str, Sequence[float]]], description: str, *, overall: float | None = None) -> str:
+    """Chart accuracies as dots, a row for each label, with the row's mean at the right.
+
+    Parameters
+    ----------
+    rows : label and accuracies (0 to 1) of each
+    description : for those who cannot see the chart
+    overall : a mean of all, drawn as a line through all rows
+
+    Returns
+    -------
+    An ``<svg>`` element.
+
+    Examples
+    --------
+    >>> dot_rows([("fold 0", [0.994]), ("fold 1", [0.996])], "Accuracy of each fold", overall=0.995)[:18]
+    '<svg class="chart"'
+    """
+    with new_chart("dots", 0.75 + 0.3 * len(rows)) as (figure, axes):
+        for y, (_, accuracies) in enumerate(rows):
+            axes.scatter(accuracies, [y] * len(accuracies), s=30, color=ACCENT, alpha=0.75, linewidths=0, zorder=3)
+            if len(accuracies) > 1:
+                axes.plot([mean(accuracies)] * 2, [y - 0.3, y + 0.3], color=INK, linewidth=1.6, zorder=4)
+            _at_the_right(axes, y, f"{mean(accuracies):.4f}")
+        if overall is not None:
+            axes.axvline(overall, color=INK, linewidth=1, zorder=2)
+            axes.text(
+                overall, 1.01, f"mean {overall:.4f}", transform=axes.get_xaxis_transform(), ha="center", va="bottom"
+            )
+        _as_rows(axes, [label for label, _ in rows])
+        axes.xaxis.set_major_formatter("{x:.4f}")
+        return to_svg(figure, description)
+
+
+def forest(rows: Sequence[tuple[str, float, float, float, bool]]) -> str:
+    """Chart differences with their intervals, a row for each (a forest plot).
+
+    Parameters
+    ----------
+    rows : label, difference, low, high (from -1 to 1), and whether it is significant
+
+    Returns
+    -------
+    An ``<svg>`` element.
+
+    Examples
+    --------
+    >>> forest([("A − B", 0.002, 0.001, 0.003, True), ("B − C", 0.0, -0.001, 0.001, False)])[:18]
+    '<svg class="chart"'
+    """
+    with new_chart("forest", 0.75 + 0.3 * len(rows)) as (figure, axes):
+        axes.axvline(0, color=INK, linewidth=1, zorder=2)
+        for y, (_, difference, low, high, significant) in enumerate(rows):
+            colour = ACCENT if significant else MUTED
+            axes.plot([low, high], [y, y], color=colour, linewidth=2.2, zorder=3)
+            axes.scatter([difference], [y], s=36, color=colour, zorder=4)
+            _at_the_right(axes, y, f"{difference:+.4f}")
+        _as_rows(axes, [row[0] for row in rows])
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+.4f}" if abs(x) > 1e-9 else "0")
+        return to_svg(figure, "Differences in OOF accuracy with their intervals; the numbers are in the table")
 
 
 def digit_chart(digits: pd.DataFrame) -> str:
@@ -124,16 +148,15 @@ def digit_chart(digits: pd.DataFrame) -> str:
     >>> digit_chart(pd.DataFrame({"digit": range(10), "precision": 0.9, "recall": 0.8}))[:18]
     '<svg class="chart"'
     """
-    with _chart("digits") as (figure, axes):
+    with new_chart("digits", 3.4) as (figure, axes):
         axes.hlines(digits.digit, digits.precision, digits.recall, color=LINE, linewidth=3)
-        axes.scatter(digits.precision, digits.digit, s=34, color=ACCENT, label="precision", zorder=3)
-        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": WRONG, "linewidths": 1.6}
-        axes.scatter(digits.recall, digits.digit, s=34, label="recall", zorder=4, **ring)
-        axes.set_yticks(range(10))
-        axes.invert_yaxis()
-        axes.set_ylabel("digit")
-        _legend(axes, 2)
-        return _svg(figure, "digits", "Precision and recall of each digit; the numbers are in the table")
+        axes.scatter(digits.precision, digits.digit, s=32, color=ACCENT, label="precision", zorder=3)
+        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.4}
+        axes.scatter(digits.recall, digits.digit, s=32, label="recall", zorder=4, **ring)
+        _as_rows(axes, [f"{digit}" for digit in digits.digit])
+        axes.xaxis.set_major_formatter("{x:.3f}")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **LEGEND)
+        return to_svg(figure, "Precision and recall of each digit; the numbers are in the table")
 
 
 def reliability_chart(bins: pd.DataFrame) -> str:
@@ -152,64 +175,97 @@ def reliability_chart(bins: pd.DataFrame) -> str:
     >>> reliability_chart(pd.DataFrame({"confidence": [0.55, 0.95], "accuracy": [0.6, 0.9], "images": [10, 90]}))[:18]
     '<svg class="chart"'
     """
-    with _chart("reliability") as (figure, axes):
-        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
-        axes.vlines(bins.confidence, bins.confidence, bins.accuracy, color=WRONG, linewidth=1.5, alpha=0.7)
+    with new_chart("reliability", 3.4) as (figure, axes):
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=DASHED)
+        axes.vlines(bins.confidence, bins.confidence, bins.accuracy, color=MUTED, linewidth=1, alpha=0.7)
         axes.plot(bins.confidence, bins.accuracy, color=ACCENT, linewidth=1.5)
         areas = 10 + 110 * np.sqrt(bins.images / bins.images.max())
         axes.scatter(bins.confidence, bins.accuracy, s=areas, color=ACCENT)
+        axes.text(1.02, 0.04, "dashed: as confident as accurate", ha="right", color=MUTED)
         axes.set_xlim(0, 1.04)
         axes.set_ylim(0, 1.06)
         axes.set_xlabel("confidence: the largest output")
         axes.set_ylabel("accuracy")
-        return _svg(figure, "reliability", "Accuracy in each bin of confidence; the numbers are in the table")
+        return to_svg(figure, "Accuracy in each bin of confidence; the numbers are in the table")
 
 
-def _plot_members(axes: Axes, history: pd.DataFrame, column: str, *, dashed: bool = False) -> None:
-    """One coloured line per member, or thin grey lines and their mean if there are more members than colours."""
+def epoch_ticks(last: int) -> list[int]:
+    """The epochs that an axis names: the first, the last, and round numbers between.
+
+    >>> epoch_ticks(4), epoch_ticks(22), epoch_ticks(60)
+    ([1, 2, 3, 4], [1, 5, 10, 15, 20, 22], [1, 10, 20, 30, 40, 50, 60])
+    """
+    step = next(step for step in EPOCH_STEPS if last / step <= 9)
+    between = [epoch for epoch in range(step, last, step) if epoch > 1 and last - epoch >= step * 0.4]
+    return sorted({1, *between, last})
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two positive ones, for a logarithmic axis.
+
+    >>> log_ticks(0.4, 12), log_ticks(0.6, 1.3)
+    ([0.5, 1.0, 2.0, 5.0, 10.0], [0.6, 0.8, 1.0, 1.2])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for parts in SUBDIVISIONS:
+        every = [float(f"{part * 10.0**power:.4g}") for power in powers for part in parts]
+        ticks = [tick for tick in every if low <= tick <= high]
+        if len(ticks) >= 4:
+            return ticks
+    even = MaxNLocator(nbins=5).tick_values(low, high).round(10).tolist()
+    return [tick for tick in even if low <= tick <= high]
+
+
+def _plot_members(axes: Axes, history: pd.DataFrame, column: str) -> None:
+    """A thin grey line for each member, and their mean."""
     members = list(history.groupby(["repeat", "fold"]))
-    few, repeated = len(members) <= len(SERIES), history["repeat"].nunique() > 1
-    style: dict[str, Any] = {"linestyle": (0, (3, 2)) if dashed else "-"}
-    style["marker"] = "." if history.epoch.nunique() == 1 else ""
-    for i, ((repeat, fold), rows) in enumerate(members):
-        name = f"repeat {repeat}, fold {fold}" if repeated else f"fold {fold}"
-        colour = SERIES[i] if few else MUTED
-        label = None if dashed or not few else name
-        axes.plot(rows.epoch, rows[column], color=colour, linewidth=1.4 if few else 0.6, label=label, **style)
-    if not few:
-        mean = history.groupby("epoch")[column].mean()
-        label = None if dashed else f"mean of {len(members)} members"
-        axes.plot(mean.index, mean, color=ACCENT, linewidth=2, label=label, **style)
+    thin: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "alpha": 0.7 if len(members) <= 10 else 0.35}
+    for _, rows in members:
+        axes.plot(rows.epoch, rows[column], marker=_marker(history), **thin)
+    average = history.groupby("epoch")[column].mean()
+    axes.plot(average.index, average, color=ACCENT, linewidth=2.2, marker=_marker(history))
+
+
+def _marker(history: pd.DataFrame) -> str:
+    return "." if history.epoch.nunique() == 1 else ""
+
+
+def _finish(axes: Axes, history: pd.DataFrame, columns: list[str], form: str) -> None:
+    """Scale and ticks of learning curves, and the mean of each column at the end of its line."""
+    last = int(history.epoch.max())
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-    if not dashed:
-        _legend(axes, 3 if repeated else 5)
+    axes.set_xticks(epoch_ticks(last))
+    axes.set_xlim(1 - 0.02 * last, last + 0.02 * last)
+    axes.grid(visible=False, axis="x")
+    shown = [history.groupby("epoch")[columns].mean(), history[columns[:1]]]  # not the members' training losses
+    low, high = (
+        float(edge) for edge in (min(part.min().min() for part in shown), max(part.max().max() for part in shown))
+    )
+    if low > 0:
+        axes.set_yscale("log")
+        low, high = low / 1.08, high * 1.08
+        axes.set_ylim(low, high)
+        axes.yaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda y, _: form.format(y))
+    ends = {column: float(shown[0][column].iloc[-1]) for column in columns}
+    to_axes = axes.transData + axes.transAxes.inverted()
+    places = {column: float(to_axes.transform((last, value))[1]) for column, value in ends.items()}
+    order = sorted(columns, key=places.__getitem__)
+    if len(order) == 2 and (missing := LABELS_APART - (places[order[1]] - places[order[0]])) > 0:
+        places[order[0]] -= missing / 2
+        places[order[1]] += missing / 2
+    for column in columns:
+        label: dict[str, Any] = {"transform": axes.transAxes, "va": "center_baseline", "color": ACCENT}
+        axes.text(1.015, places[column], form.format(ends[column]), **label)
 
 
-def _legend(axes: Axes, columns: int) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0, **LEGEND)
+def _as_rows(axes: Axes, labels: Sequence[str]) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.margins(x=0.07)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
 
 
-@contextmanager
-def _chart(salt: str) -> Iterator[tuple[Figure, Axes]]:
-    with rc_context({**RC, "svg.hashsalt": salt}):
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-        figure.patch.set_alpha(0)
-        axes = figure.add_subplot()
-        axes.patch.set_alpha(0)
-        yield figure, axes
-
-
-def _svg(figure: Figure, name: str, description: str) -> str:
-    """The figure as an `<svg>` element without date and size, and with only those ids that are referred to."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].strip()
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->| font-family:[^;]*;", "", svg, flags=re.DOTALL)
-    referred = set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg))
-    svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in referred else "", svg)
-    view = re.search(r'viewBox="[^"]+"', svg)
-    opening = f'<svg class="chart" role="img" aria-label="{description}" {view[0] if view else ""}'
-    svg = re.sub(r"^<svg[^>]*>", f"{opening}>", svg)
-    return re.sub("|".join(STYLE_OF), lambda found: STYLE_OF[found[0]], re.sub(r"\s*\n\s*", "\n", svg))
+def _at_the_right(axes: Axes, y: float, text: str) -> None:
+    axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center_baseline")

@@ -90,7 +90,7 @@ def choose_digits(outputs: Outputs) -> Gallery:
 
 
 def make_sprite(gallery: Gallery, digits: Digits) -> str:
-    """Draw the gallery's digits into one PNG, `COLUMNS` in a row, dark on white.
+    """Draw the gallery's digits into one PNG.
 
     Parameters
     ----------
@@ -103,6 +103,15 @@ def make_sprite(gallery: Gallery, digits: Digits) -> str:
     """
     tests = gallery.labels < 0
     pixels = np.concatenate([digits.train_images[gallery.images[~tests]], digits.test_images[gallery.images[tests]]])
+    return draw_sprite(pixels)
+
+
+def draw_sprite(pixels: NDArray[np.uint8]) -> str:
+    """Draw images ``(p, 28, 28)`` into one PNG, `COLUMNS` in a row, dark on white; returns a data URI.
+
+    >>> draw_sprite(np.zeros((3, 28, 28), np.uint8))[:22]
+    'data:image/png;base64,'
+    """
     rows = -(-len(pixels) // COLUMNS)
     greys = np.zeros((rows * COLUMNS, SIDE, SIDE), np.uint8)
     greys[: len(pixels)] = (pixels.astype(np.uint16) * (GREYS - 1) + 127) // 255  # rounded

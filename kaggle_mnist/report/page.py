@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kaggle_mnist.data.digits import CLASSES, SUBMISSION, Digits
@@ -18,6 +17,8 @@ from kaggle_mnist.recipes.recipe import Recipe, format_value
 from kaggle_mnist.recipes.variants import smallest_variant, summary_of, weights_of
 from kaggle_mnist.report import charts
 from kaggle_mnist.report.gallery import COLUMNS, Gallery, choose_digits, make_sprite
+from kaggle_mnist.report.headline import headline
+from kaggle_mnist.report.rendering import render
 from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Outputs, Run, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS
@@ -32,6 +33,8 @@ from kaggle_mnist.utils.progress import Progress, quiet
 PAGE = "report.html"
 MAX_BYTES = 5_000_000  # of the page, so that a phone opens it quickly
 FOLD = 0  # whose member reads what the user draws; always the first, so that it was not chosen by its score
+MAX_ROWS = 20  # of the chart of folds
+SHOWN = 6  # mistakes, and test digits, that are not folded
 STEPS = 4
 
 
@@ -93,7 +96,6 @@ def write_report(
         **_facts(run),
         **_charts(run, outputs),
         "heat": _heat(outputs),
-        "gallery": gallery,
         "sprite": make_sprite(gallery, digits) if digits else "",
         "missing": missing,
         "sums": sha256_of(run.path / SUMS),
@@ -119,14 +121,14 @@ def write_report(
 
 def _facts(run: Run) -> dict[str, Any]:
     """What the page says about the run except charts and images."""
-    record, argument = run.record, as_argument(run.path)
+    record, argument, submitted = run.record, as_argument(run.path), run.submitted()
     return {
         "run": run,
         "record": record,
         "scores": record.scores,
+        "headline": headline(run, submitted),
         "folds": run.table("folds").to_dict("records"),
-        "wrong": round((1 - record.scores.oof_accuracy) * record.data.train_images),
-        "leaderboard": run.submitted(),
+        "leaderboard": submitted,
         "competition_ids": COMPETITION_IDS,
         "can_upload": _can_upload(record.data),
         "upload": f"kaggle-mnist upload {argument}",
@@ -150,9 +152,10 @@ def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
     curves = []
     if run.record.recipe:
         history = run.table("history")
-        curves = [charts.accuracy_curves(history), charts.loss_curves(history)]
+        curves = [charts.error_curves(history), charts.loss_curves(history)]
     return {
         "curves": [Markup(curve) for curve in curves],
+        "fold_chart": Markup(_fold_chart(run)),
         "digits": digits.to_dict("records"),
         "digit_chart": Markup(charts.digit_chart(digits)),
         "bins": bins.to_dict("records"),
@@ -161,6 +164,16 @@ def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
         "calibration_error": metrics.expected_calibration_error(outputs.oof, outputs.y_true),
         "confidence": float(np.average(bins.confidence, weights=bins.images)),
     }
+
+
+def _fold_chart(run: Run) -> str:
+    """A row for each member of a run; for each repeat, if there are several, or more folds than fit."""
+    members = run.table("folds")
+    if run.record.repeats == 1 and run.record.folds <= MAX_ROWS:
+        rows = [(f"fold {row.fold}", [row.accuracy]) for row in members.itertuples()]
+    else:
+        rows = [(f"repeat {repeat}", of.accuracy.tolist()) for repeat, of in members.groupby("repeat")]
+    return charts.dot_rows(rows, "Accuracy of each member; the numbers are in the table", overall=run.cv_accuracy)
 
 
 def _heat(outputs: Outputs) -> list[list[tuple[int, float]]]:
@@ -213,19 +226,16 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
 
 
 def _summary(run: Run) -> str:
-    """The network in a few characters, or the number of runs in a blend."""
-    if (recipe := run.record.recipe) is None:
-        return f"blend of {len(run.record.parents)} runs"
-    return summary_of(recipe, run.record.repeats)
+    """How the run was made, in a line."""
+    record = run.record
+    if (recipe := record.recipe) is None:
+        return f"blend of {len(record.parents)} runs"
+    repeats = f" × {record.repeats} repeats" if record.repeats > 1 else ""
+    network = summary_of(recipe, record.repeats)
+    return f"{record.name}: {network}, {recipe.epochs} epochs, {record.folds} folds{repeats}, seed {record.seed}"
 
 
 def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | None, reason: str) -> bytes:
-    loader = PackageLoader("kaggle_mnist.report", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    names = {"css": "report.css", "network_js": "network.js", "report_js": "report.js"}
-    files = {part: Markup(loader.get_source(environment, name)[0]) for part, name in names.items()}
     data = {
         "pictures": [
             [int(name), int(label), np.round(outputs * 10_000).astype(int).tolist()]
@@ -236,7 +246,5 @@ def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | N
         "columns": COLUMNS,
         "network": {name: value for name, value in network.items() if name != "weights"} if network else None,
     }
-    page = environment.get_template("report.html.j2").render(
-        **parts, **files, data=data, network=network, reason=reason, columns=COLUMNS
-    )
-    return page.encode("utf-8", "replace")  # a folder name or Kaggle's message may have invalid Unicode
+    rest = {"gallery": gallery, "data": data, "network": network, "reason": reason, "columns": COLUMNS, "shown": SHOWN}
+    return render("report.html.j2", **parts, **rest)

@@ -8,37 +8,39 @@ import pandas as pd
 import pytest
 
 from kaggle_mnist.report.charts import (
-    SERIES,
-    STYLE_OF,
-    accuracy_curves,
     digit_chart,
+    dot_rows,
+    epoch_ticks,
+    error_curves,
+    forest,
     loss_curves,
     reliability_chart,
 )
-from kaggle_mnist.runs.finding import list_runs
-from kaggle_mnist.runs.run import Run, read_run
+from kaggle_mnist.report.svg import STYLE_OF
 from kaggle_mnist.training import metrics
 
 
 @pytest.fixture(scope="module")
-def run(evening: Path) -> Run:
-    """A run of three members and twelve epochs."""
-    return read_run(list_runs(evening)[0])
+def history() -> pd.DataFrame:
+    """Three members and twelve epochs."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        [(epoch, 0, fold) for epoch in range(1, 13) for fold in range(3)], columns=["epoch", "repeat", "fold"]
+    )
+    error = 0.1 / table.epoch + 0.01 * rng.random(len(table))
+    return table.assign(watched_accuracy=1 - error, watched_loss=3 * error, train_loss=4 * error)
 
 
 @pytest.fixture(scope="module")
-def history(run: Run) -> pd.DataFrame:
-    return run.table("history")
-
-
-@pytest.fixture(scope="module")
-def charts(run: Run, history: pd.DataFrame) -> dict[str, str]:
-    oof, y_true = run.outputs().oof, run.outputs().y_true
+def charts(history: pd.DataFrame) -> dict[str, str]:
+    oof, y_true = np.random.default_rng(0).dirichlet(np.ones(10), 500).astype(np.float32), np.arange(500) % 10
     return {
-        "accuracy": accuracy_curves(history),
+        "error": error_curves(history),
         "loss": loss_curves(history),
         "digits": digit_chart(metrics.digit_scores(oof, y_true)),
         "reliability": reliability_chart(metrics.reliability(oof, y_true)),
+        "dots": dot_rows([("fold 0", [0.91]), ("fold 1", [0.93])], "Folds", overall=0.92),
+        "forest": forest([("A − B", 0.002, 0.001, 0.003, True), ("A − C", 0.001, -0.001, 0.003, False)]),
     }
 
 
@@ -58,24 +60,18 @@ def texts_of(svg: str) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 
-def of_members(history: pd.DataFrame, members: int) -> pd.DataFrame:
-    """The history of the first member, as if there were that many repeats of one fold."""
-    first = history[history.fold == 0]
-    return pd.concat([first.assign(repeat=repeat) for repeat in range(members)], ignore_index=True)
-
-
 def test_every_chart_is_one_described_svg_element_without_a_size_or_a_font(charts: dict[str, str]) -> None:
     for svg in charts.values():
         opening = svg[: svg.index(">")]
         assert opening.startswith('<svg class="chart" role="img" aria-label="')
         assert "viewBox=" in opening
         assert "width=" not in opening
-        assert "font-family" not in svg
+        assert "font-" not in svg
         assert svg.count("<svg") == svg.count("</svg>") == 1
 
 
 def test_every_colour_is_one_of_the_pages_style_sheet(charts: dict[str, str]) -> None:
-    css = Path(__file__).parents[2] / "kaggle_mnist" / "report" / "templates" / "report.css"
+    css = Path(__file__).parents[2] / "kaggle_mnist" / "report" / "templates" / "base.css"
     defined = set(re.findall(r"(--[a-z0-9-]+):", css.read_text()))
     for svg in charts.values():
         assert not re.search("|".join(STYLE_OF), svg)
@@ -83,7 +79,7 @@ def test_every_colour_is_one_of_the_pages_style_sheet(charts: dict[str, str]) ->
 
 
 def test_equal_tables_give_equal_bytes_and_no_date(charts: dict[str, str], history: pd.DataFrame) -> None:
-    assert accuracy_curves(history.copy()) == charts["accuracy"]
+    assert error_curves(history.copy()) == charts["error"]
     assert loss_curves(history.copy()) == charts["loss"]
     assert all("dc:date" not in svg and "<metadata" not in svg for svg in charts.values())
 
@@ -93,34 +89,67 @@ def test_every_id_in_a_chart_is_referred_to(charts: dict[str, str]) -> None:
         assert all(f"#{name}" in svg for name in re.findall(r' id="([^"]+)"', svg))
 
 
-def test_few_members_have_a_line_and_a_colour_each(charts: dict[str, str]) -> None:
-    assert lines_of(charts["accuracy"]) == [(f"var(--series-{fold})", "solid") for fold in range(3)]
-    assert [text for text in texts_of(charts["accuracy"]) if text.startswith("fold")] == ["fold 0", "fold 1", "fold 2"]
+def test_members_have_thin_grey_lines_and_their_mean_is_named_at_its_end(
+    charts: dict[str, str], history: pd.DataFrame
+) -> None:
+    assert lines_of(charts["error"]) == [("var(--muted)", "solid")] * 3 + [("var(--accent)", "solid")]
+    last = 100 * (1 - history[history.epoch == 12].watched_accuracy.mean())
+    assert f"{last:.3g} %" in texts_of(charts["error"])
 
 
-def test_many_members_have_grey_lines_and_a_mean(history: pd.DataFrame) -> None:
-    few, many = of_members(history, len(SERIES)), of_members(history, len(SERIES) + 1)
-    assert "repeat 5, fold 0" in texts_of(accuracy_curves(few))
-    lines = lines_of(accuracy_curves(many))
-    assert lines == [("var(--muted)", "solid")] * 7 + [("var(--accent)", "solid")]
-    assert "mean of 7 members" in texts_of(accuracy_curves(many))
-
-
-def test_training_loss_is_dashed_in_the_colour_of_its_member(charts: dict[str, str]) -> None:
-    expected = [(f"var(--series-{fold})", style) for style in ("solid", "dashed") for fold in range(3)]
+def test_training_loss_is_one_dashed_line(charts: dict[str, str], history: pd.DataFrame) -> None:
+    expected = [*[("var(--muted)", "solid")] * 3, ("var(--accent)", "solid"), ("var(--accent)", "dashed")]
     assert lines_of(charts["loss"]) == expected
+    last = history[history.epoch == 12]
+    assert {f"{last.watched_loss.mean():.3g}", f"{last.train_loss.mean():.3g}"} <= set(texts_of(charts["loss"]))
 
 
-def test_a_loss_of_zero_is_drawn_on_a_linear_axis(charts: dict[str, str], history: pd.DataFrame) -> None:
+def test_the_axis_has_the_first_epoch_and_the_last(charts: dict[str, str], history: pd.DataFrame) -> None:
+    for name in ("error", "loss"):
+        assert {"1", "12"} <= set(texts_of(charts[name]))
+    steep = history.assign(watched_accuracy=1 - 0.9 / history.epoch**2)  # from 90 % wrong to under 1 %
+    named = [float(text[:-2]) for text in texts_of(error_curves(steep)) if text.endswith(" %")]
+    assert max(named) >= 30
+    assert min(named) <= 1
+    assert all(
+        ticks[0] == 1 and ticks[-1] == last and len(ticks) <= 12
+        for last in range(1, 400)
+        for ticks in [epoch_ticks(last)]
+    )
+
+
+def test_a_loss_or_an_error_of_zero_is_drawn_on_a_linear_axis(history: pd.DataFrame) -> None:
     zero = history.assign(train_loss=history.train_loss.where(history.epoch < 12, 0.0))
-    assert "0.0" in texts_of(loss_curves(zero))
-    assert "0.0" not in texts_of(charts["loss"])
+    assert "0" in texts_of(loss_curves(zero))
+    assert "0" not in texts_of(loss_curves(history))
+    perfect = history.assign(watched_accuracy=history.watched_accuracy.where(history.epoch < 12, 1.0))
+    assert "0 %" in texts_of(error_curves(perfect))
 
 
 def test_a_run_of_one_epoch_is_drawn_as_points(history: pd.DataFrame) -> None:
-    point = re.compile(r'<use [^>]*style="fill: var\(--series-\d\)')
-    assert len(point.findall(accuracy_curves(history[history.epoch == 1]))) >= 3
-    assert not point.findall(accuracy_curves(history))
+    point = re.compile(r'<use [^>]*style="fill: var\(--(accent|muted)\)')
+    assert len(point.findall(error_curves(history[history.epoch == 1]))) == 4
+    assert not point.findall(error_curves(history))
+
+
+def test_labels_at_the_ends_of_close_lines_do_not_overlap(history: pd.DataFrame) -> None:
+    svg = loss_curves(history.assign(train_loss=history.watched_loss * 1.001))
+    heights = re.findall(r'<text style="text-anchor: start; fill: var\(--accent\)" x="[\d.]+" y="([\d.]+)"', svg)
+    assert len(heights) == 2
+    assert abs(float(heights[0]) - float(heights[1])) > 11
+
+
+def test_a_row_of_dots_ends_with_its_mean(charts: dict[str, str]) -> None:
+    assert {"fold 0", "0.9100", "fold 1", "0.9300", "mean 0.9200"} <= set(texts_of(charts["dots"]))
+    several = dot_rows([("A", [0.91, 0.93, 0.95])], "Runs")
+    assert "0.9300" in texts_of(several)
+    assert several.count("<use ") > charts["dots"].count('style="fill: var(--accent)')
+
+
+def test_only_significant_differences_are_in_colour(charts: dict[str, str]) -> None:
+    assert {"A − B", "+0.0020", "A − C", "+0.0010"} <= set(texts_of(charts["forest"]))
+    strokes = re.findall(r"stroke: var\(--(accent|muted)\); stroke-width: 2.2", charts["forest"])
+    assert strokes == ["accent", "muted"]
 
 
 def test_the_digit_chart_has_two_dots_for_each_digit(charts: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.cli import app
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.forecast import predict_score
 from kaggle_mnist.report import page as report
 from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs.finding import find_run, list_runs
@@ -81,14 +82,54 @@ def test_the_same_run_gives_the_same_bytes(run: Run, few: Digits) -> None:
     assert write_report(run, few).read_bytes() == first
 
 
-def test_the_score_comes_first(run: Run, few: Digits) -> None:
-    start = text_of(write_report(run, few).read_text("utf-8").split("<nav")[0])
-    scores = run.record.scores
-    wrong = round((1 - scores.oof_accuracy) * 1500)
-    assert f"{scores.cv_accuracy:.4f} CV accuracy ± {scores.cv_accuracy_std:.4f}" in start
-    assert f"3 folds); {wrong} of 1,500 digits wrong" in start
-    assert "submission.csv is next to this page: 300 ImageIds" in start
-    assert "It cannot be uploaded: Kaggle's Digit Recognizer expects 28,000 ImageIds." in start
+def test_the_figures_and_the_submission_come_first_and_the_learning_curves_next(run: Run, few: Digits) -> None:
+    page = write_report(run, few).read_text("utf-8")
+    start, rest = page.split("<nav")
+    scores, forecast = run.record.scores, predict_score(run)
+    figures = (
+        f"CV accuracy {scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f}, 3 members",
+        f"Log loss {scores.oof_log_loss:.4f} out of fold",
+        f"Errors {round((1 - scores.oof_accuracy) * 1500)} of 1,500 digits",
+        f"Forecast {forecast.expected:.4f} {forecast.low:.4f} to {forecast.high:.4f}",
+        f"Time {run.record.seconds['all']:.0f} s on cpu",
+        "Submission file submission.csv , next to this page rows 300 ImageIds, each with a digit",
+        "It cannot be uploaded: Kaggle's Digit Recognizer expects 28,000 ImageIds.",
+    )
+    places = [text_of(start).index(figure) for figure in figures]
+    assert places == sorted(places)
+    assert "OOF accuracy" not in start  # the same as the errors, without repeats
+    assert "Public score" not in start
+    assert re.findall(r'<section id="([a-z]+)"', rest)[:3] == ["curves", "folds", "confusion"]
+
+
+def test_recipe_and_provenance_are_folded(run: Run, few: Digits) -> None:
+    page = write_report(run, few).read_text("utf-8")
+    for part, content in (("recipe", "learning_rate"), ("provenance", run.record.data.fingerprint)):
+        found = re.search(rf'<details id="{part}" class="fold">(.*?)</details>', page, re.DOTALL)
+        assert found
+        assert content in found[1]
+
+
+def test_folds_are_a_chart_with_their_mean_and_a_folded_table(run: Run, few: Digits) -> None:
+    page = write_report(run, few).read_text("utf-8")
+    found = re.search(r'<section id="folds">(.*?)<details>(.*?)</section>', page, re.DOTALL)
+    assert found
+    chart, table = found[1], found[2]
+    folds = run.table("folds")
+    for number, accuracy in zip(folds.fold, folds.accuracy, strict=True):
+        assert f">fold {number}<" in chart
+        assert f">{accuracy:.4f}<" in chart
+        assert f"<td>{accuracy:.4f}</td>" in table
+    assert f">mean {run.cv_accuracy:.4f}<" in chart
+
+
+def test_only_the_first_mistakes_and_test_digits_are_not_folded(run: Run, few: Digits) -> None:
+    page = write_report(run, few).read_text("utf-8")
+    for part in ("mistakes", "uncertain"):
+        found = re.search(rf'<section id="{part}">(.*?)</section>', page, re.DOTALL)
+        assert found
+        open_, folded = found[1].split("<details><summary>18 more</summary>")
+        assert (open_.count("<figure>"), folded.count("<figure>")) == (6, 18)
 
 
 def test_a_run_that_kaggle_accepts_has_its_upload_command(practice: Digits, few: Digits) -> None:
@@ -121,9 +162,9 @@ def test_a_practice_run_says_why_it_cannot_be_uploaded_and_what_to_do(run: Run, 
     data = run.record.data.model_copy(update={"practice": True})
     practiced = Run(run.path, run.record.model_copy(update={"data": data, "scores": scores}))
     text = text_of(write_report(practiced, few).read_text("utf-8").split("<nav")[0])
-    assert "Withheld labels 0.9765" in text
+    assert "Withheld labels 0.9765 300 test digits" in text
     assert "the practice set, whose ImageIds are not Kaggle's" in text
-    assert "put its train.csv and test.csv into input/ , then run: kaggle-mnist train kaggle-mnist upload" in text
+    assert "put its train.csv and test.csv into input/ , then: kaggle-mnist train kaggle-mnist upload" in text
 
 
 def test_names_paths_and_messages_with_html_in_them_are_escaped(output: Path, few: Digits, tmp_path: Path) -> None:
@@ -136,7 +177,7 @@ def test_names_paths_and_messages_with_html_in_them_are_escaped(output: Path, fe
     page = write_report(find_run(str(folder), output), digits).read_text("utf-8")
     text = text_of(page)
     assert "<img" not in page
-    assert page.count("<script") == page.count("</script>") == 4  # data, weights, network and page
+    assert page.count("<script") == page.count("</script>") == 5  # data, weights, network, report and navigation
     for said in (f"source{evil}", f"path{evil}", f"status{evil}", f"message{evil}", "a<b>\"'& c"):
         assert said in text
     (folder / "report.html").unlink()
@@ -147,8 +188,11 @@ def test_names_paths_and_messages_with_html_in_them_are_escaped(output: Path, fe
 def test_the_public_score_is_shown_with_its_prediction(run: Run, few: Digits) -> None:
     (run.path / "leaderboard.json").write_text(json.dumps(BOARD))
     text = text_of(write_report(run, few).read_text("utf-8").split("<nav")[0])
-    assert "Public leaderboard 0.99235 predicted 0.9901 to 0.9949" in text
-    assert "submitted 2026-11-24T20:00:00+00:00 “mlp, <5> folds”" in text
+    assert "Forecast 0.9925 0.9901 to 0.9949 Public score 0.99235 inside the forecast" in text
+    assert "uploaded 2026-11-24 20:00 UTC, “mlp, <5> folds”" in text
+    assert "kaggle-mnist upload" not in text
+    (run.path / "leaderboard.json").write_text(json.dumps({**BOARD, "public_score": 0.98}))
+    assert "Public score 0.98000 outside the forecast" in text_of(write_report(run, few).read_text("utf-8"))
     (run.path / "leaderboard.json").write_text('{"public_score": 1}')
     with pytest.raises(BadRun, match=r"leaderboard\.json: cannot be read"):
         write_report(run, few)
@@ -196,10 +240,7 @@ def test_the_page_has_the_weights_of_one_member_in_float16_and_names_it(run: Run
     names = ("weights.0", "biases.0", "weights.1", "biases.1")
     expected = np.concatenate([weights[name][report.FOLD].ravel() for name in names]).astype(np.float16)
     np.testing.assert_array_equal(halves, expected)
-    accuracy = run.table("folds").accuracy[report.FOLD]
-    assert "One member reads your drawing: repeat 0, fold 0" in text_of(page)
-    network = f"( 784-48-10 ; accuracy {accuracy:.4f} on its held-out images), with weights rounded to float16"
-    assert network in text_of(page)
+    assert "Read by fold 0 (784-48-10, weights in float16)." in text_of(page)
 
 
 def test_the_page_of_repeats_that_differ_says_what_reads_drawings(handful: Digits) -> None:
@@ -207,9 +248,8 @@ def test_the_page_of_repeats_that_differ_says_what_reads_drawings(handful: Digit
     run = pipeline.train(mixed, input=handful, folds=2)
     text = text_of(write_report(run, handful).read_text("utf-8"))
     assert "784-48-10 or 648-48-10" in text
-    accuracy = run.table("folds").accuracy[2]
-    reader = f"One member reads your drawing: repeat 1, fold 0 ( 648-48-10 ; accuracy {accuracy:.4f}"
-    assert reader in text  # the smallest: its weights are in the page
+    assert "Read by repeat 1, fold 0 (648-48-10, weights in float16)." in text  # the smallest is in the page
+    assert f"OOF accuracy {run.record.scores.oof_accuracy:.4f} outputs averaged" in text
 
 
 def test_a_network_too_large_for_the_page_is_left_out_and_the_page_says_why(handful: Digits) -> None:

@@ -46,6 +46,7 @@ RECIPES = {
     ),
 }
 
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the page is not tested")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: the page is not tested")
 
@@ -105,6 +106,17 @@ def draw(page: Any, points: tuple[tuple[float, float], ...] = SEVEN) -> None:
     for point in where[1:]:
         page.mouse.move(*point, steps=8)
     page.mouse.up()
+
+
+def serious_findings(page: Any) -> list[str]:
+    """What axe-core finds serious or critical, each with the first element that it was found in."""
+    repeated = {"exclude": [[".cards figure:nth-child(n+3)"], [".gallery .digit:nth-child(n+3)"]]}
+    found = axe.Axe().run(page, repeated).response["violations"]
+    return [
+        f"{rule['id']}: {rule['nodes'][0]['failureSummary']} {rule['nodes'][0]['html'][:200]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ]
 
 
 def image_of(page: Any) -> NDArray[np.uint8]:
@@ -174,25 +186,62 @@ def test_a_finger_draws_and_does_not_scroll(visit: Any) -> None:
     assert np.nonzero(image.any(0))[0].size <= 4
 
 
-def test_a_cell_shows_its_digits_by_mouse_and_by_key(visit: Any, run: Run) -> None:
-    confusion = run.table("confusion").set_index("true").to_numpy()
-    mistakes = np.where(np.eye(10) > 0, 0, confusion)
+def worst_cell(run: Run) -> tuple[int, int, int]:
+    """The pair of digits that is confused most often, and how often."""
+    mistakes = run.table("confusion").set_index("true").to_numpy().copy()
+    np.fill_diagonal(mistakes, 0)
     true, read = np.unravel_index(mistakes.argmax(), mistakes.shape)
+    return int(true), int(read), int(mistakes.max())
+
+
+def test_the_worst_cell_is_open_from_the_start_and_mouse_and_keys_open_others(visit: Any, run: Run) -> None:
+    true, read, most = worst_cell(run)
     page = visit()
     cell, panel = page.locator(f"[data-cell='{true * 10 + read}']"), page.locator("#cell")
-    assert not panel.is_visible()
-    cell.click()
-    assert panel.locator("h3").text_content() == f"{true} read as {read}: {mistakes.max()}"
-    assert panel.locator(".digit").count() == mistakes.max()
+    assert panel.locator("h3").text_content() == f"{true} read as {read}: {most}"
+    assert panel.locator(".digit").count() == most
     assert cell.get_attribute("aria-expanded") == "true"
+    assert page.evaluate("[document.activeElement.tagName, window.scrollY]") == ["BODY", 0]
     page.keyboard.press("Escape")
     assert not panel.is_visible()
-    assert page.evaluate("document.activeElement.dataset.cell") == str(true * 10 + read)
+    cell.focus()
     page.keyboard.press("Enter")
     assert panel.is_visible()
-    right = int(confusion.diagonal().argmax())
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.dataset.cell") == str(true * 10 + read)
+    right = int(run.table("confusion").set_index("true").to_numpy().diagonal().argmax())
     page.locator(f"[data-cell='{right * 11}']").click()
     assert panel.locator(".digit").count() == 20
+
+
+def test_the_matrix_is_one_tab_stop_and_arrow_keys_pass_over_empty_cells(visit: Any, run: Run) -> None:
+    confusion = run.table("confusion").set_index("true").to_numpy()
+    true, read, _ = worst_cell(run)
+    page = visit()
+    assert page.locator("[data-cell][tabindex='0']").count() == 1
+    page.locator(f"[data-cell='{true * 10 + read}']").focus()
+    page.keyboard.press("ArrowLeft")
+    filled = np.flatnonzero(confusion[true])
+    before = filled[filled < read]
+    expected = true * 10 + (int(before[-1]) if len(before) else read)
+    assert page.evaluate("document.activeElement.dataset.cell") == str(expected)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.heat')") is None
+
+
+def test_the_shade_of_a_cell_grows_with_its_mistakes(visit: Any, run: Run) -> None:
+    confusion = run.table("confusion").set_index("true").to_numpy()
+    page = visit()
+    cells = page.locator(".heat button:not(.right)")
+    found = cells.evaluate_all(
+        "all => all.map((cell) => [cell.dataset.cell, getComputedStyle(cell).backgroundColor.match(/[\\d.]+/g).at(-1)])"
+    )
+    shades = {int(cell): float(alpha) for cell, alpha in found}
+    counts = [confusion[divmod(cell, 10)] for cell in shades]
+    assert len(set(counts)) > 2
+    for count, shade in zip(counts, shades.values(), strict=True):
+        assert shade == pytest.approx(0.06 + 0.5 * np.log1p(count) / np.log1p(max(counts)), abs=0.01)
+    assert page.locator(".heat .axis").all_text_contents() == ["read as", "true"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -213,16 +262,60 @@ def test_a_digit_in_the_gallery_is_the_one_in_its_label_with_its_outputs(
     np.testing.assert_allclose(outputs, run.outputs().oof[image], atol=1e-4)
 
 
-def test_a_phone_shows_the_score_on_its_first_screen_and_scrolls_one_way(visit: Any, run: Run) -> None:
+def test_the_first_screen_has_the_figures_and_the_submission_and_a_phone_scrolls_one_way(visit: Any, run: Run) -> None:
     page = visit(**PHONE)
     for width in (390, 320):
         page.set_viewport_size({"width": width, "height": 844})
+        page.locator("details").evaluate_all("all => all.forEach((part) => { part.open = true; })")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.set_viewport_size(PHONE["viewport"])
-    for shown in (".score", ".spread", ".facts", ".upload"):
-        box = page.locator(shown).bounding_box()
-        assert box["y"] + box["height"] <= 844
-    assert page.locator(".score").text_content() == f"{run.cv_accuracy:.4f}"
+    for size in (PHONE["viewport"], {"width": 1280, "height": 800}):
+        page.set_viewport_size(size)
+        for shown in (".headline", ".submission", "nav"):
+            box = page.locator(shown).bounding_box()
+            assert box["y"] + box["height"] <= size["height"]
+    assert page.locator(".headline dd").first.text_content() == f"{run.cv_accuracy:.4f}"
+
+
+def test_the_navigation_stays_in_sight_in_one_row_and_marks_the_section(visit: Any) -> None:
+    page = visit(**PHONE)
+    links = page.locator("nav a").evaluate_all("all => all.map((link) => link.getBoundingClientRect().top)")
+    assert len(set(links)) == 1
+    for name, section in (("Mistakes", "mistakes"), ("Provenance", "provenance")):
+        page.locator("nav a", has_text=name).click()
+        page.wait_for_function(f"document.querySelector('nav [aria-current]')?.hash === '#{section}'")
+        assert page.locator("nav").bounding_box()["y"] == 0
+        heading = page.locator(f"#{section} h2").bounding_box()
+        assert heading["y"] >= page.locator("nav").bounding_box()["height"]
+    assert page.locator("#provenance").get_attribute("open") is not None  # a link unfolds what it leads to
+
+
+def test_a_phone_shows_the_pad_and_all_ten_outputs_at_once(visit: Any) -> None:
+    page = visit(**PHONE)
+    page.locator("nav a", has_text="Draw").click()
+    top = page.locator("nav").bounding_box()["height"]
+    boxes = [page.locator("#pad").bounding_box(), *(row.bounding_box() for row in page.locator("#outputs .row").all())]
+    assert len(boxes) == 11
+    assert all(top <= box["y"] and box["y"] + box["height"] <= 844 for box in boxes)
+
+
+def test_a_dark_pad_is_dark_grey(visit: Any) -> None:
+    page = visit(color_scheme="dark")
+    pad = page.locator("#pad")
+    pad.scroll_into_view_if_needed()
+    with Image.open(io.BytesIO(pad.screenshot())) as picture:
+        level = np.asarray(picture.convert("L"))[100:200, 100:200]
+    assert 20 < level.min() <= level.max() < 50
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [{"viewport": {"width": 1280, "height": 800}}, PHONE], ids=["desktop", "phone"])
+def test_axe_core_finds_nothing_serious(visit: Any, screen: dict[str, Any], scheme: str) -> None:
+    page = visit(color_scheme=scheme, **screen)
+    draw(page)
+    page.locator("details").evaluate_all("all => all.forEach((part) => { part.open = true; })")
+    assert serious_findings(page) == []
+    page.locator("h1").evaluate("heading => { heading.style.color = '#999'; heading.style.background = '#888'; }")
+    assert [finding.split(":")[0] for finding in serious_findings(page)] == ["color-contrast"]  # it does look
 
 
 def test_the_colours_follow_the_readers_scheme(visit: Any) -> None:
@@ -230,4 +323,5 @@ def test_the_colours_follow_the_readers_scheme(visit: Any) -> None:
     assert visit(color_scheme="light").evaluate(background) != visit(color_scheme="dark").evaluate(background)
     page = visit(color_scheme="dark")
     inks = page.evaluate("[...document.querySelectorAll('.chart text')].map((text) => getComputedStyle(text).fill)")
-    assert set(inks) <= {page.evaluate("getComputedStyle(document.body).color"), "rgb(160, 169, 184)"}  # --muted
+    accent_and_muted = {"rgb(138, 180, 248)", "rgb(163, 169, 178)"}
+    assert set(inks) <= {page.evaluate("getComputedStyle(document.body).color"), *accent_and_muted}

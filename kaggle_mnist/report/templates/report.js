@@ -102,8 +102,6 @@
     panel.querySelector(".gallery").replaceChildren(...pictures);
     panel.hidden = false;
     button.setAttribute("aria-expanded", "true");
-    panel.focus({ preventScroll: true });
-    panel.scrollIntoView({ block: "nearest" });
   }
 
   function closeCell() {
@@ -115,15 +113,39 @@
     hideCard();
   }
 
-  for (const button of document.querySelectorAll("[data-cell]")) {
-    button.addEventListener("click", () => (opened === button ? closeCell() : openCell(button)));
+  const cells = [...document.querySelectorAll("[data-cell]")];
+  const tabStop = (button) => cells.forEach((other) => { other.tabIndex = other === button ? 0 : -1; });
+  for (const button of cells) {
+    button.addEventListener("focus", () => tabStop(button));
+    button.addEventListener("click", () => {
+      if (opened === button) return closeCell();
+      openCell(button);
+      panel.focus({ preventScroll: true });
+      panel.scrollIntoView({ block: "nearest" });
+    });
   }
+  const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+  document.querySelector(".heat").addEventListener("keydown", (event) => {
+    const step = STEPS[event.key], cell = Number(event.target.dataset.cell);
+    if (!step) return;
+    event.preventDefault();
+    for (let row = Math.floor(cell / 10) + step[0], column = (cell % 10) + step[1];
+      row >= 0 && row < 10 && column >= 0 && column < 10; row += step[0], column += step[1]) { // past empty cells
+      const next = cells.find((button) => Number(button.dataset.cell) === row * 10 + column);
+      if (next) return next.focus();
+    }
+  });
   panel.querySelector("[data-close]").addEventListener("click", closeCell);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     if (shown) hideCard();
     else closeCell();
   });
+
+  const size = (button) => Number(button.dataset.images);
+  const [worst] = cells.filter((button) => !button.classList.contains("right")).sort((a, b) => size(b) - size(a));
+  tabStop(worst ?? cells[0]);
+  if (worst) openCell(worst);
 
   /* ---- the network ---- */
 
