@@ -212,7 +212,7 @@ def log_ticks(low: float, high: float) -> list[float]:
         ticks = [tick for tick in every if low <= tick <= high]
         if len(ticks) >= 4:
             return ticks
-    even = MaxNLocator(nbins=5).tick_values(low, high).round(10).tolist()
+    even = [float(f"{tick:.6g}") for tick in MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high)]
     return [tick for tick in even if low <= tick <= high]
 
 

@@ -32,15 +32,15 @@ def headline(run: Run, submitted: Submitted | None) -> list[Metric]:
 
 def _metrics(run: Run, submitted: Submitted | None) -> Iterator[Metric]:
     record, scores = run.record, run.record.scores
-    members, images = record.folds * record.repeats, record.data.train_images
+    images = record.data.train_images
     wrong = round((1 - scores.oof_accuracy) * images)
-    yield Metric("CV accuracy", f"{scores.cv_accuracy:.4f}", f"± {scores.cv_accuracy_std:.4f}, {members} members")
+    yield Metric("CV accuracy", f"{scores.cv_accuracy:.4f}", f"± {scores.cv_accuracy_std:.4f} (SD)")
     if record.repeats > 1:
         yield Metric("OOF accuracy", f"{scores.oof_accuracy:.4f}", "outputs averaged")
     yield Metric("Log loss", f"{scores.oof_log_loss:.4f}", "out of fold")
     yield Metric("Errors", f"{wrong:,}", f"of {images:,} digits")
     forecast = _forecast(run, submitted)
-    yield Metric("Forecast", f"{forecast.expected:.4f}", f"{forecast.low:.4f} to {forecast.high:.4f}")
+    yield Metric("Forecast", f"{forecast.expected:.4f}", f"{forecast.low:.4f}–{forecast.high:.4f}")
     if submitted is not None and submitted.public_score is None:
         yield Metric("Public score", "none yet", submitted.status)
     elif submitted is not None and submitted.public_score is not None:

@@ -170,9 +170,10 @@ def _fold_chart(run: Run) -> str:
     """A row for each member of a run; for each repeat, if there are several, or more folds than fit."""
     members = run.table("folds")
     if run.record.repeats == 1 and run.record.folds <= MAX_ROWS:
-        rows = [(f"fold {row.fold}", [row.accuracy]) for row in members.itertuples()]
+        rows = [(f"fold {fold}", [accuracy]) for fold, accuracy in enumerate(members.accuracy.astype(float).tolist())]
     else:
-        rows = [(f"repeat {repeat}", of.accuracy.tolist()) for repeat, of in members.groupby("repeat")]
+        repeats = members.groupby("repeat").accuracy
+        rows = [(f"repeat {repeat}", accuracies.astype(float).tolist()) for repeat, accuracies in repeats]
     return charts.dot_rows(rows, "Accuracy of each member; the numbers are in the table", overall=run.cv_accuracy)
 
 
@@ -246,5 +247,12 @@ def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | N
         "columns": COLUMNS,
         "network": {name: value for name, value in network.items() if name != "weights"} if network else None,
     }
-    rest = {"gallery": gallery, "data": data, "network": network, "reason": reason, "columns": COLUMNS, "shown": SHOWN}
+    rest: dict[str, Any] = {
+        "gallery": gallery,
+        "data": data,
+        "network": network,
+        "reason": reason,
+        "columns": COLUMNS,
+        "shown": SHOWN,
+    }
     return render("report.html.j2", **parts, **rest)

@@ -87,10 +87,10 @@ def test_the_figures_and_the_submission_come_first_and_the_learning_curves_next(
     start, rest = page.split("<nav")
     scores, forecast = run.record.scores, predict_score(run)
     figures = (
-        f"CV accuracy {scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f}, 3 members",
+        f"CV accuracy {scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f} (SD)",
         f"Log loss {scores.oof_log_loss:.4f} out of fold",
         f"Errors {round((1 - scores.oof_accuracy) * 1500)} of 1,500 digits",
-        f"Forecast {forecast.expected:.4f} {forecast.low:.4f} to {forecast.high:.4f}",
+        f"Forecast {forecast.expected:.4f} {forecast.low:.4f}–{forecast.high:.4f}",
         f"Time {run.record.seconds['all']:.0f} s on cpu",
         "Submission file submission.csv , next to this page rows 300 ImageIds, each with a digit",
         "It cannot be uploaded: Kaggle's Digit Recognizer expects 28,000 ImageIds.",
@@ -188,7 +188,7 @@ def test_names_paths_and_messages_with_html_in_them_are_escaped(output: Path, fe
 def test_the_public_score_is_shown_with_its_prediction(run: Run, few: Digits) -> None:
     (run.path / "leaderboard.json").write_text(json.dumps(BOARD))
     text = text_of(write_report(run, few).read_text("utf-8").split("<nav")[0])
-    assert "Forecast 0.9925 0.9901 to 0.9949 Public score 0.99235 inside the forecast" in text
+    assert "Forecast 0.9925 0.9901–0.9949 Public score 0.99235 inside the forecast" in text
     assert "uploaded 2026-11-24 20:00 UTC, “mlp, <5> folds”" in text
     assert "kaggle-mnist upload" not in text
     (run.path / "leaderboard.json").write_text(json.dumps({**BOARD, "public_score": 0.98}))
@@ -240,7 +240,7 @@ def test_the_page_has_the_weights_of_one_member_in_float16_and_names_it(run: Run
     names = ("weights.0", "biases.0", "weights.1", "biases.1")
     expected = np.concatenate([weights[name][report.FOLD].ravel() for name in names]).astype(np.float16)
     np.testing.assert_array_equal(halves, expected)
-    assert "Read by fold 0 (784-48-10, weights in float16)." in text_of(page)
+    assert "Read by fold 0 (784-48-10, float16)." in text_of(page)
 
 
 def test_the_page_of_repeats_that_differ_says_what_reads_drawings(handful: Digits) -> None:
@@ -248,7 +248,7 @@ def test_the_page_of_repeats_that_differ_says_what_reads_drawings(handful: Digit
     run = pipeline.train(mixed, input=handful, folds=2)
     text = text_of(write_report(run, handful).read_text("utf-8"))
     assert "784-48-10 or 648-48-10" in text
-    assert "Read by repeat 1, fold 0 (648-48-10, weights in float16)." in text  # the smallest is in the page
+    assert "Read by repeat 1, fold 0 (648-48-10, float16)." in text  # the smallest is in the page
     assert f"OOF accuracy {run.record.scores.oof_accuracy:.4f} outputs averaged" in text
 
 
