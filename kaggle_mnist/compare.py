@@ -96,7 +96,12 @@ class Comparison:
 
 
 def compare_runs(
-    names: Sequence[str], output: str | Path = "submissions", *, plot: Path | None = None, progress: Progress = quiet
+    names: Sequence[str],
+    output: str | Path = "submissions",
+    *,
+    plot: Path | None = None,
+    page: Path | None = None,
+    progress: Progress = quiet,
 ) -> Comparison:
     """Compare the named runs, or all finished ones below a folder.
 
@@ -105,6 +110,7 @@ def compare_runs(
     names : paths, folder names below `output`, or ``"latest"``; empty for all runs that can be read
     output : folder of the runs
     plot : PNG, SVG or PDF file for a plot of the fold accuracies
+    page : HTML file for the comparison as a page
     progress : called while the runs are read
 
     Raises
@@ -112,7 +118,8 @@ def compare_runs(
     BadRun
         A named run does not exist or is damaged, or there are no runs.
     OutputError
-        `plot` cannot be written, has another file type, or would overwrite a file that kaggle-mnist did not write.
+        `plot` or `page` cannot be written, has another file type, or would overwrite a file that kaggle-mnist did not
+        write.
 
     Examples
     --------
@@ -122,6 +129,10 @@ def compare_runs(
     output = Path(output)
     if plot is not None:
         check_plot(plot)
+    if page is not None:
+        from kaggle_mnist.report.comparison import check_page, write_comparison
+
+        check_page(page)
     scored: list[_RunResult] = []
     places: set[Path] = set()
 
@@ -142,6 +153,9 @@ def compare_runs(
     comparison = Comparison(rows, pairs, passed_over, base)
     if plot is not None:
         plot_folds([(f"{row.letter}  {row.run}", row.folds) for row in rows], plot)
+    if page is not None:
+        runs = [one.run for one in scored]
+        write_comparison(page, comparison, runs, [settings_of(run) for run in runs], progress=progress)
     return comparison
 
 

@@ -31,6 +31,9 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option(help="Plot the fold accuracies to this file (.png, .svg, .pdf).", metavar="FILE")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the comparison as a page to this file.", metavar="FILE")
+    ] = None,
 ) -> None:
     """Compare runs image by image, or recipes seed by seed, and say which differ significantly."""
     from kaggle_mnist.cli import console
@@ -45,17 +48,21 @@ def compare(
         raise BadOption(f"--by {by}: must be run or recipe")
     if by == "recipe" and plot is not None:
         raise BadOption("--plot: shows the folds of runs; leave out --by recipe")
+    if by == "recipe" and html is not None:
+        raise BadOption("--html: shows runs; leave out --by recipe")
     with nullcontext(quiet) if as_csv or as_json else console.Watcher() as progress:
         if by == "recipe":
             of_recipes.show(compare_recipes(runs or [], output, progress=progress), as_csv=as_csv, as_json=as_json)
             return
-        comparison = compare_runs(runs or [], output, plot=plot, progress=progress)
+        comparison = compare_runs(runs or [], output, plot=plot, page=html, progress=progress)
     if as_csv:
         screens.print_csv(comparison)
     elif as_json:
         screens.print_json(comparison)
     else:
         screens.show_comparison(comparison, plot, all_pairs=all_pairs)
+        if html is not None:
+            console.say("Page", f"{html}")
 
 
 @app.command()

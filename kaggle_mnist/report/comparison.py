@@ -1,0 +1,162 @@
+"""The page of `compare --html`: several runs side by side, and the digits that they disagree about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.sources import load_same_digits
+from kaggle_mnist.recipes.recipe import format_value
+from kaggle_mnist.report import charts
+from kaggle_mnist.report.disagreements import disagreements
+from kaggle_mnist.report.gallery import COLUMNS, draw_sprite
+from kaggle_mnist.report.headline import format_seconds
+from kaggle_mnist.report.rendering import render, start_of
+from kaggle_mnist.runs.run import Run
+from kaggle_mnist.significance import SIGNIFICANT, Pair
+from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, OutputError
+from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_atomic
+from kaggle_mnist.utils.progress import Progress, quiet
+
+if TYPE_CHECKING:
+    from kaggle_mnist.compare import Comparison
+
+PAGE_WRITER = f"{WRITER} compare"
+MAX_RUNS = 20  # on a page; a search leaves hundreds
+ALL_PAIRS = 4  # runs of which every pair is shown; of more runs, the best is compared with each
+
+
+def check_page(path: Path) -> None:
+    """Raise OutputError if `path` is no HTML file, or one that `compare` did not write."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"{path}: must end in .html")
+    refuse_foreign(path, header=start_of(PAGE_WRITER))
+
+
+def write_comparison(
+    path: Path,
+    comparison: Comparison,
+    runs: Sequence[Run],
+    settings: Sequence[dict[str, Any]],
+    *,
+    progress: Progress = quiet,
+) -> None:
+    """Write the page of a comparison: one self-contained HTML file.
+
+    Parameters
+    ----------
+    path : an HTML file
+    comparison : of `runs`, in their order
+    runs : the runs, whose outputs are read again where pictures need them
+    settings : what each run was trained with, by name
+    progress : called after each part of the page
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, has another extension, or was not written by `compare`.
+    BadRun
+        The outputs of a run cannot be read.
+    """
+    check_page(path)
+    progress("Page", 0, 2)
+    rows = comparison.rows[:MAX_RUNS]
+    pairs = _shown_pairs(comparison)
+    galleries, sprite, missing = _galleries(pairs, dict(zip([row.letter for row in rows], runs, strict=False)))
+    progress("Page", 1, 2)
+    page = render(
+        "comparison.html.j2",
+        writer=PAGE_WRITER,
+        rows=rows,
+        more=len(comparison.rows) - len(rows),
+        best=_best(rows),
+        images=sorted({run.record.data.train_images for run in runs[:MAX_RUNS]}),
+        same_data=comparison.same_data,
+        pairs=pairs,
+        all_pairs=len(comparison.pairs),
+        significant=SIGNIFICANT,
+        fold_chart=Markup(_fold_chart(rows)),
+        forest=Markup(charts.forest([_forest_row(pair) for pair in pairs])) if pairs else "",
+        galleries=galleries,
+        sprite=sprite,
+        missing=missing,
+        columns=COLUMNS,
+        fields=_differing(settings[:MAX_RUNS]),
+        parents=[(row.letter, run.record.parents) for row, run in zip(rows, runs, strict=False) if run.record.parents],
+        format_seconds=format_seconds,
+        passed_over=comparison.passed_over,
+    )
+    try:
+        write_atomic(path, page)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    progress("Page", 2, 2)
+
+
+def _shown_pairs(comparison: Comparison) -> list[Pair]:
+    """All pairs of a few runs; of more, those with the best run."""
+    letters = [row.letter for row in comparison.rows[:MAX_RUNS]]
+    few = len(comparison.rows) <= ALL_PAIRS
+    return [pair for pair in comparison.pairs if pair.second in letters and (few or pair.first == letters[0])]
+
+
+def _best(rows: Sequence[Any]) -> dict[str, str]:
+    """The letter of the run with the best value of each score."""
+    best = {name: max(rows, key=lambda row: getattr(row, name)).letter for name in ("cv_accuracy", "oof_accuracy")}
+    scored = [row for row in rows if row.score is not None]
+    best["score"] = max(scored, key=lambda row: row.score).letter if len(scored) > 1 else ""
+    return {**best, "oof_log_loss": min(rows, key=lambda row: row.oof_log_loss).letter}
+
+
+def _fold_chart(rows: Sequence[Any]) -> str:
+    return charts.dot_rows([(row.letter, row.folds) for row in rows], "Accuracy of each member, a row for each run")
+
+
+def _forest_row(pair: Pair) -> tuple[str, float, float, float, bool]:
+    label = f"{pair.first} − {pair.second}"
+    return label, pair.difference, pair.low, pair.high, pair.p_corrected < SIGNIFICANT
+
+
+def _differing(settings: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """The settings that are not the same for all runs, with each run's value."""
+    names = dict.fromkeys(name for of_run in settings for name in of_run)
+    rows = [(name, [format_value(of_run[name]) if name in of_run else "·" for of_run in settings]) for name in names]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def _galleries(pairs: Sequence[Pair], runs: dict[str, Run]) -> tuple[list[dict[str, Any]], str, list[str]]:
+    """For each pair the images that only one of its runs read correctly; their sprite; and which digits are missing."""
+    oof = {letter: runs[letter].outputs() for pair in pairs for letter in (pair.first, pair.second)}
+    digits: dict[str, Digits | str] = {}
+    pixels: list[NDArray[np.uint8]] = []
+    galleries = []
+    for pair in pairs:
+        first, second = oof[pair.first], oof[pair.second]
+        data = runs[pair.first].record.data
+        if data.fingerprint not in digits:
+            digits[data.fingerprint] = _digits_or_reason(data.fingerprint)
+        found = digits[data.fingerprint]
+        sides = []
+        for chosen in disagreements(first.oof, second.oof, first.y_true):
+            places: list[int | None] = [None] * len(chosen)
+            if isinstance(found, Digits):
+                places = [len(pixels) + i for i in range(len(chosen))]
+                pixels += [found.train_images[one.image] for one in chosen]
+            sides.append(list(zip(chosen, places, strict=True)))
+        galleries.append({"pair": pair, "sides": sides})
+    reasons = [found for found in digits.values() if isinstance(found, str)]
+    return galleries, draw_sprite(np.stack(pixels)) if pixels else "", reasons
+
+
+def _digits_or_reason(fingerprint: str) -> Digits | str:
+    """The digits that runs were trained on, or why they were not found."""
+    try:
+        return load_same_digits(fingerprint)
+    except (DataNotFound, AmbiguousData, BadData) as error:
+        return str(error)

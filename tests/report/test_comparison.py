@@ -1,0 +1,190 @@
+"""The page of `compare --html`."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from kaggle_mnist.cli import app
+from kaggle_mnist.compare import Comparison, Row, compare_runs
+from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.kaggle_csv import export_csv
+from kaggle_mnist.report import comparison as module
+from kaggle_mnist.report.gallery import COLUMNS
+from kaggle_mnist.report.page import write_report
+from kaggle_mnist.runs.finding import find_run
+from kaggle_mnist.significance import Pair
+from kaggle_mnist.utils.errors import OutputError
+from tests.report.browsing import PHONE, SCREENS, serious_findings
+from tests.report.test_page import text_of
+
+
+@pytest.fixture(scope="module")
+def page(evening: Path, few: Digits, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The page of three runs: two seeds of a recipe, and a much worse one."""
+    folder = tmp_path_factory.mktemp("page")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        export_csv(few, Path("input"))
+        compare_runs([], evening, page=Path("comparison.html"))
+    yield folder / "comparison.html"
+
+
+@pytest.fixture(scope="module")
+def compared(evening: Path) -> Comparison:
+    return compare_runs([], evening)
+
+
+def section_of(page: Path, name: str) -> str:
+    found = re.search(rf'<section id="{name}">(.*?)</section>', page.read_text("utf-8"), re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_every_run_has_its_scores_and_the_best_are_marked(page: Path, compared: Comparison) -> None:
+    scores = section_of(page, "scores")
+    for row in compared.rows:
+        assert f"{row.letter} {row.run} {row.cv_accuracy:.4f} ± {row.cv_accuracy_std:.4f}" in text_of(scores)
+        forecast = row.forecast
+        assert f"{forecast.expected:.4f} {forecast.low:.4f} to {forecast.high:.4f}" in text_of(scores)
+    best = re.findall(r'<td class="best">([\d.]+)', scores)
+    expected = (
+        max(row.cv_accuracy for row in compared.rows),
+        compared.rows[0].oof_accuracy,
+        min(row.oof_log_loss for row in compared.rows),
+    )
+    assert best == [f"{score:.4f}" for score in expected]
+
+
+def test_folds_are_dots_with_a_mean_and_differences_have_intervals(page: Path, compared: Comparison) -> None:
+    folds, differences = section_of(page, "folds"), section_of(page, "differences")
+    for row in compared.rows:
+        assert f">{row.letter}</text>" in folds
+        assert f">{np.mean(row.folds):.4f}</text>" in folds
+    for pair in compared.pairs:
+        assert f">{pair.first} − {pair.second}</text>" in differences
+        interval = f"{pair.difference:+.4f} {pair.low:+.4f} to {pair.high:+.4f}"
+        assert f"{pair.first} − {pair.second} {interval}" in text_of(differences)
+        assert pair.verdict in text_of(page.read_text("utf-8").split("<nav")[0])
+
+
+def test_the_pictures_are_digits_that_only_one_run_read_correctly(
+    page: Path, compared: Comparison, evening: Path, few: Digits
+) -> None:
+    shown = section_of(page, "disagreements")
+    [sprite] = set(re.findall(r"image/png;base64,([^)]*)", page.read_text("utf-8")))
+    with Image.open(io.BytesIO(base64.b64decode(sprite))) as picture:
+        ink = 255 - np.asarray(picture.convert("L")).astype(int)
+    pair = next(pair for pair in compared.pairs if pair.first + pair.second == "AC")
+    part = shown.split("<summary><h3>A and C</h3></summary>")[1].split("</details>")[0]
+    assert f"Only A right: {pair.only_first}" in text_of(part)
+    assert f"Only C right: {pair.only_second}" in text_of(part)
+    names = {row.letter: row.run for row in compared.rows}
+    a, c = (find_run(names[letter], evening).outputs() for letter in "AC")
+    figures = re.findall(r"<figure>(.*?)</figure>", part, re.DOTALL)
+    assert len(figures) == min(pair.only_first, 12) + min(pair.only_second, 12)
+    confidence = []
+    for number, figure in enumerate(figures):
+        found = re.search(r'"image (\d+)" style="--column:(\d+);--row:(\d+)"', figure)
+        assert found
+        image, column, row = map(int, found.groups())
+        assert column < COLUMNS
+        drawn = ink[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28]
+        assert abs(drawn - few.train_images[image]).max() <= 9  # 16 greys
+        label, read = few.train_labels[image], [outputs.oof[image].argmax() for outputs in (a, c)]
+        first = number < min(pair.only_first, 12)
+        assert (read[0] == label, read[1] == label) == (first, not first)
+        said = f"is {label} A: {read[0]} {a.oof[image].max():.2f} C: {read[1]} {c.oof[image].max():.2f} #{image}"
+        assert text_of(figure) == said
+        confidence.append(c.oof[image].max() if first else -a.oof[image].max())
+    of_a = confidence[: min(pair.only_first, 12)]
+    assert of_a == sorted(of_a, reverse=True)  # what the other run was most confident about comes first
+
+
+def test_without_the_digits_the_page_says_so_and_keeps_the_readings(evening: Path) -> None:
+    path = Path("comparison.html")
+    compare_runs([], evening, page=path)
+    shown = section_of(path, "disagreements")
+    assert "There are no pictures of these digits: " in text_of(shown)
+    assert "image/png" not in path.read_text("utf-8")
+    assert 'class="digit"' not in shown
+    assert re.search(r"is \d A: \d 0\.\d\d B: \d", text_of(shown))
+
+
+def test_only_settings_that_differ_are_listed_with_every_runs_value(page: Path) -> None:
+    text = text_of(section_of(page, "settings"))
+    assert re.search(r"field A B C .*hidden \[48\] \[48\] \[16\]", text)
+    assert re.search(r"epochs 12 12 4", text)
+    assert "batch_size" not in text
+
+
+def test_of_many_runs_only_pairs_with_the_best_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(letter: str) -> Row:
+        return Row(letter, letter, "r", {}, "same", 0, [], 0.5, 0.1, 0.5, 0.1, None, None, 1.0)  # type: ignore[arg-type]
+
+    def shown(letters: str) -> list[str]:
+        pairs = [Pair(a, b, 9, 1, 1, 0, 0, 0, 1, 1) for i, a in enumerate(letters) for b in letters[i + 1 :]]
+        found = module._shown_pairs(Comparison([row(letter) for letter in letters], pairs, []))
+        return [pair.first + pair.second for pair in found]
+
+    assert shown("ABC") == ["AB", "AC", "BC"]
+    assert shown("ABCDE") == ["AB", "AC", "AD", "AE"]
+    monkeypatch.setattr(module, "MAX_RUNS", 3)
+    assert shown("ABCDE") == ["AB", "AC"]
+
+
+def test_a_file_that_is_not_a_comparison_is_not_replaced(submissions: Path, few: Digits) -> None:
+    Path("page.html").write_text("<!doctype html>\n<html lang='en'>\n<title>mine</title>")
+    report = write_report(find_run("latest", submissions), few)
+    for path in (Path("page.html"), report):
+        before = path.read_bytes()
+        with pytest.raises(OutputError, match="exists and was not written by kaggle-mnist"):
+            compare_runs(["no such run"], submissions, page=path)  # before anything is read
+        assert path.read_bytes() == before
+    with pytest.raises(OutputError, match=r"page\.txt: must end in \.html"):
+        compare_runs([], submissions, page=Path("page.txt"))
+    for names in ([], ["latest"]):
+        compare_runs(names, submissions, page=Path("ours.html"))
+    assert "1 run compared" in text_of(Path("ours.html").read_text("utf-8"))
+
+
+def test_the_command_writes_the_page_and_names_it(submissions: Path) -> None:
+    done = CliRunner().invoke(app, ["compare", "--html", "runs.html"])
+    assert done.exit_code == 0
+    assert done.output.splitlines()[-1].split() == ["Page", "runs.html"]
+    assert Path("runs.html").read_text("utf-8").startswith("<!doctype html>")
+    refused = CliRunner().invoke(app, ["compare", "--html", "runs.html", "--by", "recipe"])
+    assert (refused.exit_code, refused.output) == (2, "kaggle-mnist: --html: shows runs; leave out --by recipe\n")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_axe_core_finds_nothing_serious_and_the_page_asks_for_nothing(
+    open_page: Any, page: Path, screen: str, scheme: str
+) -> None:
+    shown = open_page(page, color_scheme=scheme, **SCREENS[screen])
+    shown.locator("details").evaluate_all("all => all.forEach((part) => { part.open = true; })")
+    assert serious_findings(shown) == []
+
+
+def test_axe_core_does_find_faint_text(open_page: Any, page: Path) -> None:
+    shown = open_page(page)
+    shown.locator("h1").evaluate("heading => { heading.style.color = '#999'; heading.style.background = '#888'; }")
+    assert [finding.split(":")[0] for finding in serious_findings(shown)] == ["color-contrast"]
+
+
+def test_a_phone_scrolls_one_way(open_page: Any, page: Path) -> None:
+    shown = open_page(page, **PHONE)
+    shown.locator("details").evaluate_all("all => all.forEach((part) => { part.open = true; })")
+    for width in (390, 320):
+        shown.set_viewport_size({"width": width, "height": 844})
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
