@@ -45,9 +45,11 @@ def _metrics(run: Run, submitted: Submitted | None) -> Iterator[Metric]:
         yield Metric("Public score", "none yet", submitted.status)
     elif submitted is not None and submitted.public_score is not None:
         inside = forecast.low <= submitted.public_score <= forecast.high
-        yield Metric("Public score", f"{submitted.public_score:.5f}", f"{'in' if inside else 'out'}side the forecast")
+        yield Metric(
+            "Public score", f"{submitted.public_score:.5f}", "as forecast" if inside else "outside the forecast"
+        )
     if scores.withheld_accuracy is not None:
-        yield Metric("Withheld labels", f"{scores.withheld_accuracy:.4f}", f"{record.data.test_images:,} test digits")
+        yield Metric("Withheld", f"{scores.withheld_accuracy:.4f}", f"{record.data.test_images:,} labels")
     if record.recipe is not None:
         yield Metric("Time", format_seconds(record.seconds["all"]), f"on {record.environment.get('device', 'cpu')}")
 

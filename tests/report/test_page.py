@@ -136,7 +136,7 @@ def test_a_run_that_kaggle_accepts_has_its_upload_command(practice: Digits, few:
     digits = replace(few, test_images=practice.test_images)
     run = pipeline.train(TINY.replaced(epochs=1), input=digits, folds=2)
     page = write_report(run, digits).read_text("utf-8")
-    assert f"<code>kaggle-mnist upload {run.name}</code>" in page
+    assert f"kaggle-mnist upload {run.name} " in text_of(page)
     assert "cannot be uploaded" not in page
     elsewhere = pipeline.train(TINY.replaced(epochs=1), input=digits, folds=2, output="other runs")
     assert f"kaggle-mnist upload {elsewhere.name} --output 'other runs'" in text_of(
@@ -153,7 +153,7 @@ def test_test_images_are_named_by_their_ids_and_a_known_competition_gets_the_upl
     assert f"<span>id <b>{first}</b></span>" in page
     assert f'aria-label="id {first}"' in page
     assert "300 ids, each with a digit" in page
-    assert f"<code>kaggle-mnist upload {run.name}</code>" in page
+    assert f"kaggle-mnist upload {run.name} " in text_of(page)
     assert "ImageId" not in page
 
 
@@ -162,7 +162,7 @@ def test_a_practice_run_says_why_it_cannot_be_uploaded_and_what_to_do(run: Run, 
     data = run.record.data.model_copy(update={"practice": True})
     practiced = Run(run.path, run.record.model_copy(update={"data": data, "scores": scores}))
     text = text_of(write_report(practiced, few).read_text("utf-8").split("<nav")[0])
-    assert "Withheld labels 0.9765 300 test digits" in text
+    assert "Withheld 0.9765 300 labels" in text
     assert "the practice set, whose ImageIds are not Kaggle's" in text
     assert "put its train.csv and test.csv into input/ , then: kaggle-mnist train kaggle-mnist upload" in text
 
@@ -188,7 +188,7 @@ def test_names_paths_and_messages_with_html_in_them_are_escaped(output: Path, fe
 def test_the_public_score_is_shown_with_its_prediction(run: Run, few: Digits) -> None:
     (run.path / "leaderboard.json").write_text(json.dumps(BOARD))
     text = text_of(write_report(run, few).read_text("utf-8").split("<nav")[0])
-    assert "Forecast 0.9925 0.9901–0.9949 Public score 0.99235 inside the forecast" in text
+    assert "Forecast 0.9925 0.9901–0.9949 Public score 0.99235 as forecast" in text
     assert "uploaded 2026-11-24 20:00 UTC, “mlp, <5> folds”" in text
     assert "kaggle-mnist upload" not in text
     (run.path / "leaderboard.json").write_text(json.dumps({**BOARD, "public_score": 0.98}))

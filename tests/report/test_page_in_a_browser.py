@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from kaggle_mnist import pipeline
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.models.registry import load_network
 from kaggle_mnist.report.page import FOLD, write_report
-from kaggle_mnist.runs.run import Run
+from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.training.inference import member_outputs
 from tests.conftest import TINY
 from tests.report.browsing import PHONE, SCREENS, serious_findings
@@ -246,6 +248,19 @@ def test_a_phone_shows_the_pad_and_all_ten_outputs_at_once(visit: Any) -> None:
     boxes = [page.locator("#pad").bounding_box(), *(row.bounding_box() for row in page.locator("#outputs .row").all())]
     assert len(boxes) == 11
     assert all(top <= box["y"] and box["y"] + box["height"] <= 844 for box in boxes)
+
+
+def test_a_command_fits_a_phone_and_breaks_between_words_only(visit: Any, run: Run) -> None:
+    copy = Path(shutil.copytree(run.path, Path("submissions") / "20261124-200000-a-long-name"))
+    write_report(read_run(copy))  # without its digits: the page names the command that adds them
+    page = visit(read_run(copy), viewport={"width": 320, "height": 700})
+    command = page.locator("pre", has_text="kaggle-mnist report")
+    assert command.text_content() == f"kaggle-mnist report {copy.name} --input PATH"
+    assert command.evaluate("(pre) => pre.scrollWidth - pre.clientWidth") == 0
+    heights = command.locator("span").evaluate_all("all => all.map((word) => word.offsetHeight)")
+    assert len(heights) == 5
+    assert len(set(heights)) == 1  # one line each
+    assert command.evaluate("(pre) => pre.offsetHeight") > 2 * heights[0]
 
 
 def test_a_dark_pad_is_dark_grey(visit: Any) -> None:
