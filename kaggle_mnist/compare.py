@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,14 @@ class Comparison:
     rows : the runs, sorted by OOF accuracy, best first
     pairs : all pairs of runs on the same digits
     passed_over : why a run could not be read, for each that was not named by the user and was skipped
+    missing : why the page has no pictures of some digits
     base : the settings that most of the trained runs have
     """
 
     rows: list[Row]
     pairs: list[Pair]
     passed_over: list[str]
+    missing: list[str] = field(default_factory=list)
     base: Settings = field(default_factory=dict)
 
     def pairs_with_the_best(self) -> list[Pair]:
@@ -101,6 +103,7 @@ def compare_runs(
     *,
     plot: Path | None = None,
     page: Path | None = None,
+    input: str | Path | None = None,
     progress: Progress = quiet,
 ) -> Comparison:
     """Compare the named runs, or all finished ones below a folder.
@@ -111,6 +114,7 @@ def compare_runs(
     output : folder of the runs
     plot : PNG, SVG or PDF file for a plot of the fold accuracies
     page : HTML file for the comparison as a page
+    input : where the digits for its pictures are, as in `load_digits`
     progress : called while the runs are read
 
     Raises
@@ -120,6 +124,8 @@ def compare_runs(
     OutputError
         `plot` or `page` cannot be written, has another file type, or would overwrite a file that kaggle-mnist did not
         write.
+    DataNotFound
+        The digits in `input` are not those of the runs.
 
     Examples
     --------
@@ -150,12 +156,13 @@ def compare_runs(
     base = common(settings_of(one.run.record) for one in scored if one.run.record.recipe)
     rows = [_row(letter, one, base) for letter, one in zip(letters(), scored, strict=False)]
     pairs = compare_pairs(rows, [one.correct for one in scored], [one.fold_of for one in scored])
-    comparison = Comparison(rows, pairs, passed_over, base)
+    comparison = Comparison(rows, pairs, passed_over, base=base)
     if plot is not None:
         plot_folds([(f"{row.letter}  {row.run}", row.folds) for row in rows], plot)
     if page is not None:
         runs = [one.run for one in scored]
-        write_comparison(page, comparison, runs, [settings_of(run) for run in runs], progress=progress)
+        missing = write_comparison(page, comparison, runs, input=input, progress=progress)
+        comparison = replace(comparison, missing=missing)
     return comparison
 
 

@@ -34,6 +34,7 @@ def compare(
     html: Annotated[
         Path | None, typer.Option(help="Write the comparison as a page to this file.", metavar="FILE")
     ] = None,
+    input: Input = None,
 ) -> None:
     """Compare runs image by image, or recipes seed by seed, and say which differ significantly."""
     from kaggle_mnist.cli import console
@@ -50,11 +51,13 @@ def compare(
         raise BadOption("--plot: shows the folds of runs; leave out --by recipe")
     if by == "recipe" and html is not None:
         raise BadOption("--html: shows runs; leave out --by recipe")
+    if input is not None and html is None:
+        raise BadOption("--input: is for the pictures of --html FILE; add it, or leave out --input")
     with nullcontext(quiet) if as_csv or as_json else console.Watcher() as progress:
         if by == "recipe":
             of_recipes.show(compare_recipes(runs or [], output, progress=progress), as_csv=as_csv, as_json=as_json)
             return
-        comparison = compare_runs(runs or [], output, plot=plot, page=html, progress=progress)
+        comparison = compare_runs(runs or [], output, plot=plot, page=html, input=input, progress=progress)
     if as_csv:
         screens.print_csv(comparison)
     elif as_json:
@@ -62,7 +65,9 @@ def compare(
     else:
         screens.show_comparison(comparison, plot, all_pairs=all_pairs)
         if html is not None:
-            console.say("Page", f"{html}")
+            console.say("Page", f"{html}{', without pictures of digits' if comparison.missing else ''}")
+            for reason in comparison.missing:
+                console.say("Note", reason)
 
 
 @app.command()

@@ -43,10 +43,10 @@ def write_comparison(
     path: Path,
     comparison: Comparison,
     runs: Sequence[Run],
-    settings: Sequence[dict[str, Any]],
     *,
+    input: str | Path | None = None,
     progress: Progress = quiet,
-) -> None:
+) -> list[str]:
     """Write the page of a comparison: one self-contained HTML file.
 
     Parameters
@@ -54,8 +54,12 @@ def write_comparison(
     path : an HTML file
     comparison : of `runs`, in their order
     runs : the runs, whose outputs are read again where pictures need them
-    settings : what each run was trained with, by name
+    input : where the digits are, as in `load_digits`; by default, the page has no pictures of those that are not found
     progress : called after each part of the page
+
+    Returns
+    -------
+    Why digits were not found, for each data set.
 
     Raises
     ------
@@ -63,12 +67,14 @@ def write_comparison(
         The file cannot be written, has another extension, or was not written by `compare`.
     BadRun
         The outputs of a run cannot be read.
+    DataNotFound
+        The digits in `input` are not those of a run.
     """
     check_page(path)
     progress("Page", 0, 2)
     rows = comparison.rows[:MAX_RUNS]
     pairs = _shown_pairs(comparison)
-    galleries, sprite, missing = _galleries(pairs, dict(zip([row.letter for row in rows], runs, strict=False)))
+    galleries, sprite, missing = _galleries(pairs, dict(zip([row.letter for row in rows], runs, strict=False)), input)
     progress("Page", 1, 2)
     page = render(
         "comparison.html.j2",
@@ -87,7 +93,7 @@ def write_comparison(
         sprite=sprite,
         missing=missing,
         columns=COLUMNS,
-        fields=_differing(settings[:MAX_RUNS]),
+        fields=_differing([row.settings for row in rows]),
         parents=[(row.letter, run.record.parents) for row, run in zip(rows, runs, strict=False) if run.record.parents],
         format_seconds=format_seconds,
         passed_over=comparison.passed_over,
@@ -97,6 +103,7 @@ def write_comparison(
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     progress("Page", 2, 2)
+    return missing
 
 
 def _shown_pairs(comparison: Comparison) -> list[Pair]:
@@ -130,7 +137,9 @@ def _differing(settings: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]
     return [(name, values) for name, values in rows if len(set(values)) > 1]
 
 
-def _galleries(pairs: Sequence[Pair], runs: dict[str, Run]) -> tuple[list[dict[str, Any]], str, list[str]]:
+def _galleries(
+    pairs: Sequence[Pair], runs: dict[str, Run], input: str | Path | None
+) -> tuple[list[dict[str, Any]], str, list[str]]:
     """For each pair the images that only one of its runs read correctly; their sprite; and which digits are missing."""
     oof = {letter: runs[letter].outputs() for pair in pairs for letter in (pair.first, pair.second)}
     digits: dict[str, Digits | str] = {}
@@ -140,7 +149,7 @@ def _galleries(pairs: Sequence[Pair], runs: dict[str, Run]) -> tuple[list[dict[s
         first, second = oof[pair.first], oof[pair.second]
         data = runs[pair.first].record.data
         if data.fingerprint not in digits:
-            digits[data.fingerprint] = _digits_or_reason(data.fingerprint)
+            digits[data.fingerprint] = _digits_or_reason(data.fingerprint, input)
         found = digits[data.fingerprint]
         sides = []
         for chosen in disagreements(first.oof, second.oof, first.y_true):
@@ -151,12 +160,14 @@ def _galleries(pairs: Sequence[Pair], runs: dict[str, Run]) -> tuple[list[dict[s
             sides.append(list(zip(chosen, places, strict=True)))
         galleries.append({"pair": pair, "sides": sides})
     reasons = [found for found in digits.values() if isinstance(found, str)]
+    if input is not None and reasons and len(reasons) == len(digits):
+        raise DataNotFound(reasons[0])
     return galleries, draw_sprite(np.stack(pixels)) if pixels else "", reasons
 
 
-def _digits_or_reason(fingerprint: str) -> Digits | str:
+def _digits_or_reason(fingerprint: str, input: str | Path | None) -> Digits | str:
     """The digits that runs were trained on, or why they were not found."""
     try:
-        return load_same_digits(fingerprint)
+        return load_same_digits(fingerprint, input)
     except (DataNotFound, AmbiguousData, BadData) as error:
         return str(error)

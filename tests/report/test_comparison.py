@@ -23,7 +23,7 @@ from kaggle_mnist.report.gallery import COLUMNS
 from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.significance import Pair
-from kaggle_mnist.utils.errors import OutputError
+from kaggle_mnist.utils.errors import DataNotFound, OutputError
 from tests.report.browsing import PHONE, SCREENS, serious_findings
 from tests.report.test_page import text_of
 
@@ -120,6 +120,15 @@ def test_without_the_digits_the_page_says_so_and_keeps_the_readings(evening: Pat
     assert re.search(r"is \d A: \d 0\.\d\d B: \d", text_of(shown))
 
 
+def test_named_digits_are_used_or_refused(evening: Path, few: Digits, page: Path) -> None:
+    export_csv(few, Path("named"))
+    assert compare_runs([], evening, page=Path("comparison.html"), input="named").missing == []
+    assert Path("comparison.html").read_bytes() == page.read_bytes()
+    with pytest.raises(DataNotFound, match="not the digits of that run"):
+        compare_runs([], evening, page=Path("comparison.html"), input="practice")
+    assert Path("comparison.html").read_bytes() == page.read_bytes()
+
+
 def test_only_settings_that_differ_are_listed_with_every_runs_value(page: Path) -> None:
     text = text_of(section_of(page, "settings"))
     assert re.search(r"field A B C .*hidden \[48\] \[48\] \[16\]", text)
@@ -157,11 +166,18 @@ def test_a_file_that_is_not_a_comparison_is_not_replaced(submissions: Path, few:
     assert "1 run compared" in text_of(Path("ours.html").read_text("utf-8"))
 
 
-def test_the_command_writes_the_page_and_names_it(submissions: Path) -> None:
+def test_the_command_names_the_page_and_says_what_is_missing(submissions: Path, few: Digits) -> None:
     done = CliRunner().invoke(app, ["compare", "--html", "runs.html"])
     assert done.exit_code == 0
-    assert done.output.splitlines()[-1].split() == ["Page", "runs.html"]
+    *_, said, note = done.output.splitlines()
+    assert said.split() == ["Page", "runs.html,", "without", "pictures", "of", "digits"]
+    assert "not the digits of that run; specify them with --input" in note
     assert Path("runs.html").read_text("utf-8").startswith("<!doctype html>")
+    export_csv(few, Path("input"))
+    done = CliRunner().invoke(app, ["compare", "--html", "runs.html"])
+    assert done.output.splitlines()[-1].split() == ["Page", "runs.html"]
+    refused = CliRunner().invoke(app, ["compare", "--input", "input"])
+    assert (refused.exit_code, "--html FILE; add it" in refused.output) == (2, True)
     refused = CliRunner().invoke(app, ["compare", "--html", "runs.html", "--by", "recipe"])
     assert (refused.exit_code, refused.output) == (2, "kaggle-mnist: --html: shows runs; leave out --by recipe\n")
 
