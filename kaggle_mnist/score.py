@@ -16,7 +16,7 @@ from kaggle_mnist.runs.record import Record, Scores
 from kaggle_mnist.runs.run import Outputs, Run
 from kaggle_mnist.training import metrics
 from kaggle_mnist.training.cross_validation import CrossValidation
-from kaggle_mnist.utils.errors import OutputError
+from kaggle_mnist.utils.errors import OutputError, one_line
 from kaggle_mnist.utils.files import refuse_foreign, write_atomic
 
 KAGGLE_WORKING = Path("/kaggle/working")  # where a Kaggle notebook's results are looked for
@@ -63,6 +63,7 @@ def score_run(
     fold_test = result.test_outputs.mean(0).astype(np.float16)  # (k, m, 10)
     fold_table = metrics.fold_scores(result.oof_outputs, y_true, fold_of, recipe)
     labels = open_withheld_labels(digits) if plan.score else None
+    place = digits.input and one_line(digits.input)  # not that of the plan, if they moved before the run was resumed
     resumed = checkpoint.resumed_from > 0 or checkpoint.seconds_before > 0
     record = Record(
         created=plan.created,
@@ -73,7 +74,7 @@ def score_run(
         seed=plan.seed,
         dropped=plan.dropped,
         resumed=resumed,
-        data=plan.data.model_copy(update={"input": digits.input}),  # they may have moved before the run was resumed
+        data=plan.data.model_copy(update={"input": place}),
         scores=Scores(
             cv_accuracy=float(fold_table.accuracy.mean()),
             cv_accuracy_std=float(fold_table.accuracy.std()),
