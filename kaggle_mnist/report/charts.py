@@ -231,33 +231,34 @@ def _marker(history: pd.DataFrame) -> str:
 
 
 def _finish(axes: Axes, history: pd.DataFrame, columns: list[str], form: str) -> None:
-    """Scale and ticks of learning curves, and the mean of each column at the end of its line."""
+    """Scale and ticks of learning curves, and the mean of each column at the end of its line.
+
+    The members' lines are those of the first column; of the others, only the means are drawn.
+    """
     last = int(history.epoch.max())
     axes.set_xlabel("epoch")
     axes.set_xticks(epoch_ticks(last))
     axes.set_xlim(1 - 0.02 * last, last + 0.02 * last)
     axes.grid(visible=False, axis="x")
-    shown = [history.groupby("epoch")[columns].mean(), history[columns[:1]]]  # not the members' training losses
-    low, high = (
-        float(edge) for edge in (min(part.min().min() for part in shown), max(part.max().max() for part in shown))
-    )
-    if low > 0:
+    means = history.groupby("epoch")[columns].mean()
+    drawn = np.concatenate([history[columns[0]], means.to_numpy().ravel()])
+    if drawn.min() > 0:
+        low, high = float(drawn.min()) / 1.08, float(drawn.max()) * 1.08
         axes.set_yscale("log")
-        low, high = low / 1.08, high * 1.08
         axes.set_ylim(low, high)
         axes.yaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
         axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda y, _: form.format(y))
-    ends = {column: float(shown[0][column].iloc[-1]) for column in columns}
+    _name_ends(axes, last, means.iloc[-1].tolist(), form)
+
+
+def _name_ends(axes: Axes, last: int, ends: list[float], form: str) -> None:
+    """Write one or two values beside the ends of their lines, moved apart if they would overlap."""
     to_axes = axes.transData + axes.transAxes.inverted()
-    places = {column: float(to_axes.transform((last, value))[1]) for column, value in ends.items()}
-    order = sorted(columns, key=places.__getitem__)
-    if len(order) == 2 and (missing := LABELS_APART - (places[order[1]] - places[order[0]])) > 0:
-        places[order[0]] -= missing / 2
-        places[order[1]] += missing / 2
-    for column in columns:
-        label: dict[str, Any] = {"transform": axes.transAxes, "va": "center_baseline", "color": ACCENT}
-        axes.text(1.015, places[column], form.format(ends[column]), **label)
+    named = sorted((float(to_axes.transform((last, end))[1]), form.format(end)) for end in ends)  # height, text
+    shift = max(0.0, LABELS_APART - (named[-1][0] - named[0][0])) / 2 if len(named) == 2 else 0.0
+    for (height, text), move in zip(named, (-shift, shift), strict=False):
+        axes.text(1.015, height + move, text, transform=axes.transAxes, va="center_baseline", color=ACCENT)
 
 
 def _as_rows(axes: Axes, labels: Sequence[str]) -> None:

@@ -167,13 +167,15 @@ def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
 
 
 def _fold_chart(run: Run) -> str:
-    """A row for each member of a run; for each repeat, if there are several, or more folds than fit."""
+    """A row for each fold; for each repeat, if there are several; one for all, if there are more than fit."""
     members = run.table("folds")
+    accuracies = members.accuracy.astype(float)
     if run.record.repeats == 1 and run.record.folds <= MAX_ROWS:
-        rows = [(f"fold {fold}", [accuracy]) for fold, accuracy in enumerate(members.accuracy.astype(float).tolist())]
+        rows = [(f"fold {fold}", [accuracy]) for fold, accuracy in enumerate(accuracies.tolist())]
+    elif 1 < run.record.repeats <= MAX_ROWS:
+        rows = [(f"repeat {repeat}", of_one.tolist()) for repeat, of_one in accuracies.groupby(members["repeat"])]
     else:
-        repeats = members.groupby("repeat").accuracy
-        rows = [(f"repeat {repeat}", accuracies.astype(float).tolist()) for repeat, accuracies in repeats]
+        rows = [("all", accuracies.tolist())]
     return charts.dot_rows(rows, "Accuracy of each member; the numbers are in the table", overall=run.cv_accuracy)
 
 

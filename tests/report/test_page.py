@@ -123,6 +123,13 @@ def test_folds_are_a_chart_with_their_mean_and_a_folded_table(run: Run, few: Dig
     assert f">mean {run.cv_accuracy:.4f}<" in chart
 
 
+def test_repeats_and_many_folds_share_a_row(run: Run, few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MAX_ROWS", 2)  # fewer than the run's folds
+    page = write_report(run, few).read_text("utf-8")
+    assert ">all<" in page
+    assert ">fold 0<" not in page
+
+
 def test_only_the_first_mistakes_and_test_digits_are_not_folded(run: Run, few: Digits) -> None:
     page = write_report(run, few).read_text("utf-8")
     for part in ("mistakes", "uncertain"):
@@ -249,6 +256,7 @@ def test_the_page_of_repeats_that_differ_says_what_reads_drawings(handful: Digit
     text = text_of(write_report(run, handful).read_text("utf-8"))
     assert "784-48-10 or 648-48-10" in text
     assert "Read by repeat 1, fold 0 (648-48-10, float16)." in text  # the smallest is in the page
+    assert ">repeat 1<" in write_report(run, handful).read_text("utf-8")
     assert f"OOF accuracy {run.record.scores.oof_accuracy:.4f} outputs averaged" in text
 
 

@@ -228,6 +228,13 @@ def test_the_first_screen_has_the_figures_and_the_submission_and_a_phone_scrolls
     assert page.locator(".headline dd").first.text_content() == f"{run.cv_accuracy:.4f}"
 
 
+def test_the_page_is_less_than_half_as_tall_as_it_was(visit: Any) -> None:
+    page = visit()
+    for width, before in ((1280, 7405), (390, 11551)):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollHeight") < before / 2
+
+
 def test_the_navigation_stays_in_sight_in_one_row_and_marks_the_section(visit: Any) -> None:
     page = visit(**PHONE)
     links = page.locator("nav a").evaluate_all("all => all.map((link) => link.getBoundingClientRect().top)")
