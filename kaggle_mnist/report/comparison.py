@@ -18,6 +18,7 @@ from kaggle_mnist.report.disagreements import disagreements
 from kaggle_mnist.report.gallery import COLUMNS, draw_sprite
 from kaggle_mnist.report.headline import format_seconds
 from kaggle_mnist.report.rendering import render, start_of
+from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.significance import SIGNIFICANT, Pair
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, OutputError
@@ -149,7 +150,7 @@ def _galleries(
         first, second = oof[pair.first], oof[pair.second]
         data = runs[pair.first].record.data
         if data.fingerprint not in digits:
-            digits[data.fingerprint] = _digits_or_reason(data.fingerprint, input)
+            digits[data.fingerprint] = _digits_or_reason(data, input)
         found = digits[data.fingerprint]
         sides = []
         for chosen in disagreements(first.oof, second.oof, first.y_true):
@@ -165,9 +166,9 @@ def _galleries(
     return galleries, draw_sprite(np.stack(pixels)) if pixels else "", reasons
 
 
-def _digits_or_reason(fingerprint: str, input: str | Path | None) -> Digits | str:
+def _digits_or_reason(data: Data, input: str | Path | None) -> Digits | str:
     """The digits that runs were trained on, or why they were not found."""
     try:
-        return load_same_digits(fingerprint, input)
+        return load_same_digits(data.fingerprint, input, recorded=data.input)
     except (DataNotFound, AmbiguousData, BadData) as error:
         return str(error)
