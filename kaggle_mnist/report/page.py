@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from kaggle_mnist.report import charts
 from kaggle_mnist.report.gallery import COLUMNS, Gallery, choose_digits, make_sprite
 from kaggle_mnist.report.headline import headline
 from kaggle_mnist.report.rendering import render
+from kaggle_mnist.runs.labels import read_labels
 from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Outputs, Run, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS
@@ -128,7 +130,9 @@ def _facts(run: Run) -> dict[str, Any]:
         "scores": record.scores,
         "headline": headline(run, submitted),
         "folds": run.table("folds").to_dict("records"),
+        "labels": read_labels(run.path),
         "leaderboard": submitted,
+        "uploaded": submitted and f"{datetime.fromisoformat(submitted.submitted):%Y-%m-%d %H:%M %Z}",
         "competition_ids": COMPETITION_IDS,
         "can_upload": _can_upload(record.data),
         "upload": f"kaggle-mnist upload {argument}",

@@ -22,6 +22,7 @@ from kaggle_mnist.forecast import predict_score
 from kaggle_mnist.report import page as report
 from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs.finding import find_run, list_runs
+from kaggle_mnist.runs.labels import Labels, write_labels
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.utils.errors import BadRun, DataNotFound, OutputError
 from kaggle_mnist.utils.files import SUMS
@@ -308,3 +309,10 @@ def test_train_ends_with_the_report_and_succeeds_without_it(few: Digits, monkeyp
     assert done.exit_code == 0
     assert "not written, but the run is complete: report.html: cannot be written (No space left" in done.output
     assert len(list(Path("submissions").glob("*/SHA256SUMS"))) == 2
+
+
+def test_a_run_is_shown_with_its_name_note_and_tags(run: Run) -> None:
+    write_labels(run.path, Labels(name="wide", note="wider <layers>", tags=("good", "evening")))
+    assert "wide · wider <layers> · good, evening" in text_of(write_report(run).read_text())
+    write_labels(run.path, Labels())
+    assert " · good" not in text_of(write_report(run).read_text())
