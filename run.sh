@@ -63,13 +63,16 @@ state() { # what an installation depends on
 }
 
 extra_of() { # "$@": what kaggle-mnist gets; prints the extras that its command needs, as "[kaggle]" or "[cluster,search]"
-    local argument command='' extras=''
+    local argument before='' command='' extras=''
     for argument; do
         case "$argument" in
-        --cluster | --cluster=*) extras=cluster ;;
+        --cluster | --cluster=*) extras=${extras:+$extras,}cluster ;;
+        --log=tensorboard | --log=mlflow) extras=${extras:+$extras,}${argument#--log=} ;;
+        tensorboard | mlflow) if [ "$before" = --log ]; then extras=${extras:+$extras,}$argument; fi ;;
         -*) ;; # before the command, none takes a value
         *) command=${command:-$argument} ;;
         esac
+        before=$argument
     done
     case "$command" in
     download | upload) extras=kaggle ;;

@@ -86,6 +86,8 @@ def test_an_installed_clone_passes_on_its_arguments(clone: Path) -> None:
         (["--debug", "download"], "[kaggle]"),
         (["audit"], "[audit]"),
         (["export", "latest", "model.onnx"], "[onnx]"),
+        (["train", "--log", "tensorboard"], "[tensorboard]"),
+        (["train", "--cluster", "local", "--log=mlflow"], "[cluster,mlflow]"),
         (["train", "upload"], ""),
         (["--help"], ""),
     ],

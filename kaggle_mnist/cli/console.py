@@ -31,7 +31,8 @@ QUICK_SECONDS = 2  # shorter jobs show no progress
 WIDEST = 10_000  # columns of a table
 ACCENT = "color(31)"  # the only color: a blue, #0087af, that reads on light and on dark
 LABEL = 12  # columns
-SHORTEST_BAR, WIDEST_BAR = 8, 40  # columns
+SHORTEST_BAR, WIDEST_BAR = 6, 40  # columns
+SPARE = 3  # columns right of the bar's line: a terminal shows Ctrl-C as ^C, and must not wrap then
 REDRAWS = 4  # of the bar, a second
 BLOCKS = "▁▂▃▄▅▆▇█"
 MOST_BLOCKS = 24  # the last epochs
@@ -197,12 +198,12 @@ class Watcher:
             end = "  ".join(part for part in (count, unit, self._left()) if part)
             if len(line) + len(end) < console.width:
                 break
-        room = min(WIDEST_BAR, console.width - len(line) - len(end) - 2)
+        room = min(WIDEST_BAR, console.width - len(line) - len(end) - 2 - SPARE)
         if room >= SHORTEST_BAR:
             filled = round(room * self.done / max(1, self.total))
             line.append("━" * filled, ACCENT).append("━" * (room - filled), "dim").append("  ")
         line.append(end)
-        for below in curve.lines(console.width - LABEL - 1):
+        for below in curve.lines(console.width - LABEL - 1 - SPARE):
             line.append("\n" + " " * (LABEL + 1)).append(below)
         return line
 
