@@ -94,7 +94,7 @@ def test_every_command_that_it_shows_does_its_job() -> None:
             done = CliRunner().invoke(app, arguments)
             assert done.exit_code == 0, (arguments, done.output)
     found = [path for path in list_runs(Path("submissions")) if not path.name.endswith("-found")]
-    assert len(found) == 3 + 5 + 3 + 1 + 2  # prepared, trained, three seeds, resumed, blended
+    assert len(found) == 3 + 6 + 3 + 1 + 2 - 1  # prepared, trained, three seeds, resumed, blended, removed
     assert all(Path(file).exists() for file in ("seen.png", "out.csv", "csv/train.csv"))
 
 

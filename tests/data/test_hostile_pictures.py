@@ -15,7 +15,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.pages import read_digits
 from kaggle_mnist.data.sources import load_digits
-from tests.conftest import write_folders
+from tests.conftest import same_digits, write_folders
 from tests.data.test_hostile_files import refused
 from tests.harness.pictures import chunk
 
@@ -97,6 +97,8 @@ def test_a_pipe_instead_of_a_file_does_not_block_the_program(images: Path, handf
     (images / "test/img_1.png").unlink()
     os.mkfifo(images / "test/img_1.png")
     refused(lambda: load_digits(images), "test/img_1.png: cannot be read (it is not a regular file)")
-    export_csv(handful, Path("csv"))
+    Path("csv").mkdir()
     os.mkfifo("csv/digits.zip")
     refused(lambda: load_digits("csv"), "digits.zip: cannot be read")
+    export_csv(handful, Path("csv"))
+    assert same_digits(load_digits("csv"), handful)

@@ -78,7 +78,7 @@ def test_its_report_is_written(old: Run, digits: Digits) -> None:
     page = write_report(old, digits).read_text("utf-8")
     assert f"{old.cv_accuracy:.4f}" in page
     assert 'id="weights"' in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
 
 
 def test_its_members_predict_what_they_predicted_then(old: Run, digits: Digits) -> None:
