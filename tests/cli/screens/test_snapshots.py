@@ -19,8 +19,13 @@ from syrupy.assertion import SnapshotAssertion
 from kaggle_mnist import pipeline
 from kaggle_mnist.cli import console
 from kaggle_mnist.cli.screens import training
+from kaggle_mnist.cli.screens.overview import show_overview
+from kaggle_mnist.cli.screens.runs import show_comparison
+from kaggle_mnist.compare import compare_runs
 from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.overview import list_entries
 from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.runs.labels import Labels
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.training.cross_validation import HISTORY, CrossValidation, EpochEnd, MemberEpoch
 from tests.cli.screens.screen import screen
@@ -37,7 +42,15 @@ def made_outputs(labels: NDArray[np.int64], rng: np.random.Generator, errors: in
     return outputs
 
 
-def make_run(name: str, digits: Digits, monkeypatch: pytest.MonkeyPatch, *, seed: int, errors: int) -> Run:
+def make_run(
+    name: str,
+    digits: Digits,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    seed: int,
+    errors: int,
+    hidden: tuple[int, ...] = (48,),
+) -> Run:
     def cross_validate(digits: Digits, recipe: Recipe, folds: NDArray[np.int64], *_: object, **__: object):  # type: ignore[no-untyped-def]
         rng = np.random.default_rng(seed)
         oof = made_outputs(digits.train_labels, rng, errors)
@@ -47,8 +60,10 @@ def make_run(name: str, digits: Digits, monkeypatch: pytest.MonkeyPatch, *, seed
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "cross_validate", cross_validate)
-        recipe = Recipe(name=name, hidden=(48,), epochs=4, batch_size=100)
-        run = pipeline.train(recipe, input=digits, folds=3, seed=seed)
+        patch.setattr(time, "perf_counter", lambda: 0.0)
+        recipe = Recipe(name=name, hidden=hidden, epochs=4, batch_size=100)
+        labels = Labels(name=name, note=f"{len(hidden)} hidden layers", tags=("evening",))
+        run = pipeline.train(recipe, input=digits, folds=3, seed=seed, labels=labels)
     place = Path(f"submissions/20261126-20000{seed}-{name}")
     run.path.rename(place)
     return read_run(place)
@@ -66,6 +81,32 @@ def test_a_finished_run(few: Digits, width: int, monkeypatch: pytest.MonkeyPatch
     training.show_run(run)
     assert max(map(len, text.getvalue().splitlines())) <= width
     assert shown(text.getvalue()) == snapshot
+
+
+@pytest.fixture
+def evening(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three runs in `submissions/`."""
+    make_run("steady", few, monkeypatch, seed=1, errors=40)
+    make_run("wide", few, monkeypatch, seed=2, errors=44, hidden=(300, 100))
+    make_run("narrow", few, monkeypatch, seed=3, errors=200, hidden=(8,))
+
+
+@WIDTHS
+@pytest.mark.usefixtures("evening")
+def test_a_comparison(width: int, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion) -> None:
+    text = screen(monkeypatch, width=width, terminal=True)
+    show_comparison(compare_runs([], "submissions"))
+    assert max(map(len, text.getvalue().splitlines())) <= width
+    assert shown(text.getvalue()) == snapshot
+
+
+@WIDTHS
+@pytest.mark.usefixtures("evening")
+def test_the_list_of_runs(width: int, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion) -> None:
+    text = screen(monkeypatch, width=width, terminal=True)
+    show_overview(list_entries(Path("submissions")), Path("submissions"))
+    assert max(map(len, text.getvalue().splitlines())) <= width
+    assert re.sub(r"[\d.]+ MB", "1 MB", shown(text.getvalue())) == snapshot
 
 
 @WIDTHS
