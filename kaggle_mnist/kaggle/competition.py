@@ -225,7 +225,7 @@ class Competition:
             return [f"{self.name} is over and accepts no more submissions"]
         causes = [] if access.joined else [self._join()]
         if not access.exists and self.name != DIGIT_RECOGNIZER:
-            causes.append(self._wrong_name())
+            causes.append(f"the name {self.name} is wrong: set --competition to the last part of its URL")
         if failure.operation == "CreateSubmission":
             causes.append(file)
         if sending and not (limits and limits.num_allowed_now):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 DAY = re.compile(r"\b(?:daily|today|(?:per|a|each) day)\b", re.IGNORECASE)
-LIMIT = re.compile(r"\b(?:limit|allowance|maximum|quota|allowed|exceeded)", re.IGNORECASE)
+LIMIT = re.compile(r"\b(?:limit|allowance|maximum|quota|allowed (?:per|a|each)|exceeded)", re.IGNORECASE)
 
 
 def is_daily_limit(words: str) -> bool:
@@ -18,7 +18,7 @@ def is_daily_limit(words: str) -> bool:
     --------
     >>> is_daily_limit("Your team has used its daily Submission allowance (5) today, please try again tomorrow UTC")
     True
-    >>> is_daily_limit("Submission must have 28000 rows")
+    >>> is_daily_limit("The deadline was today, late submissions are not allowed")
     False
     """
     return bool(DAY.search(words) and LIMIT.search(words))

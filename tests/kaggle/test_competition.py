@@ -163,7 +163,7 @@ def test_an_answer_without_a_number_that_names_the_daily_limit_is_passed_on(kagg
 
 
 def test_an_unknown_competition_is_named(kaggle: Kaggle, submissions: Path) -> None:
-    with pytest.raises(KaggleRefused, match="or there is no competition digit-recogniser: set --competition"):
+    with pytest.raises(KaggleRefused, match="or the name digit-recogniser is wrong: set --competition"):
         upload(competition="digit-recogniser")
     for said in (None, "NotFound"):  # may mean anything
         kaggle.faults["GetCompetition"] = [Fault(404, said) for _ in range(2)]
