@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,12 +102,18 @@ def load_same_digits(
     if where is None and fingerprint == FINGERPRINT:
         return load_practice()
     if where is None and recorded is not None:
+        reason = f"{recorded}: the digits of that run are not there any more; specify them with --input"
         for place in (recorded, None):
-            with suppress(DataNotFound, AmbiguousData, BadData):
+            try:
                 digits = load_digits(place, progress=progress)
+            except (BadData, AmbiguousData) as error:
+                reason = f"{error}" if place else reason
+            except DataNotFound:
+                continue
+            else:
                 if digits.fingerprint == fingerprint:
                     return digits
-        raise DataNotFound(f"{recorded}: the digits of that run are not there any more; specify them with --input")
+        raise DataNotFound(reason)
     digits = load_digits(where, progress=progress)
     if digits.fingerprint != fingerprint:
         raise DataNotFound(f"{digits.path}: not the digits of that run; specify them with --input")

@@ -67,6 +67,14 @@ def test_a_page_is_kept_where_the_digits_are_gone(run: Run, few: Digits, how: st
     assert page.read_bytes() == before
 
 
+def test_digits_that_cannot_be_read_any_more_are_said_to_be_that(run: Run) -> None:
+    with Path("elsewhere/test.csv").open("a") as file:
+        file.write("1,2,3\n")
+    refused = invoke("report", f"{run.path}")
+    assert refused.exit_code == 0
+    assert "elsewhere/test.csv, row 302: has 3 values" in refused.stdout
+
+
 def test_a_first_page_without_images_is_said_to_be_one(run: Run) -> None:
     shutil.rmtree("elsewhere")
     done = invoke("report")
