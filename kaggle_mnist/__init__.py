@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from kaggle_mnist.recipes.named import find_recipe
     from kaggle_mnist.recipes.recipe import Recipe
     from kaggle_mnist.runs.finding import load_run
+    from kaggle_mnist.runs.labels import Labels
     from kaggle_mnist.runs.run import Run
     from kaggle_mnist.training.cross_validation import cross_validate
     from kaggle_mnist.training.folds import assign_folds
 
 __all__ = [
     "FoldEnsembleClassifier",
+    "Labels",
     "Recipe",
     "Run",
     "assign_folds",
@@ -42,6 +44,7 @@ STARTED = time.monotonic()  # of a command, when its process began: nothing is i
 
 _MODULES = {
     "FoldEnsembleClassifier": "estimator",
+    "Labels": "runs.labels",
     "Recipe": "recipes.recipe",
     "Run": "runs.run",
     "assign_folds": "training.folds",

@@ -35,7 +35,7 @@ SHORTEST_BAR, WIDEST_BAR = 6, 40  # columns
 SPARE = 3  # columns right of the bar's line: a terminal shows Ctrl-C as ^C, and must not wrap then
 REDRAWS = 4  # of the bar, a second
 BLOCKS = "▁▂▃▄▅▆▇█"
-MOST_BLOCKS = 24  # the last epochs
+FEWEST_BLOCKS, MOST_BLOCKS = 6, 40  # columns of a sparkline
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -154,7 +154,7 @@ class Watcher:
 
     def on_start(self, start: Start) -> None:
         """Find an earlier run of the same length, to compare with in a terminal."""
-        from kaggle_mnist.runs.earlier import earlier_run
+        from kaggle_mnist.earlier import earlier_run
 
         self.announced = start.estimate is not None  # else after the first epoch
         if console.is_terminal:
@@ -229,26 +229,30 @@ class Curve:
         """What there is to say after the last epoch, in lines of at most `width` columns; the rest is left out.
 
         >>> [line.plain for line in Curve({1: 0.9, 2: 0.95, 3: 0.94}, ("mlp", {3: 0.93})).lines(60)]
-        ['held-out 0.9400  best 0.9500  ▁█▆', 'mlp had 0.9300 at this epoch']
+        ['held-out 0.9400  best 0.9500  ▁█▆', '0.9300 at this epoch: mlp']
         """
         if not self.accuracies:
             return []
         epoch, values = max(self.accuracies), [self.accuracies[epoch] for epoch in sorted(self.accuracies)]
         name, earlier = self.earlier
         first = Text(f"held-out {values[-1]:.4f}")
-        for part, style in ((f"best {max(values):.4f}", ""), (sparkline(values[-MOST_BLOCKS:]), ACCENT)):
-            if len(first) + 2 + len(part) <= width:
-                first.append("  ").append(part, style)
-        second = f"{name} had {earlier[epoch]:.4f} at this epoch" if epoch in earlier else ""
+        best = f"  best {max(values):.4f}"
+        if len(first) + len(best) <= width:
+            first.append(best)
+        if (room := min(width - len(first) - 2, MOST_BLOCKS)) >= FEWEST_BLOCKS:
+            first.append("  ").append(sparkline(values, room), ACCENT)
+        second = f"{earlier[epoch]:.4f} at this epoch: {name}" if epoch in earlier else ""
         return [line for line in (first, Text(second)) if 0 < len(line) <= width]
 
 
-def sparkline(accuracies: Sequence[float]) -> str:
-    """A block for each accuracy, from 0 to 1, higher by the logarithm of the error rate.
+def sparkline(accuracies: Sequence[float], width: int) -> str:
+    """A block for each accuracy, from 0 to 1, or for `width` evenly chosen ones; higher by the logarithm of the error.
 
-    >>> sparkline([0.9, 0.99, 0.999])
-    '▁▅█'
+    >>> sparkline([0.9, 0.99, 0.999], 10), sparkline([0.9, 0.97, 0.99, 0.997, 0.999], 3)
+    ('▁▅█', '▁▅█')
     """
+    if (last := len(accuracies) - 1) >= width:
+        accuracies = [accuracies[round(place * last / (width - 1))] for place in range(width)]
     errors = [math.log(max(1 - accuracy, 1e-6)) for accuracy in accuracies]
     most, spread = max(errors), max(errors) - min(errors)
     return "".join(BLOCKS[round((most - error) / spread * (len(BLOCKS) - 1)) if spread else 0] for error in errors)

@@ -7,7 +7,7 @@ import hashlib
 import io
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -72,7 +72,7 @@ class Run:
     """
 
     path: Path
-    record: Record
+    record: Record = field(repr=False)
 
     @property
     def name(self) -> str:

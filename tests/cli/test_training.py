@@ -229,7 +229,9 @@ def test_the_time_in_all_counts_the_start_of_the_program_and_the_page(
     assert re.search(r"\nTime +\d s training, 3[0-4]\d\d s in all\n$", shown), shown
     with pytest.raises(Interrupted):
         pipeline.train(TINY, folds=2, on_epoch=stop_after(2))
-    assert re.search(r"\nTime +\d s training in all sessions, 5[0-4]\d\d s in this one\n$", invoke("resume").output)
+    assert re.search(
+        r"\nTime +\d s training in all sessions; this one took 5[0-4]\d\d s in all\n$", invoke("resume").output
+    )
 
 
 def test_resume_without_an_unfinished_run_is_refused() -> None:

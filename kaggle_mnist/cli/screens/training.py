@@ -73,6 +73,8 @@ def show_start(start: Start, seeds: str = "") -> None:
     epochs = plural(plan.recipe.epochs, "epoch")
     repeats = f" × {plan.repeats} repeats" if plan.repeats > 1 else ""
     networks = summary_of(plan.recipe, plan.repeats)
+    if plan.dropped:
+        say("Dropped", f"{plural(len(plan.dropped), 'image')} excluded from training")
     shown_seeds = seeds or f"seed {plan.seed}"
     say("Recipe", f"{plan.recipe.name}: {networks}, {epochs}, {plan.folds} folds{repeats}, {shown_seeds}")
     threads = f", {plural(plan.threads, 'thread')}" if plan.device == "cpu" else ""
@@ -89,7 +91,7 @@ def show_start(start: Start, seeds: str = "") -> None:
 
 
 def _show_estimate(estimate: RunEstimate) -> None:
-    of_one = " or ".join(f"{size:,}" for size in dict.fromkeys(estimate.parameters))
+    of_one = " to ".join(f"{size:,}" for size in dict.fromkeys((min(estimate.parameters), max(estimate.parameters))))
     say("Parameters", f"{of_one} per member, {estimate.all_parameters:,} of all {estimate.members} members")
     memory, available = gigabytes(estimate.memory.total), gigabytes(estimate.available)
     say("Memory", f"about {memory} needed, {available} available")
@@ -190,8 +192,10 @@ def _shaded(images: int, most: int) -> str:
 def show_time(*runs: Run) -> None:
     """Print how long training took, and the command from the start of its process until now."""
     training, whole = sum(run.record.seconds["train"] for run in runs), time.monotonic() - kaggle_mnist.STARTED
-    sessions = " in all sessions" if any(run.record.resumed for run in runs) else ""
-    say("Time", f"{training:.0f} s training{sessions}, {whole:.0f} s {'in this one' if sessions else 'in all'}")
+    if any(run.record.resumed for run in runs):
+        say("Time", f"{training:.0f} s training in all sessions; this one took {whole:.0f} s in all")
+    else:
+        say("Time", f"{training:.0f} s training, {whole:.0f} s in all")
 
 
 def show_recipes() -> None:
