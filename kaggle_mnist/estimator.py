@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kaggle_mnist.data.digits import CLASSES, SIDE, Digits
+from kaggle_mnist.prepare import check_seed
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.recipes.variants import load_networks
@@ -84,7 +85,7 @@ class FoldEnsembleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
         Parameters
         ----------
-        X : images, ``(n, 784)`` or ``(n, 28, 28)``, from 0 to 255
+        X : images, ``(n, 784)`` or ``(n, 28, 28)``, from 0 to 255; floats that are all at most 1 are refused
         y : labels, ``(n,)``, of 2 to 10 classes with at least as many images each as there are folds
 
         Raises
@@ -92,8 +93,9 @@ class FoldEnsembleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         ValueError
             Images or labels are not of this form.
         kaggle_mnist.utils.errors.UserError
-            The recipe or a setting is invalid, or training diverged.
+            The recipe, a setting or the seed is invalid, or training diverged.
         """
+        check_seed(self.seed)
         recipe = find_recipe(self.recipe, self.settings or {}, epochs=self.epochs)
         flat, y = validate_data(self, _flat(X), y, dtype="numeric")
         check_classification_targets(y)
@@ -102,7 +104,7 @@ class FoldEnsembleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         classes = len(encoder.classes_)
         if not 2 <= classes <= CLASSES:
             raise ValueError(f"y has {'one class' if classes == 1 else f'{classes} classes'}; use 2 to {CLASSES}")
-        images = self._images(flat)
+        images = self._images(flat, fitting=True)
         digits = Digits("array", "fit", images, codes, images[:0])
         counts = np.bincount(codes[np.unique(digits.first_same)], minlength=classes)
         if counts.min() < self.folds:
@@ -136,7 +138,7 @@ class FoldEnsembleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         labels: NDArray[Any] = self.classes_[likeliest]
         return labels
 
-    def _images(self, flat: NDArray[Any]) -> NDArray[np.uint8]:
+    def _images(self, flat: NDArray[Any], *, fitting: bool = False) -> NDArray[np.uint8]:
         """Rows of 784 pixels as images, uint8 ``(n, 28, 28)``; fractions are rounded. Raises ValueError."""
         low, high, pixels = flat.min(), flat.max(), flat.shape[1]
         if low < 0:
@@ -145,7 +147,7 @@ class FoldEnsembleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             raise ValueError(f"X has n_features={pixels}, an image has {PIXELS}: use (n, {PIXELS}) or (n, 28, 28)")
         if high > 255:
             raise ValueError(f"X has a pixel of {high:g}: pixels are from 0 (background) to 255 (ink)")
-        if 0 < high <= 1:
+        if fitting and flat.dtype.kind == "f" and 0 < high <= 1:  # of other images, one may be as dark
             raise ValueError("X has no pixel above 1: pixels are from 0 to 255, multiply them by 255")
         images: NDArray[np.uint8] = np.rint(flat).astype(np.uint8).reshape(-1, SIDE, SIDE)
         return images

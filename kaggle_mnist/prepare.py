@@ -32,6 +32,12 @@ from kaggle_mnist.utils.progress import Progress, quiet
 MAX_SEED = 2**31  # scikit-learn takes 2**32, and every repeat counts up from the seed
 
 
+def check_seed(seed: int) -> None:
+    """Raise BadOption for a seed that is not from 0 to 2³¹ - 1."""
+    if not 0 <= seed < MAX_SEED:
+        raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
+
+
 @contextmanager
 def prepare(
     recipe: str | Recipe,
@@ -53,8 +59,7 @@ def prepare(
     """
     created = datetime.now().astimezone()
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    if not 0 <= seed < MAX_SEED:
-        raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
+    check_seed(seed)
     repeats = len(recipe.variants) if repeats is None else repeats
     if cluster is None:
         resolve_device(device)  # before anything is loaded

@@ -18,7 +18,7 @@ import pandas as pd
 from kaggle_mnist.confirm import START, Confirmation, confirm, oof_job
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
-from kaggle_mnist.prepare import MAX_SEED, open_executor
+from kaggle_mnist.prepare import check_seed, open_executor
 from kaggle_mnist.recipes.named import find_recipe, recipe_as_toml
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.folder import csv_bytes, ensure_writable
@@ -35,7 +35,6 @@ from kaggle_mnist.trials.folder import SearchFolder, SearchPlan
 from kaggle_mnist.trials.page import search_page
 from kaggle_mnist.trials.space import Space, default_space
 from kaggle_mnist.trials.study import Trials
-from kaggle_mnist.utils.errors import BadOption
 from kaggle_mnist.utils.progress import Progress, quiet
 
 
@@ -106,8 +105,7 @@ def search(
     created = datetime.now().astimezone()
     start = find_recipe(recipe) if isinstance(recipe, str) else recipe
     dimensions = Space.of(start, space or default_space(start)).texts
-    if not 0 <= seed < MAX_SEED:
-        raise BadOption(f"seed {seed}: must be from 0 to {MAX_SEED - 1}")
+    check_seed(seed)
     check_budget(trials, minutes, seeds)
     ensure_writable(output := Path(output))
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from kaggle_mnist import cross_validate
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.estimator import PIXELS, FoldEnsembleClassifier
+from kaggle_mnist.utils.errors import BadOption
 from tests.conftest import TINY
 
 QUICK: dict[str, Any] = {
@@ -33,8 +34,8 @@ EXPECTED = {"check_methods_subset_invariance": ROUNDING, "check_methods_sample_o
 class OnFewFeatures(FoldEnsembleClassifier):
     """The same classifier for the data of scikit-learn's checks, whose 1 to 20 features are repeated to 784 pixels."""
 
-    def _images(self, flat: NDArray[Any]) -> NDArray[np.uint8]:
-        return super()._images(np.resize(flat.T * 40, (PIXELS, len(flat))).T.clip(None, 255))
+    def _images(self, flat: NDArray[Any], *, fitting: bool = False) -> NDArray[np.uint8]:
+        return super()._images(np.resize(flat.T * 40, (PIXELS, len(flat))).T.clip(None, 255), fitting=fitting)
 
 
 @pytest.mark.slow
@@ -64,6 +65,26 @@ def test_images_may_be_rows_of_any_number_type(fitted: FoldEnsembleClassifier, f
     for same in (images.reshape(-1, 784), images.astype(np.float32), images.astype(float).tolist()):
         np.testing.assert_array_equal(fitted.predict(same), expected)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(images), expected)
+
+
+def test_whether_images_are_read_does_not_depend_on_the_others(fitted: FoldEnsembleClassifier, few: Digits) -> None:
+    dark = few.test_images[:2].copy()
+    dark[0] = 1
+    for images in (dark, dark.astype(float)):
+        alone = fitted.predict_proba(images[:1])
+        np.testing.assert_allclose(alone, fitted.predict_proba(images)[:1], atol=1e-5)
+
+
+def test_whole_numbers_from_0_to_1_are_dark_pixels(few: Digits) -> None:
+    images = (few.train_images[:200] > 127).astype(np.uint8)
+    model = FoldEnsembleClassifier(TINY, epochs=1, folds=2).fit(images, few.train_labels[:200])
+    assert model.oof_.shape == (200, 10)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_that_is_out_of_range_is_refused(seed: int, handful: Digits) -> None:
+    with pytest.raises(BadOption, match=f"^seed {seed}: must be from 0 to 2147483647$"):
+        FoldEnsembleClassifier(TINY, seed=seed).fit(handful.train_images, handful.train_labels)
 
 
 def test_labels_may_be_few_and_of_any_type(few: Digits) -> None:
