@@ -74,8 +74,8 @@ def audit_run(
 
     Parameters
     ----------
-    run : a trained run or a blend: a `Run`, or its path or folder name below `output`; the newest if None or
-        ``"latest"``. Every image is judged by members that held it out.
+    run : a trained run or a blend: a `Run`, or as for `finding.find_paths`; the newest if None. Every image is judged
+        by members that held it out.
     output : folder of the runs
     input : where the run's digits are, as for `load_digits`; None for where the run had them
     to : folder for the two files; the run's own if None

@@ -112,7 +112,7 @@ def blend_runs(
 
     Parameters
     ----------
-    names : paths, folder names below `output`, or ``"latest"``; with `top`, none stand for all trained runs there
+    names : as for `finding.find_paths`, each for one run; with `top`, none stand for all trained runs in `output`
     output : folder of the runs, including the new one
     weights : ``"equal"``, or ``"fit"`` to minimize the log loss of the OOF outputs
     top : select at most so many of the runs, at least 2, as `weighting.select_weights` does; runs on other digits than

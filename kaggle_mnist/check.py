@@ -92,8 +92,8 @@ def check_csv(file: str | Path, *, run: str | Run | None = None, output: str | P
     Parameters
     ----------
     file : the CSV; if it is the run's own `submission.csv`, its checksum is verified too
-    run : a run whose header and ids are expected: a `Run`, its path or its folder name below `output`; those of the
-        Digit Recognizer if None
+    run : a run whose header and ids are expected: a `Run`, or as for `finding.find_paths`; those of the Digit
+        Recognizer if None
     output : folder of the runs
 
     Raises

@@ -110,7 +110,7 @@ def compare_runs(
 
     Parameters
     ----------
-    names : paths, folder names below `output`, or ``"latest"``; empty for all runs that can be read
+    names : as for `finding.find_paths`, each for one run or for several; empty for all runs that can be read
     output : folder of the runs
     plot : PNG, SVG or PDF file for a plot of the fold accuracies
     page : HTML file for the comparison as a page

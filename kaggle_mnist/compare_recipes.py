@@ -109,7 +109,7 @@ def compare_recipes(
 
     Parameters
     ----------
-    names : paths, folder names below `output`, or ``"latest"``; empty for all runs that can be read
+    names : as for `finding.find_paths`, each for one run or for several; empty for all runs that can be read
     output : folder of the runs
     progress : called while the runs are read
 

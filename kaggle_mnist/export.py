@@ -67,8 +67,7 @@ def export_onnx(run: str | Run | None, file: str | Path, *, output: str | Path =
 
     Parameters
     ----------
-    run : a `Run`, or its path or folder name below `output`; the newest if None or ``"latest"``. A blend becomes the
-        weighted sum of its parents
+    run : a `Run`, or as for `finding.find_paths`; the newest if None. A blend becomes the weighted sum of its parents
     file : where to write it
     output : folder of the runs
 

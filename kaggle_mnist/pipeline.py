@@ -157,7 +157,7 @@ def resume(
 
     Parameters
     ----------
-    run : a path, a folder's name below `output`, or None for the newest unfinished run
+    run : as for `finding.find_paths`, but None or ``"latest"`` for the newest unfinished run
     input : the digits, or where they are if they have moved
     output, cluster, on_start, on_epoch, progress : as in `train`
 

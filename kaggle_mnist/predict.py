@@ -128,8 +128,7 @@ def predict(
 
     Parameters
     ----------
-    run : a `Run`, or its path or folder name below `output`; the newest if None or ``"latest"``. A blend predicts
-        through its parents.
+    run : a `Run`, or as for `finding.find_paths`; the newest if None. A blend predicts through its parents.
     images : image files, and folders of them, whose files are taken in alphabetical order
     output : folder of the runs
     csv : file for the outputs, as `prediction_csv` formats them

@@ -107,7 +107,7 @@ def upload(
 
     Parameters
     ----------
-    run : its path or its folder name below `output`; the newest if None or ``"latest"``
+    run : as for `finding.find_paths`; the newest if None
     output : folder of the runs
     competition : its name or address; None for the one that the digits were downloaded from, else the Digit
         Recognizer
