@@ -13,10 +13,12 @@ from kaggle_mnist.prepare import MAX_SEED
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.labels import Labels
+from kaggle_mnist.runs.names import CHECKPOINT
 from kaggle_mnist.runs.run import Run
-from kaggle_mnist.runs.unfinished import unfinished_runs
+from kaggle_mnist.runs.unfinished import resume_command
 from kaggle_mnist.training.cross_validation import EpochEnd
-from kaggle_mnist.utils.errors import BadOption, Interrupted
+from kaggle_mnist.utils.errors import BadOption, Diverged, Interrupted, UserError
+from kaggle_mnist.utils.files import SUMS
 from kaggle_mnist.utils.progress import Progress, quiet
 
 MAX_SEEDS = 1000  # of one call
@@ -83,7 +85,7 @@ def train_seeds(
     kaggle_mnist.utils.errors.UserError
         As `pipeline.train`. Runs that are finished by then stay.
     Interrupted
-        In place of KeyboardInterrupt; says which seeds are finished, and how to train the others.
+        In place of KeyboardInterrupt. Both say which seeds are finished, and how to train the others.
 
     Examples
     --------
@@ -95,7 +97,6 @@ def train_seeds(
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
     runs: list[Run] = []
-    before = set(unfinished_runs(Path(output)))
 
     def only_training(stage: str, done: int, total: int, unit: str = "") -> None:
         if stage == "Training" and not runs:  # the stages of every seed would break the bar into pieces
@@ -123,14 +124,25 @@ def train_seeds(
             if on_run is not None:
                 on_run(run)
     except KeyboardInterrupt as error:
-        kept = set(unfinished_runs(Path(output))) - before  # `resume` finishes it
-        raise Interrupted(f"{error or 'interrupted'}{_what_is_left(seeds, len(runs), len(kept))}") from None
+        raise Interrupted(f"{error or 'interrupted'}{_what_is_left(seeds, len(runs), error)}") from None
+    except UserError as error:
+        raise type(error)(f"{error}{_what_is_left(seeds, len(runs), error)}") from error
     return runs
 
 
-def _what_is_left(seeds: Sequence[int], finished: int, interrupted: int) -> str:
-    done, left = seeds[:finished], seeds[finished + interrupted :]
-    said = f"; finished: seed{'s' if len(done) > 1 else ''} {list_seeds(done)}" if done else ""
+def _what_is_left(seeds: Sequence[int], finished: int, error: BaseException) -> str:
+    """Which seeds are finished and how to train the others, for the message of the error that ended the series."""
+    run: Path | None = getattr(error, "run", None)
+    said, kept = "", 0
+    if run is not None and (run / SUMS).exists():  # ended after its last file
+        finished += 1
+    elif run is not None and (run / CHECKPOINT).exists() and not isinstance(error, Diverged):
+        kept, command = 1, f"`{resume_command(run)}`"
+        said = "" if command in f"{error}" else f"; {command} goes on with seed {seeds[finished]}"
+    done, left = seeds[:finished], seeds[finished + kept :]
+    if isinstance(error, UserError) and not done and not kept:
+        return ""  # the same command trains them all
+    said += f"; finished: seed{'s' if len(done) > 1 else ''} {list_seeds(done)}" if done else ""
     return said + (f"; for the rest, train with --seeds {list_seeds(left, ',')}" if left else "")
 
 

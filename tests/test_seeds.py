@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
-from kaggle_mnist import pipeline, seeds
+from kaggle_mnist import pipeline, score, seeds
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.run import Run
+from kaggle_mnist.runs.unfinished import unfinished_runs
 from kaggle_mnist.seeds import list_seeds, parse_seeds, train_seeds
 from kaggle_mnist.training.cross_validation import EpochEnd
-from kaggle_mnist.utils.errors import BadOption, Interrupted
+from kaggle_mnist.utils.errors import BadFolds, BadOption, Diverged, Interrupted, OutputError
 from tests.cli.invoke import invoke
 from tests.runs.test_checkpoint import same_files
 
@@ -90,6 +92,88 @@ def test_an_interrupted_seed_of_which_nothing_is_kept_is_among_the_rest(
     with pytest.raises(Interrupted, match=r"nothing was kept; finished: seeds 5, 7; for the rest, .* --seeds 9,11$"):
         train_seeds(tiny, [5, 7, 9, 11], input=few, folds=2)
     assert len(list_runs(Path("submissions"))) == 2
+
+
+def leave_unfinished(few: Digits, recipe: Recipe) -> Path:
+    """Another run in the same folder, interrupted after its first epoch."""
+
+    def stop(event: EpochEnd) -> None:
+        raise KeyboardInterrupt
+
+    before = unfinished_runs(Path("submissions"))
+    with pytest.raises(Interrupted):
+        pipeline.train(recipe, input=few, folds=2, seed=99, on_epoch=stop)
+    [left] = set(unfinished_runs(Path("submissions"))) - set(before)
+    return left
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_another_run_that_is_interrupted_meanwhile_takes_no_seed_out_of_the_rest(
+    begun: bool, few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[Path] = []
+
+    def stop(event: EpochEnd | Start) -> None:
+        others.append(leave_unfinished(few, tiny))
+        raise KeyboardInterrupt
+
+    on = {"on_epoch": stop} if begun else {"on_start": stop}
+    if begun:
+        monkeypatch.setattr(pipeline, "estimate_plan", None)  # nobody is shown an estimate
+    with pytest.raises(Interrupted) as stopped:
+        train_seeds(tiny, [0, 1, 2], input=few, folds=2, **on)  # type: ignore[arg-type]
+    kept = set(unfinished_runs(Path("submissions"))) - set(others)
+    assert len(kept) == begun
+    named = f"epoch 1 of 4 is kept; `kaggle-mnist resume {kept.pop().name}` goes on" if begun else "nothing was kept"
+    assert f"{stopped.value}" == f"interrupted; {named}; for the rest, train with --seeds {'1,2' if begun else '0..2'}"
+
+
+def test_a_series_that_a_full_disk_ends_says_what_is_finished_and_how_to_go_on(
+    few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path, files: dict[str, bytes]) -> None:
+        raise OutputError(f"{folder}: the run could not be written (No space left on device)")
+
+    two = tiny.replaced(epochs=2)
+    monkeypatch.setattr(checkpoint, "PRICE", 0)  # every state is written
+    with monkeypatch.context() as patch, pytest.raises(OutputError) as stopped:
+        train_seeds(two, [0, 1, 2], input=few, folds=2, on_run=lambda run: patch.setattr(score, "finish_run", full))
+    assert re.fullmatch(
+        r"\S+: the run could not be written \(No space left on device\); `kaggle-mnist resume \S+` goes on with seed 1;"
+        r" finished: seed 0; for the rest, train with --seeds 2",
+        f"{stopped.value}",
+    )
+    assert pipeline.resume(input=few).record.seed == 1
+
+
+def test_a_seed_that_diverged_is_among_the_rest(few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "PRICE", 0)
+    finished: list[Run] = []
+
+    def diverge(event: EpochEnd) -> None:
+        if finished:
+            raise Diverged("recipe tiny: the loss of epoch 2 is not finite; try a learning_rate below 0.005")
+
+    two = tiny.replaced(epochs=2)
+    with pytest.raises(Diverged, match=r"below 0\.005; finished: seed 0; for the rest, train with --seeds 1,2$"):
+        train_seeds(two, [0, 1, 2], input=few, folds=2, on_run=finished.append, on_epoch=diverge)
+
+
+def test_a_seed_whose_run_is_complete_is_among_the_finished(
+    few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score_run(*arguments: Any) -> Run:
+        run = score.score_run(*arguments)
+        raise OutputError(f"copy.csv: cannot be written (Permission denied); {run.path} is complete")
+
+    monkeypatch.setattr(pipeline, "score_run", score_run)
+    with pytest.raises(OutputError, match=r"is complete; finished: seed 4; for the rest, train with --seeds 5$"):
+        train_seeds(tiny.replaced(epochs=1), [4, 5], input=few, folds=2)
+
+
+def test_an_error_before_the_first_run_is_that_of_one_run(few: Digits, tiny: Recipe) -> None:
+    with pytest.raises(BadFolds, match=r"2 folds and 1 repeat$"):
+        train_seeds(tiny, [0, 1], input=few, folds=1)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ from kaggle_mnist.runs.unfinished import (
     resume_command,
     state_name,
 )
-from kaggle_mnist.utils.errors import BadRun, ClusterError, Interrupted, OutputError
+from kaggle_mnist.utils.errors import BadRun, ClusterError, Interrupted, OutputError, UserError
 from kaggle_mnist.utils.files import SUMS, leftovers, read_sums, verify_file, write_atomic, write_sums
 
 PRICE = 60  # train this many times as long as the last checkpoint took before writing the next: 1.7 %
@@ -233,7 +233,7 @@ def begin(output: Path, plan: Plan, labels: Labels | None = None) -> Iterator[Ch
     OutputError
         The folder cannot be written.
     Interrupted
-        In place of KeyboardInterrupt.
+        In place of KeyboardInterrupt; it and every UserError have the folder as their `run`.
     """
     created = datetime.fromisoformat(plan.created)
     name = (labels and labels.name) or plan.recipe.name
@@ -245,6 +245,9 @@ def begin(output: Path, plan: Plan, labels: Labels | None = None) -> Iterator[Ch
             if labels is not None:
                 write_labels(checkpoint.run, labels)
             yield checkpoint
+    except (UserError, Interrupted) as error:
+        error.run = checkpoint.run
+        raise
     finally:
         checkpoint.close(new=True)  # before another process can lock it
         lock.release()

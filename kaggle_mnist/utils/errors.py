@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 MAX_LENGTH = 1000  # characters in a message
 
 PLAIN_WORDS = {  # for pydantic's names of types
@@ -19,11 +21,17 @@ class UserError(Exception):
 
     Control characters in the message are escaped, and a long message loses its middle.
 
+    Attributes
+    ----------
+    run : the folder of the new run that the error ended, which is gone if nothing was kept; None without one
+
     Examples
     --------
     >>> str(UserError("a\nb.csv: is empty"))
     'a\\nb.csv: is empty'
     """
+
+    run: Path | None = None
 
     def __init__(self, message: str):
         super().__init__(shortened(one_line(message)))
@@ -66,7 +74,9 @@ class MissingPackage(UserError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run; the message says what was saved."""
+    """Ctrl-C during a run; the message says what was saved. `run` is as in `UserError`."""
+
+    run: Path | None = None
 
 
 class ClusterError(UserError):
