@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
+from kaggle_mnist.data.suspects import read_suspects
 from kaggle_mnist.pipeline import Start, train
 from kaggle_mnist.prepare import MAX_SEED
 from kaggle_mnist.recipes.named import find_recipe
@@ -66,7 +67,7 @@ def train_seeds(
     on_run: Callable[[Run], None] | None = None,
     progress: Progress = quiet,
 ) -> list[Run]:
-    """Train a recipe once with every seed, one after another; the digits are loaded once.
+    """Train a recipe once with every seed, one after another; digits and suspects are read once.
 
     Parameters
     ----------
@@ -96,6 +97,8 @@ def train_seeds(
     """
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
+    if isinstance(drop_suspects, (str, Path)):
+        drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
     runs: list[Run] = []
 
     def only_training(stage: str, done: int, total: int, unit: str = "") -> None:

@@ -10,6 +10,7 @@ from kaggle_mnist import pipeline, score, seeds
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.sources import load_digits
+from kaggle_mnist.data.suspects import HEADER
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint
@@ -174,6 +175,16 @@ def test_a_seed_whose_run_is_complete_is_among_the_finished(
 def test_an_error_before_the_first_run_is_that_of_one_run(few: Digits, tiny: Recipe) -> None:
     with pytest.raises(BadFolds, match=r"2 folds and 1 repeat$"):
         train_seeds(tiny, [0, 1], input=few, folds=1)
+
+
+def test_suspects_are_read_once(few: Digits, tiny: Recipe) -> None:
+    suspects = Path("audit.csv")
+    suspects.write_bytes(HEADER + f"3,{few.train_labels[3]},0,0.1,row 4\n".encode())
+    one = tiny.replaced(epochs=1)
+    runs = train_seeds(
+        one, [0, 1], input=few, folds=2, drop_suspects=suspects, on_run=lambda run: suspects.unlink(missing_ok=True)
+    )
+    assert [run.record.dropped for run in runs] == [(3,), (3,)]
 
 
 @pytest.mark.parametrize(
