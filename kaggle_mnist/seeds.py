@@ -69,6 +69,9 @@ def train_seeds(
 ) -> list[Run]:
     """Train a recipe once with every seed, one after another; digits and suspects are read once.
 
+    A seed's repeats have the folds of the seeds after it: its second repeat has those of the next seed's first. Only
+    seeds that are at least as far apart as a run has repeats share no folds.
+
     Parameters
     ----------
     seeds : different ones, at least one

@@ -19,6 +19,7 @@ from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import unfinished_runs
 from kaggle_mnist.seeds import list_seeds, parse_seeds, train_seeds
 from kaggle_mnist.training.cross_validation import EpochEnd
+from kaggle_mnist.training.folds import fold_digits
 from kaggle_mnist.utils.errors import BadFolds, BadOption, Diverged, Interrupted, OutputError
 from tests.cli.invoke import invoke
 from tests.runs.test_checkpoint import same_files
@@ -185,6 +186,18 @@ def test_suspects_are_read_once(few: Digits, tiny: Recipe) -> None:
         one, [0, 1], input=few, folds=2, drop_suspects=suspects, on_run=lambda run: suspects.unlink(missing_ok=True)
     )
     assert [run.record.dropped for run in runs] == [(3,), (3,)]
+
+
+def test_the_command_notes_that_near_seeds_share_folds(few: Digits) -> None:
+    first, second = (fold_digits(few, n_splits=2, repeats=2, seed=seed) for seed in (0, 1))
+    assert (first[1] == second[0]).all()
+    export_csv(few.head(300, 50), Path("input"))
+    for seeds_given, repeats, apart in (("0..2", 2, "0,2,4"), ("9,4", 6, "0,6"), ("0,2,4", 2, None), ("0..2", 1, None)):
+        shown = invoke("train", "--dry-run", "--seeds", seeds_given, "--repeats", f"{repeats}", *QUICK)
+        assert shown.exit_code == 0, shown.output
+        assert ("share folds" in shown.output) == (apart is not None)
+        told = f"seeds less than {repeats} apart share folds; such as --seeds {apart} share none\n"
+        assert apart is None or told in shown.output
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,11 @@ class SeedsScreen:
         show_start(start, f"seeds {list_seeds(self.seeds)}" if count > 1 else "")
         if start.estimate is not None and count > 1:
             say("", f"{duration(count * (start.estimate.training + start.estimate.evaluation))} for all {count} seeds")
+        repeats = start.plan.repeats
+        if any(later - seed < repeats for seed, later in pairwise(sorted(self.seeds))):
+            apart = list_seeds(range(0, min(count, 3) * repeats, repeats), ",")
+            say("Note", "a seed's repeats have the folds of the seeds after it:")
+            say("", f"seeds less than {repeats} apart share folds; such as --seeds {apart} share none")
 
     def on_epoch(self, event: EpochEnd) -> None:
         """Move the one bar."""
