@@ -75,8 +75,8 @@ def train_seeds(
     Parameters
     ----------
     seeds : different ones, at least one
-    recipe, input, output, folds, repeats, device, score, drop_suspects, cluster, labels, progress : as for
-        `pipeline.train`
+    recipe, input, output, folds, repeats, device, score, drop_suspects, cluster, progress : as for `pipeline.train`
+    labels : the runs' note and tags, and their name, to which each seed is appended, as in `wide-3`
     on_start, on_epoch : as for `pipeline.train`, called for every seed
     on_run : called with every run when it is finished
 
@@ -121,7 +121,7 @@ def train_seeds(
                 score=score,
                 drop_suspects=drop_suspects,
                 cluster=cluster,
-                labels=labels,
+                labels=_of_seed(labels, seed),
                 on_start=on_start,
                 on_epoch=on_epoch,
                 progress=only_training,
@@ -134,6 +134,13 @@ def train_seeds(
     except UserError as error:
         raise type(error)(f"{error}{_what_is_left(seeds, len(runs), error)}") from error
     return runs
+
+
+def _of_seed(labels: Labels | None, seed: int) -> Labels | None:
+    """A name serves one run: that of seed 3 is called `name-3`."""
+    if labels is None or labels.name is None:
+        return labels
+    return Labels(name=f"{labels.name}-{seed}", note=labels.note, tags=labels.tags)
 
 
 def _what_is_left(seeds: Sequence[int], finished: int, error: BaseException) -> str:
@@ -149,7 +156,7 @@ def _what_is_left(seeds: Sequence[int], finished: int, error: BaseException) -> 
     if isinstance(error, UserError) and not done and not kept:
         return ""  # the same command trains them all
     said += f"; finished: seed{'s' if len(done) > 1 else ''} {list_seeds(done)}" if done else ""
-    return said + (f"; for the rest, train with --seeds {list_seeds(left, ',')}" if left else "")
+    return said + (f"; for the rest, the same command with --seeds {list_seeds(left, ',')}" if left else "")
 
 
 def list_seeds(seeds: Sequence[int], separator: str = ", ") -> str:

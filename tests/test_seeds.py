@@ -74,7 +74,7 @@ def test_an_interrupted_series_says_what_is_finished_and_how_to_go_on(few: Digit
         train_seeds(tiny, [0, 1, 2, 3, 4], input=few, folds=2, on_start=starts.append, on_epoch=stop)
     assert re.fullmatch(
         r"interrupted; epoch 3 of 4 is kept; `kaggle-mnist resume \S+` goes on; finished: seed 0;"
-        r" for the rest, train with --seeds 2\.\.4",
+        r" for the rest, the same command with --seeds 2\.\.4",
         f"{stopped.value}",
     )
     resumed = pipeline.resume(input=few)
@@ -127,7 +127,10 @@ def test_another_run_that_is_interrupted_meanwhile_takes_no_seed_out_of_the_rest
     kept = set(unfinished_runs(Path("submissions"))) - set(others)
     assert len(kept) == begun
     named = f"epoch 1 of 4 is kept; `kaggle-mnist resume {kept.pop().name}` goes on" if begun else "nothing was kept"
-    assert f"{stopped.value}" == f"interrupted; {named}; for the rest, train with --seeds {'1,2' if begun else '0..2'}"
+    assert (
+        f"{stopped.value}"
+        == f"interrupted; {named}; for the rest, the same command with --seeds {'1,2' if begun else '0..2'}"
+    )
 
 
 def test_a_series_that_a_full_disk_ends_says_what_is_finished_and_how_to_go_on(
@@ -142,7 +145,7 @@ def test_a_series_that_a_full_disk_ends_says_what_is_finished_and_how_to_go_on(
         train_seeds(two, [0, 1, 2], input=few, folds=2, on_run=lambda run: patch.setattr(score, "finish_run", full))
     assert re.fullmatch(
         r"\S+: the run could not be written \(No space left on device\); `kaggle-mnist resume \S+` goes on with seed 1;"
-        r" finished: seed 0; for the rest, train with --seeds 2",
+        r" finished: seed 0; for the rest, the same command with --seeds 2",
         f"{stopped.value}",
     )
     assert pipeline.resume(input=few).record.seed == 1
@@ -157,7 +160,9 @@ def test_a_seed_that_diverged_is_among_the_rest(few: Digits, tiny: Recipe, monke
             raise Diverged("recipe tiny: the loss of epoch 2 is not finite; try a learning_rate below 0.005")
 
     two = tiny.replaced(epochs=2)
-    with pytest.raises(Diverged, match=r"below 0\.005; finished: seed 0; for the rest, train with --seeds 1,2$"):
+    with pytest.raises(
+        Diverged, match=r"below 0\.005; finished: seed 0; for the rest, the same command with --seeds 1,2$"
+    ):
         train_seeds(two, [0, 1, 2], input=few, folds=2, on_run=finished.append, on_epoch=diverge)
 
 
@@ -169,7 +174,9 @@ def test_a_seed_whose_run_is_complete_is_among_the_finished(
         raise OutputError(f"copy.csv: cannot be written (Permission denied); {run.path} is complete")
 
     monkeypatch.setattr(pipeline, "score_run", score_run)
-    with pytest.raises(OutputError, match=r"is complete; finished: seed 4; for the rest, train with --seeds 5$"):
+    with pytest.raises(
+        OutputError, match=r"is complete; finished: seed 4; for the rest, the same command with --seeds 5$"
+    ):
         train_seeds(tiny.replaced(epochs=1), [4, 5], input=few, folds=2)
 
 
@@ -224,12 +231,13 @@ def test_seeds_are_listed_as_they_are_read() -> None:
 
 def test_the_command_trains_a_run_for_each_seed_and_shows_the_line_of_the_recipe(few: Digits) -> None:
     export_csv(few.head(300, 50), Path("input"))
-    done = invoke("train", "--seeds", "0..1", *QUICK)
+    done = invoke("train", "--seeds", "0..1", "--name", "quick", *QUICK)
     assert done.exit_code == 0, done.output
     assert "2 folds, seeds 0, 1\n" in done.output
-    assert re.search(r"\n +0:0\d for all 2 seeds\n", done.output)
+    assert re.search(r"\n +for each seed; 0:0\d for the 2 of them\n", done.output)
     runs = list_runs(Path("submissions"))
     assert len(runs) == 2
+    assert [run.name.rpartition("-quick-")[2] for run in runs] == ["0", "1"]
     assert all((run / "report.html").exists() for run in runs)
     assert re.search(r"\nSeed 0 +CV accuracy 0\.\d{4}, submissions/\S+/submission\.csv\n(.+\n)?Seed 1 ", done.output)
     assert re.search(r"\nA +mlp\n", done.output)

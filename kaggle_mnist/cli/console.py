@@ -157,6 +157,7 @@ class Watcher:
         from kaggle_mnist.earlier import earlier_run
 
         self.announced = start.estimate is not None  # else after the first epoch
+        self.curve = Curve()
         if console.is_terminal:
             self.curve.earlier = earlier_run(start.run.parent, start.plan)
 
@@ -216,10 +217,12 @@ class Curve:
     ----------
     accuracies : from 0 to 1, by epoch
     earlier : the name of an earlier run, and its accuracies by epoch
+    of : what is trained, if that has to be said
     """
 
     accuracies: dict[int, float] = field(default_factory=dict)
     earlier: tuple[str, dict[int, float]] = ("", {})
+    of: str = ""
 
     def add(self, epoch: int, accuracy: float) -> None:
         """Note the accuracy of an epoch."""
@@ -235,7 +238,7 @@ class Curve:
             return []
         epoch, values = max(self.accuracies), [self.accuracies[epoch] for epoch in sorted(self.accuracies)]
         name, earlier = self.earlier
-        first = Text(f"held-out {values[-1]:.4f}")
+        first = Text(f"{self.of}{'  ' if self.of else ''}held-out {values[-1]:.4f}")
         best = f"  best {max(values):.4f}"
         if len(first) + len(best) <= width:
             first.append(best)

@@ -80,6 +80,7 @@ def train(
     from kaggle_mnist.cli.screens import training as screens
     from kaggle_mnist.logs import open_log
 
+    screens.show_namesakes(labels, output)
     options: dict[str, Any] = {"input": input, "folds": folds, "repeats": repeats, "device": device, "score": score}
     options |= {"drop_suspects": drop_suspects}
     many = [seed or 0] if seeds is None else series.parse_seeds(seeds)

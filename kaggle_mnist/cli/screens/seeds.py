@@ -27,13 +27,14 @@ class SeedsScreen:
 
     def on_start(self, start: Start) -> None:
         """Show what is about to be trained, once: it is the same for all seeds."""
+        self.watcher.on_start(start)
         if self.finished:
             return
-        self.watcher.on_start(start)
         count = len(self.seeds)
         show_start(start, f"seeds {list_seeds(self.seeds)}" if count > 1 else "")
         if start.estimate is not None and count > 1:
-            say("", f"{duration(count * (start.estimate.training + start.estimate.evaluation))} for all {count} seeds")
+            whole = duration(count * (start.estimate.training + start.estimate.evaluation))
+            say("", f"for each seed; {whole} for the {count} of them")
         repeats = start.plan.repeats
         if any(later - seed < repeats for seed, later in pairwise(sorted(self.seeds))):
             apart = list_seeds(range(0, min(count, 3) * repeats, repeats), ",")
@@ -42,8 +43,10 @@ class SeedsScreen:
 
     def on_epoch(self, event: EpochEnd) -> None:
         """Move the one bar."""
-        count = len(self.seeds)
-        note = f"seed {self.finished + 1} of {count}, held-out accuracy {event.accuracy:.4f}"
+        count, seed = len(self.seeds), self.seeds[self.finished]
+        note = f"seed {seed} ({self.finished + 1} of {count}), held-out accuracy {event.accuracy:.4f}"
+        self.watcher.curve.add(event.epoch, event.accuracy)
+        self.watcher.curve.of = f"seed {seed}"
         self.watcher("Training", self.finished * event.epochs + event.epoch, count * event.epochs, note)
 
     def on_run(self, run: Run) -> None:
