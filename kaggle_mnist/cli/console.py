@@ -163,7 +163,8 @@ class Watcher:
 
     def on_epoch(self, event: EpochEnd) -> None:
         """Show an epoch's accuracy, and after the first epoch how long training will take."""
-        self.curve.add(event.epoch, event.accuracy)
+        if event.repeat_epoch is None:  # else the epochs of several repeats would make one zigzag
+            self.curve.add(event.epoch, event.accuracy)
         self._show("Training", event.epoch, event.epochs, f"held-out accuracy {event.accuracy:.4f}")
         left = event.epochs - event.epoch
         if not self.announced and left * event.seconds >= QUICK_SECONDS:

@@ -51,13 +51,15 @@ class MemberEpoch:
 class EpochEnd:
     """The event after every epoch: `epoch` of `epochs` is done, and took `seconds`.
 
-    `members` are those of all repeats that are trained together.
+    `members` are those of all repeats that are trained together. Where repeats are trained one by one, they are those
+    of one repeat: `epoch` and `epochs` count the epochs of all repeats then, and `repeat_epoch` those of this one.
     """
 
     epoch: int
     epochs: int
     members: tuple[MemberEpoch, ...]
     seconds: float
+    repeat_epoch: int | None = None
 
     @property
     def accuracy(self) -> float:

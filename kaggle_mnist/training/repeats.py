@@ -39,8 +39,9 @@ def cross_validate_by_repeats(
     executor : has the digits
     recipe, folds, seed, dropped : as for `cross_validate`
     done : results of repeats, by number, that need not be computed again
-    on_epoch : called after every epoch of every repeat; `epoch` and `epochs` count those of all repeats, `seconds` are
-        what one of them has taken on average with all workers
+    on_epoch : called after every epoch of every repeat; `epoch` and `epochs` count those of all repeats,
+        `repeat_epoch` those of one unless there is only one; `seconds` are what one epoch has taken on average with all
+        workers
     on_repeat : called with the number and the result of every repeat when it is done
     """
     parts = dict(done or {})
@@ -60,7 +61,8 @@ def cross_validate_by_repeats(
         epochs_of[job.name] = event.epoch
         here = sum(epochs_of.values())
         seconds = (time.perf_counter() - started) / here
-        on_epoch(EpochEnd(before + here, len(folds) * recipe.epochs, event.members, seconds))
+        of_one = event.epoch if len(folds) > 1 else None
+        on_epoch(EpochEnd(before + here, len(folds) * recipe.epochs, event.members, seconds, of_one))
         return True
 
     for outcome in executor.run(iter(jobs.values()), after_epoch):

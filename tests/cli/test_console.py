@@ -59,6 +59,17 @@ def test_the_first_epoch_says_how_long_training_will_take(monkeypatch: pytest.Mo
     assert text.getvalue() == "Expected     2:03 of training left, 4.1 s per epoch\n"
 
 
+def test_epochs_of_one_repeat_are_not_compared_with_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen(monkeypatch, width=100, terminal=True)
+    with console.Watcher() as watcher:
+        watcher.curve.earlier = ("20261126-200000-mlp", {1: 0.9, 2: 0.95})
+        for epoch, repeat in ((1, 0), (2, 1)):
+            member = MemberEpoch(repeat, 0, 0.001, 0.1, 0.1, 0.9)
+            watcher.on_epoch(EpochEnd(epoch, 4, (member,), 0.1, repeat_epoch=1))
+        [line] = watcher._picture().plain.splitlines()
+    assert "2/4  held-out accuracy 0.9000" in line
+
+
 def test_names_cannot_control_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     text = screen(monkeypatch, terminal=True)
     console.say("Submission", "a\x1b[31m\n[red]b")

@@ -36,6 +36,8 @@ def test_repeats_one_by_one_give_the_bytes_of_all_together(few: Digits) -> None:
     alone = cross_validate_by_repeats(Local(digits, CPU, 1), RECIPE, folds, 5, **options)
     assert same(alone, together)
     assert [(event.epoch, event.epochs) for event in events] == [(done, 6) for done in range(1, 7)]
+    own = [(event.members[0].repeat, event.repeat_epoch) for event in events]
+    assert own == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)]
 
     events.clear()
     stored = {repeat: read_repeat(*write_repeat(parts[repeat])) for repeat in (0, 2)}
@@ -43,6 +45,13 @@ def test_repeats_one_by_one_give_the_bytes_of_all_together(few: Digits) -> None:
     assert same(rest, together)
     assert [event.epoch for event in events] == [5, 6]
     assert {member.repeat for event in events for member in event.members} == {1}
+
+
+def test_the_events_of_a_single_repeat_are_of_all_members(few: Digits) -> None:
+    digits = few.head(300, 30)
+    folds, events = assign_folds(digits.train_labels, n_splits=3), list[EpochEnd]()
+    cross_validate_by_repeats(Local(digits, CPU, 1), RECIPE, folds, 0, on_epoch=events.append)
+    assert [(event.epoch, event.repeat_epoch) for event in events] == [(1, None), (2, None)]
 
 
 def test_a_repeat_that_diverges_ends_the_cross_validation(few: Digits) -> None:
