@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 Log = Annotated[
     str | None,
-    typer.Option(help="Also log every epoch for tensorboard or mlflow, beside the runs.", metavar="KIND"),
+    typer.Option(
+        help="Also log every epoch for tensorboard or mlflow, beside the runs; `runs --remove` leaves that.",
+        metavar="KIND",
+    ),
 ]
 
 
@@ -84,7 +88,7 @@ def train(
     options: dict[str, Any] = {"input": input, "folds": folds, "repeats": repeats, "device": device, "score": score}
     options |= {"drop_suspects": drop_suspects}
     many = [seed or 0] if seeds is None else series.parse_seeds(seeds)
-    with Watcher() as watcher, open_log(log) as curves:
+    with Watcher() as watcher, open_log(log, partial(say, "Note")) as curves:
         screen = of_seeds.SeedsScreen(watcher, many, lambda run: report_on(run, input, quietly=True))
         if dry_run:
             screen.on_start(look.dry_run(chosen, seed=many[0], progress=watcher, **options))
@@ -126,11 +130,11 @@ def resume(
 ) -> None:
     """Resume an interrupted run."""
     from kaggle_mnist import pipeline
-    from kaggle_mnist.cli.console import Watcher
+    from kaggle_mnist.cli.console import Watcher, say
     from kaggle_mnist.cli.screens import training as screens
     from kaggle_mnist.logs import open_log
 
-    with Watcher() as watcher, open_log(log) as curves:
+    with Watcher() as watcher, open_log(log, partial(say, "Note")) as curves:
         finished = pipeline.resume(
             run,
             output=output,
