@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -70,6 +71,9 @@ class Log:
     def _attempt(self, step: Callable[[Any], None], argument: object, *, refuse: bool = False) -> None:
         try:
             step(argument)
+        except KeyboardInterrupt:  # as while a server does not answer, which is not asked again
+            self.writer = None
+            raise
         except Exception as error:  # a server's, a file's or a database's
             self.writer = None
             if refuse:
@@ -82,7 +86,8 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close(failed=kind is not None)
+        with nullcontext() if kind is None else suppress(KeyboardInterrupt):  # the first one says what is kept
+            self.close(failed=kind is not None)
 
 
 def _cause(error: Exception) -> str:

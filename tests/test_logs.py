@@ -23,7 +23,7 @@ from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.seeds import train_seeds
 from kaggle_mnist.training.cross_validation import EpochEnd
-from kaggle_mnist.utils.errors import BadOption
+from kaggle_mnist.utils.errors import BadOption, Interrupted
 from kaggle_mnist.utils.progress import in_turn
 from tests.cli.invoke import invoke
 from tests.cli.test_training import QUICK
@@ -302,6 +302,25 @@ def test_a_full_disk_ends_the_curves_but_not_the_training(few: Digits, tiny: Rec
             run = pipeline.train(tiny, input=few, folds=2, on_start=log.on_start, on_epoch=on_epoch)
     assert len(warned) == 1
     assert run.submission.exists()
+
+
+@pytest.mark.parametrize("waiting", ["log_batch", "set_terminated"])
+def test_ctrl_c_while_a_server_does_not_answer_says_what_is_kept(
+    waiting: str, few: Digits, tiny: Recipe, mlflow: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def wait(call: str) -> None:
+        calls.append(call)
+        if call == waiting and calls.count("log_batch") == 3:  # the second epoch
+            raise KeyboardInterrupt
+
+    mlflow.refuse = wait
+    monkeypatch.setattr(checkpoint, "PRICE", 0)
+    with pytest.raises(Interrupted, match="epoch 2 of 4 is kept"), open_log("mlflow") as log:
+        on_epoch = in_turn(log.on_epoch, stop_at((0, 2)))
+        pipeline.train(tiny, input=few, folds=2, on_start=log.on_start, on_epoch=on_epoch)
+    assert calls.count("set_terminated") == (waiting == "set_terminated")
 
 
 @pytest.mark.parametrize("call", ["get_experiment_by_name", "set_terminated"])
