@@ -21,6 +21,7 @@ from kaggle_mnist.report.gallery import COLUMNS, Gallery, choose_digits, make_sp
 from kaggle_mnist.report.headline import headline
 from kaggle_mnist.report.rendering import render
 from kaggle_mnist.runs.labels import read_labels
+from kaggle_mnist.runs.names import PAGE
 from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Outputs, Run, as_argument
 from kaggle_mnist.runs.submission import COMPETITION_IDS
@@ -32,7 +33,6 @@ from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, Outp
 from kaggle_mnist.utils.files import SUMS, sha256_of, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
 
-PAGE = "report.html"
 MAX_BYTES = 5_000_000  # of the page, so that a phone opens it quickly
 FOLD = 0  # whose member reads what the user draws; always the first, so that it was not chosen by its score
 MAX_ROWS = 20  # of the chart of folds

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from kaggle_mnist.recipes.recipe import did_you_mean
-from kaggle_mnist.runs.names import CHECKPOINT, LATEST, RunNames, named_runs, oldest_first
+from kaggle_mnist.runs.names import CHECKPOINT, LATEST, RunNames, named_runs, names_of, oldest_first
 from kaggle_mnist.runs.run import Run, ScoredRun, read_run
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.files import SUMS
@@ -16,6 +16,7 @@ from kaggle_mnist.utils.progress import Progress, quiet
 
 State = Literal["finished", "unfinished"]
 MAX_MATCHES = 5  # that a message lists
+RUN_MARKS = ("run.json", "outputs.npz", CHECKPOINT)  # a folder with one of them is a run, maybe a damaged one
 
 
 def list_runs(output: Path) -> list[Path]:
@@ -105,10 +106,25 @@ def find_path(run: str, output: Path, prefer: State | None = None) -> Path:
     """The folder of the one run that `find_paths` finds. Raises BadRun also if there are several."""
     found = find_paths(run, output, prefer)
     if len(found) > 1:
-        newest = [path.name for path in reversed(found[-MAX_MATCHES:])]
-        more = f" and {len(found) - MAX_MATCHES:,} more" if len(found) > MAX_MATCHES else ""
-        raise BadRun(f"{run}: {len(found):,} runs match; name one: {', '.join(newest)}{more}")
+        raise BadRun(f"{run}: {len(found):,} runs match; name one: {_listed(found)}")
     return found[0]
+
+
+def find_path_in_full(run: str, output: Path) -> Path:
+    """As `find_path`, but only for a path, a folder's whole name or a whole name given with `--name`.
+
+    Raises BadRun also for the beginning of a name, a recipe's name and ``"latest"``, with the runs that these mean.
+    """
+    found = find_paths(run, output)
+    folders = [path.resolve() for path in (Path(run), output / run) if _is_folder(path)]
+    if found[0].resolve() not in folders and any(names_of(path).name != run for path in found):
+        raise BadRun(f"{run}: means {_listed(found)}; to remove a run, name it in full")
+    return find_path(run, output)
+
+
+def _listed(found: Sequence[Path]) -> str:
+    more = f" and {len(found) - MAX_MATCHES:,} more" if len(found) > MAX_MATCHES else ""
+    return f"{', '.join(path.name for path in reversed(found[-MAX_MATCHES:]))}{more}"  # the newest first
 
 
 def find_paths(run: str, output: Path, prefer: State | None = None) -> list[Path]:
@@ -130,7 +146,7 @@ def find_paths(run: str, output: Path, prefer: State | None = None) -> list[Path
     Raises
     ------
     BadRun
-        There is no such run.
+        There is no such run, or the folder is none.
     """
     if run == LATEST:
         if newest := list_runs(output)[-1:]:
@@ -138,7 +154,7 @@ def find_paths(run: str, output: Path, prefer: State | None = None) -> list[Path
         raise BadRun(f"{output}: no finished run here; `kaggle-mnist train` makes one")
     folders = [path for path in (Path(run), output / run) if run and _is_folder(path)]
     for path in folders:
-        if any((path / mark).exists() for mark in (SUMS, "run.json", CHECKPOINT)):
+        if any((path / mark).exists() for mark in RUN_MARKS):
             return [path]
     runs = named_runs(output)
     ways: list[Callable[[RunNames], bool]] = [
@@ -151,7 +167,7 @@ def find_paths(run: str, output: Path, prefer: State | None = None) -> list[Path
             preferred = [known.path for known in found if known.finished == (prefer == "finished")]
             return (preferred if prefer else []) or [known.path for known in found]
     if folders:
-        return folders[:1]  # the reader says what is missing there
+        raise BadRun(f"{folders[0]}: this folder is no run; `kaggle-mnist runs` lists the runs")
     names = {name for known in runs for name in (known.path.name, known.name, known.recipe) if name}
     raise BadRun(f"{run}: no such run, here or in {output}{did_you_mean(run, sorted(names))}")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaggle_mnist.data.suspects import TABLES, is_edited
-from kaggle_mnist.runs.finding import find_path, list_runs, other_runs
+from kaggle_mnist.runs.finding import find_path_in_full, list_runs, other_runs
 from kaggle_mnist.runs.labels import Labels, read_labels
-from kaggle_mnist.runs.names import CHECKPOINT, LABELS, oldest_first
+from kaggle_mnist.runs.names import CHECKPOINT, LABELS, PAGE, oldest_first
 from kaggle_mnist.runs.record import Record
 from kaggle_mnist.runs.run import LEADERBOARD, ScoredRun, read_run
 from kaggle_mnist.runs.unfinished import LOCK, PLAN, REPEAT, STATE, Plan, is_running, lock_run, progress_of, read_plan
@@ -19,7 +19,7 @@ from kaggle_mnist.utils.files import SUMS, leftovers, read_sums, verify_file
 
 OUR_FILES = (
     *("submission.csv", "run.json", "folds.csv", "history.csv", "confusion.csv", "digits.csv", "outputs.npz"),
-    *("members.safetensors", SUMS, "report.html", LEADERBOARD, LABELS),
+    *("members.safetensors", SUMS, PAGE, LEADERBOARD, LABELS),
     *(*TABLES, "audit.png", "audit-all.png"),
 )
 
@@ -78,14 +78,14 @@ def remove_runs(names: Sequence[str], output: Path, *, force: bool = False) -> l
 
     Parameters
     ----------
-    names : as for `finding.find_paths`, each of one run
+    names : paths, whole folder names or whole names given with `--name`, each of one run
     output : the folder of the runs
     force : also delete runs that a blend in their folder needs, and lists of suspects that may have been edited
 
     Raises
     ------
     BadRun
-        A folder is not a run, a process is working on one of the runs, or `force` is needed.
+        A folder is not a run, a run is not named in full, a process is working on it, or `force` is needed.
     OutputError
         A file cannot be deleted.
 
@@ -151,7 +151,7 @@ def _is_of_checkpoint(name: str) -> bool:
 
 def _find(name: str, output: Path) -> Path:
     if Path(name).name not in ("", ".."):
-        path = find_path(name, output)
+        path = find_path_in_full(name, output)
         if _is_run(path):
             return path
     raise BadRun(f"{name}: no such run, here or in {output}")

@@ -14,6 +14,7 @@ from kaggle_mnist.utils.reading import read_bounded
 
 CHECKPOINT = "checkpoint"  # the folder inside a run folder from which `resume` continues
 LATEST = "latest"  # as RUN: the newest
+PAGE = "report.html"
 LABELS = "labels.json"  # a run's name, note and tags; not among the checksums
 MAX_LABELS, MAX_SETTINGS = 1 << 16, 4 << 20  # bytes; usual are 100 B and 2 kB
 NAME = r"^\w[\w.-]{0,59}$"  # that a user gives a run
@@ -29,12 +30,14 @@ class RunNames:
     finished : whether it has checksums
     name : given by the user; None if there is none, or it cannot be read
     recipe : of its recipe, or ``blend``; None if it cannot be read
+    tags : given by the user
     """
 
     path: Path
     finished: bool
     name: str | None
     recipe: str | None
+    tags: tuple[str, ...] = ()
 
 
 def named_runs(output: Path) -> list[RunNames]:
@@ -57,9 +60,12 @@ def names_of(path: Path) -> RunNames:
     >>> names_of(Path("nowhere")).recipe is None
     True
     """
-    name, settings = _content(path / LABELS, MAX_LABELS).get("name"), _settings(path)
+    labels, settings = _content(path / LABELS, MAX_LABELS), _settings(path)
+    tags = labels["tags"] if isinstance(labels.get("tags"), list) else []
     recipe = settings["recipe"].get("name") if isinstance(settings.get("recipe"), dict) else settings.get("name")
-    return RunNames(path, (path / SUMS).exists(), _if_word(name), _if_word(recipe))
+    return RunNames(
+        path, (path / SUMS).exists(), _if_word(labels.get("name")), _if_word(recipe), tuple(filter(_if_word, tags))
+    )
 
 
 def oldest_first(folders: set[Path] | list[Path]) -> list[Path]:

@@ -84,8 +84,17 @@ def test_a_run_here_is_preferred_to_one_in_the_output_folder_and_a_run_to_any_ot
     assert find_path("run", output) == output / "run"
     Path("run/checkpoint").mkdir()
     assert find_path("run", output) == Path("run")
-    (output / "notes").mkdir()
-    assert find_path("notes", output) == output / "notes"  # whoever reads it says that it is no run
+
+
+@pytest.mark.parametrize("name", ["notes", "out/notes", ".", "out", "downloads"])
+def test_a_folder_that_is_no_run_is_refused_in_one_line(name: str, output: Path) -> None:
+    for folder in (output / "notes", Path("downloads")):
+        folder.mkdir()
+    Path("downloads/SHA256SUMS").write_text("0  debian.iso\n")
+    with pytest.raises(
+        BadRun, match=r"(notes|\.|out|downloads): this folder is no run; `kaggle-mnist runs` lists the runs$"
+    ):
+        find_path(name, output)
 
 
 @pytest.fixture
@@ -147,10 +156,10 @@ def test_every_command_takes_the_runs_that_it_can_work_on(named: Path) -> None:
     assert find_run("wide", named).name == "20261124-200000-c"
     assert find_unfinished("wide", named) == unfinished
     assert find_unfinished("20261125-09", named) == unfinished
-    with pytest.raises(BadRun, match="2 runs match"):
+    with pytest.raises(BadRun, match="wide: 2 runs match"):
         remove_runs(["wide"], named)
     with pytest.raises(BadRun, match="is finished; there is nothing to resume"):
         find_unfinished("b", named)
     with pytest.raises(BadRun, match="is not finished; resume it with"):
         find_run("old", named)
-    assert remove_runs(["old"], named) == [unfinished]
+    assert remove_runs([unfinished.name], named) == [unfinished]

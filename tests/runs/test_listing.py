@@ -14,6 +14,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.runs import checkpoint, unfinished
 from kaggle_mnist.runs.finding import list_runs
+from kaggle_mnist.runs.labels import Labels, write_labels
 from kaggle_mnist.runs.listing import all_runs, remove_runs
 from kaggle_mnist.utils.errors import BadRun, Interrupted
 from tests.conftest import TINY
@@ -61,6 +62,19 @@ def test_only_the_named_runs_are_removed(stopped: Path, submissions: Path) -> No
     assert not stopped.exists()
 
 
+def test_a_run_is_removed_only_by_its_path_or_a_whole_name(submissions: Path) -> None:
+    write_labels(submissions / "20261124-200001-b", Labels(name="renamed"))
+    everything = list_runs(submissions)
+    for name in ("ren", "a", "20261124-200001", "latest", "c"):
+        with pytest.raises(BadRun, match=rf"^{name}: means 20261124-20000\d-\w; to remove a run, name it in full$"):
+            remove_runs([name], submissions)
+    with pytest.raises(BadRun, match=r"^2026: means (2026\S+, ){2}20261124-200000-a; to remove a run"):
+        remove_runs(["2026"], submissions)
+    assert list_runs(submissions) == everything
+    whole = ["renamed", "20261124-200000-a", "submissions/20261124-200000-c/"]
+    assert len(remove_runs(whole, submissions)) == 3
+
+
 def test_folders_that_are_not_runs_are_not_removed(submissions: Path) -> None:
     Path("precious/checkpoint").mkdir(parents=True)
     Path("precious/checkpoint/model.bin").write_text("years of work")
@@ -69,7 +83,7 @@ def test_folders_that_are_not_runs_are_not_removed(submissions: Path) -> None:
     Path("checkpoint").mkdir()
     (submissions / "link").symlink_to(list_runs(submissions)[0], target_is_directory=True)
     for name in ("precious", "downloads", "nowhere", "link", "..", ".", "", "submissions/.."):
-        with pytest.raises(BadRun, match="no such run"):
+        with pytest.raises(BadRun, match=r"no such run|is no run"):
             remove_runs([name], submissions)
     assert Path("precious/checkpoint/model.bin").exists()
     assert Path("downloads/SHA256SUMS").exists()
