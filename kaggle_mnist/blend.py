@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.sources import load_same_digits
-from kaggle_mnist.runs.finding import find_run, list_runs
+from kaggle_mnist.runs.finding import find_paths, list_runs
 from kaggle_mnist.runs.folder import ensure_writable, run_files, write_run
 from kaggle_mnist.runs.record import Data, Parent, Record, Scores
 from kaggle_mnist.runs.run import Outputs, Run, read_run
@@ -22,6 +22,7 @@ from kaggle_mnist.training import metrics
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, BadOption, BadRun, DataNotFound
 from kaggle_mnist.utils.files import SUMS, sha256_of
 from kaggle_mnist.utils.versions import versions
+from kaggle_mnist.utils.words import plural
 from kaggle_mnist.weighting import averaged, nested_fit, select_weights
 
 NAME = "blend"
@@ -65,7 +66,7 @@ class Gain:
         images = "as many images"
         if self.more_right:
             more = "more" if self.more_right > 0 else "fewer"
-            images = f"{abs(self.more_right):,} {more} image{'' if abs(self.more_right) == 1 else 's'}"
+            images = plural(abs(self.more_right), f"{more} image")
         losses = f"log loss {abs(loss):.4f} {'lower' if loss > 0 else 'higher'}" if loss else "log loss the same"
         figures = f"{images} right, {losses}"
         if max(self.more_right, loss) <= 0:
@@ -112,7 +113,7 @@ def blend_runs(
 
     Parameters
     ----------
-    names : as for `finding.find_paths`, each for one run; with `top`, none stand for all trained runs in `output`
+    names : as for `finding.find_paths`, each for one run or for several; with `top`, none stand for all trained runs
     output : folder of the runs, including the new one
     weights : ``"equal"``, or ``"fit"`` to minimize the log loss of the OOF outputs
     top : select at most so many of the runs, at least 2, as `weighting.select_weights` does; runs on other digits than
@@ -147,7 +148,8 @@ def blend_runs(
         raise BadOption(f"weights {weights}: top {top} chooses its own; leave one of them out")
     if top is not None and top < 2:
         raise BadOption(f"top {top}: must be at least 2")
-    runs = [find_run(name, output) for name in names] if top is None else _candidates(names, output, on_skipped)
+    named = [path for name in names for path in find_paths(name, output, "finished")]
+    runs = [read_run(path) for path in named] if top is None else _candidates(named, output, on_skipped)
     if top is not None and len(runs) < 2:
         raise BadRun(f"{output}: fewer than two runs on the same digits to choose from; train another, or name them")
     _refuse_incompatible(runs, output)
@@ -202,22 +204,22 @@ def blend_runs(
     return Run(write_run(output, NAME, run_files(record, outputs, tables), now=created), record)
 
 
-def _candidates(names: Sequence[str], output: Path, on_skipped: Callable[[str], None]) -> list[Run]:
+def _candidates(named: Sequence[Path], output: Path, on_skipped: Callable[[str], None]) -> list[Run]:
     """The named runs, or all trained ones from the newest to the oldest, on the digits of the first of them.
 
     Raises BadRun if a named run cannot be read; others are skipped.
     """
     runs: list[Run] = []
-    for name in names or list_runs(output)[::-1]:
+    for path in named or list_runs(output)[::-1]:
         try:
-            run = find_run(name, output) if isinstance(name, str) else read_run(name)
+            run = read_run(path)
             run.verified("outputs.npz")
         except BadRun as error:
-            if names:
+            if named:
                 raise
             on_skipped(str(error))
             continue
-        if not names and run.record.recipe is None:
+        if not named and run.record.recipe is None:
             continue  # a blend: its parents are here themselves
         if runs and (what := _other_images(run, runs[0])):
             on_skipped(f"{run.name}: has different {what} than {runs[0].name}")
