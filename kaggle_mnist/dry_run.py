@@ -10,6 +10,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.prepare import estimate_plan, prepare
 from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.runs.folder import ensure_writable
 from kaggle_mnist.utils.progress import Progress, quiet
 
 TIMED = 8  # steps of each variant
@@ -19,6 +20,7 @@ def dry_run(
     recipe: str | Recipe = "mlp",
     *,
     input: str | Path | Digits | None = None,
+    output: str | Path = "submissions",
     folds: int = 5,
     repeats: int | None = None,
     seed: int = 0,
@@ -39,6 +41,7 @@ def dry_run(
     >>> start.estimate.members, start.estimate.all_parameters
     (5, 2330930)
     """
+    ensure_writable(Path(output), create=False)
     prepared = prepare(
         recipe,
         input=input,

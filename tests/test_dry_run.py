@@ -12,7 +12,7 @@ from kaggle_mnist.dry_run import dry_run
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.training.cross_validation import EpochEnd
-from kaggle_mnist.utils.errors import BadFolds, BadOption
+from kaggle_mnist.utils.errors import BadFolds, BadOption, OutputError
 from tests.cli.invoke import invoke
 
 BANNER = ("Digits", "Recipe", "Device", "Parameters", "Memory", "Expected")
@@ -53,6 +53,20 @@ def test_a_dry_run_is_refused_where_training_would_be(few: Digits, tiny: Recipe)
         dry_run(tiny, input=few, drop_suspects=(1500,))
     refused = invoke("train", "--dry-run", "--cluster", "local")
     assert (refused.exit_code, "leave out --cluster" in refused.stderr) == (2, True)
+
+
+def test_a_dry_run_refuses_an_output_that_cannot_be_written_and_creates_none(few: Digits) -> None:
+    export_csv(few.head(300, 50), Path("input"))
+    Path("file").touch()
+    for output in ("/proc/x", "file", "file/deeper"):
+        refused = invoke("train", "--dry-run", "-o", output)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert re.fullmatch(rf"kaggle-mnist: {output}: cannot write there \(.*\); choose .*--output\n", refused.stderr)
+    with pytest.raises(OutputError, match=r"file: cannot write there"):
+        dry_run("fast", input=few, output="file")
+    quick = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]"]
+    assert invoke("train", "--dry-run", "-o", "new/folder", *quick).exit_code == 0
+    assert not Path("new").exists()
 
 
 def test_without_a_listener_nothing_is_timed(few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

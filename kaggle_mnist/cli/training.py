@@ -91,7 +91,7 @@ def train(
     with Watcher() as watcher, open_log(log, partial(say, "Note")) as curves:
         screen = of_seeds.SeedsScreen(watcher, many, lambda run: report_on(run, input, quietly=True))
         if dry_run:
-            screen.on_start(look.dry_run(chosen, seed=many[0], progress=watcher, **options))
+            screen.on_start(look.dry_run(chosen, output=output, seed=many[0], progress=watcher, **options))
             say("Dry run", "nothing was trained or written")
             return
         options |= {"output": output, "cluster": cluster, "labels": labels, "progress": watcher}

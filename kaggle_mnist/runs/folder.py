@@ -46,8 +46,10 @@ def run_files(record: Record, outputs: Outputs, tables: Mapping[str, pd.DataFram
     }
 
 
-def ensure_writable(output: Path) -> None:
+def ensure_writable(output: Path, *, create: bool = True) -> None:
     """Create the folder for runs if needed, and check before training that files can be written there.
+
+    Without `create`, nothing is created: where the folder does not exist, the one that it would be in is checked.
 
     Raises
     ------
@@ -63,8 +65,10 @@ def ensure_writable(output: Path) -> None:
     True
     """
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):
+        if create:
+            output.mkdir(parents=True, exist_ok=True)
+        existing = next((place for place in (output, *output.parents) if place.exists()), output)
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise OutputError(
