@@ -46,6 +46,14 @@ class Labels(Strict):
     note: Annotated[str, Field(max_length=MAX_NOTE), AfterValidator(_is_printable)] = ""
     tags: tuple[Annotated[str, Field(pattern=r"^[\w.-]{1,40}$")], ...] = Field((), max_length=MAX_TAGS)
 
+    def name_beside(self, folder: str) -> str:
+        """The name, to be shown beside that of the run's folder; empty if that ends with it.
+
+        >>> Labels(name="wide").name_beside("20261124-200000-mlp"), Labels(name="wide").name_beside("20261124-wide")
+        ('wide', '')
+        """
+        return "" if self.name is None or folder.endswith(f"-{self.name}") else self.name
+
 
 def labels_from(
     name: str | None = None,

@@ -153,7 +153,7 @@ class Record(Strict):
     name: Name
     recipe: RecordedRecipe | None
     parents: tuple[Parent, ...] = ()
-    weights: str | None = Field(None, description="how a blend's weights were chosen: equal or fit")
+    weights: str | None = Field(None, description="how a blend's weights were chosen: equal, fit, or top N")
     folds: Annotated[int, Field(ge=2, le=100_000)]
     repeats: Annotated[int, Field(ge=1, le=100_000)]
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None
@@ -164,6 +164,13 @@ class Record(Strict):
     environment: dict[str, str | int]
     begun: dict[str, str | int] | None = Field(None, description="the environment of the start, if different")
     seconds: dict[str, float]
+
+    @property
+    def weighting(self) -> str:
+        """How a blend's weights were chosen, in words; empty if that is not known."""
+        in_words = {None: "", "equal": "equal weights", "fit": "fitted weights"}
+        most = (self.weights or "").removeprefix("top ")
+        return in_words.get(self.weights, f"runs selected by OOF log loss, at most {most}")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

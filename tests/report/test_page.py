@@ -226,6 +226,18 @@ def test_the_named_digits_are_used_or_refused(run: Run, few: Digits, practice: D
         write_report(run, practice)
 
 
+def test_the_page_of_a_blend_says_how_its_weights_were_chosen(output: Path, few: Digits) -> None:
+    names = [folder.name for folder in list_runs(output)][:2]
+    for options, said in (
+        ({}, "equal weights"),
+        ({"weights": "fit"}, "fitted weights"),
+        ({"top": 2}, "runs selected by OOF log loss, at most 2"),
+    ):
+        blend = blend_runs(names, output, **options)  # type: ignore[arg-type]
+        text = text_of(write_report(blend, few).read_text("utf-8"))
+        assert f"the weighted mean of its parents' outputs ({said})." in text
+
+
 def test_the_page_of_a_blend_has_no_drawing_and_no_learning_curves_and_says_why(output: Path, few: Digits) -> None:
     names = [folder.name for folder in sorted(output.iterdir())][:2]
     blend = blend_runs(names, output)
