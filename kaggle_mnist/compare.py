@@ -71,7 +71,7 @@ class Comparison:
     pairs : all pairs of runs on the same digits
     passed_over : why a run could not be read, for each that was not named by the user and was skipped
     missing : why the page has no pictures of some digits
-    base : the settings that most of the trained runs have
+    base : for each setting, the value that most of the trained runs have
     """
 
     rows: list[Row]
@@ -80,10 +80,12 @@ class Comparison:
     missing: list[str] = field(default_factory=list)
     base: Settings = field(default_factory=dict)
 
-    def pairs_with_the_best(self) -> list[Pair]:
-        """The pairs of the best run on the same digits with each other one."""
-        best = {row.data: row.letter for row in reversed(self.rows)}
-        return [pair for pair in self.pairs if pair.first in best.values()]
+    def pairs_of_first(self, most: int, *, only_with_best: bool = False) -> list[Pair]:
+        """The pairs among so many of the best runs; or only those of the best run of each data set."""
+        letters = {row.letter for row in self.rows[:most]}
+        best = {row.data: row.letter for row in reversed(self.rows)}.values()
+        firsts = letters.intersection(best) if only_with_best else letters
+        return [pair for pair in self.pairs if pair.first in firsts and pair.second in letters]
 
     @property
     def same_data(self) -> bool:

@@ -30,7 +30,7 @@ class Entry:
     parents : number of a blend's parents
     created : when it began, ISO 8601
     cv_accuracy, forecast, public_score : 0 to 1; None unless finished, and uploaded
-    seconds : how long it took; None unless finished
+    seconds : how long training took, with all that belongs to it; None of a blend, and unless finished
     """
 
     path: Path
@@ -169,5 +169,5 @@ def _entry(status: RunStatus, named: dict[str, Recipe]) -> Entry:
         cv_accuracy=record.scores.cv_accuracy,
         forecast=forecast_of(status.scored),
         public_score=None if submitted is None else submitted.public_score,
-        seconds=record.seconds["all"],
+        seconds=record.seconds["all"] if record.recipe else None,
     )

@@ -14,6 +14,15 @@ CHUNK = 4096  # images of every run that are counted at once
 LEVELS = (np.arange(32) + 0.5) / 32  # of the quantiles of a variance that is only estimated
 
 
+def format_p(p: float) -> str:
+    """A p-value to stand behind the letter.
+
+    >>> format_p(0.0123), format_p(3e-9)
+    ('= 0.0123', '< 0.0001')
+    """
+    return "< 0.0001" if p < 0.0001 else f"= {p:.4f}"
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two runs compared on the same images.

@@ -60,7 +60,7 @@ def test_the_pairs_that_matter_are_those_of_the_best_run_on_each_set_of_digits()
     rows = [row_of(letter, data) for letter, data in zip("ABCDE", "xyxyx", strict=True)]
     pairs = compare_pairs(rows, [np.array([True, False])] * 5, [np.array([[0, 1]])] * 5)
     assert [pair.first + pair.second for pair in pairs] == ["AC", "AE", "BD", "CE"]
-    best = Comparison(rows, pairs, []).pairs_with_the_best()
+    best = Comparison(rows, pairs, []).pairs_of_first(5, only_with_best=True)
     assert [pair.first + pair.second for pair in best] == ["AC", "AE", "BD"]
 
 
@@ -147,7 +147,7 @@ def test_the_runs_of_a_long_search_are_compared_on_one_page(handful: Digits) -> 
         show_comparison(replace(comparison, passed_over=["damaged"] * 30))
     lines = shown.get().splitlines()
     assert len(lines) < 160
-    assert "… and 683 more, none with a higher CV accuracy; --csv lists all runs, --json also all pairs" in shown.get()
+    assert "… and 683 more, none with a higher OOF accuracy; --csv lists all runs, --json also all pairs" in shown.get()
     assert "Holm-corrected for 246,753 pairs" in shown.get()
     assert any(line.startswith("A – T ") for line in lines)
     assert not any("A – U" in line for line in lines)

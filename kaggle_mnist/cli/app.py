@@ -180,6 +180,7 @@ RUN_HELP = "Folder, name or recipe of a run, or how its name begins; or latest."
 Name = Annotated[str | None, typer.Option(help="Name for the run, usable as RUN.", metavar="NAME")]
 Note = Annotated[str | None, typer.Option(help="A line about the run.", metavar="TEXT")]
 Tag = Annotated[list[str] | None, typer.Option(help="Tag the run; repeatable.", metavar="TAG")]
+NamedRun = Annotated[str, typer.Argument(help=RUN_HELP, metavar="RUN", autocompletion=complete_run)]
 RunArgument = Annotated[
     str | None,
     typer.Argument(help=RUN_HELP, metavar="RUN", show_default="latest", autocompletion=complete_run),

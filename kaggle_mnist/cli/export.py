@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from kaggle_mnist.cli.app import Output, app
+from kaggle_mnist.cli.app import NamedRun, Output, app
 
 
 @app.command()
 def export(
-    run: Annotated[str, typer.Argument(help="Run folder, run name, or latest.", metavar="RUN")],
+    run: NamedRun,
     file: Annotated[Path, typer.Argument(help="ONNX file to write.", metavar="FILE.onnx")],
     output: Output = Path("submissions"),
 ) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kaggle_mnist.cli.app import RUN_HELP, Input, Name, Note, Output, Tag, app
-from kaggle_mnist.cli.completion import complete_recipe, complete_run
+from kaggle_mnist.cli.app import Input, Name, NamedRun, Note, Output, Tag, app
+from kaggle_mnist.cli.completion import complete_in_full, complete_run, complete_tag, complete_used_recipe
+
+CSV_OR_JSON = "--csv and --json: give one of them"
 
 
 @app.command()
@@ -47,10 +50,15 @@ def compare(
 
     if by not in ("run", "recipe"):
         raise BadOption(f"--by {by}: must be run or recipe")
-    if by == "recipe" and plot is not None:
-        raise BadOption("--plot: shows the folds of runs; leave out --by recipe")
-    if by == "recipe" and html is not None:
-        raise BadOption("--html: shows runs; leave out --by recipe")
+    of_runs = {
+        "--plot: shows the folds of runs; leave out --by recipe": plot,
+        "--html: shows runs; leave out --by recipe": html,
+        "--all-pairs: is for runs; --by recipe always shows all pairs of recipes": all_pairs,
+    }
+    if by == "recipe" and (useless := [reason for reason, given in of_runs.items() if given]):
+        raise BadOption(useless[0])
+    if as_csv and as_json:
+        raise BadOption(CSV_OR_JSON)
     if input is not None and html is None:
         raise BadOption("--input: is for the pictures of --html FILE; add it, or leave out --input")
     with nullcontext(quiet) if as_csv or as_json else console.Watcher() as progress:
@@ -63,11 +71,10 @@ def compare(
     elif as_json:
         screens.print_json(comparison)
     else:
-        screens.show_comparison(comparison, plot, all_pairs=all_pairs)
-        if html is not None:
-            console.say("Page", f"{html}{', without pictures of digits' if comparison.missing else ''}")
-            for reason in comparison.missing:
-                console.say("Note", reason)
+        screens.show_comparison(comparison, plot, html, all_pairs=all_pairs)
+        return
+    for reason in comparison.missing:  # where stdout is for a program
+        print(f"kaggle-mnist: {html}: without pictures of digits: {reason}", file=sys.stderr)
 
 
 @app.command()
@@ -75,7 +82,9 @@ def blend(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Two or more runs; with --top, all if none are named.", metavar="RUN", autocompletion=complete_run
+            help="Two or more runs, one by one or by a name or recipe of several; with --top, all if none are named.",
+            metavar="RUN",
+            autocompletion=complete_run,
         ),
     ] = None,
     output: Output = Path("submissions"),
@@ -118,9 +127,13 @@ def runs(
         ),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", "-r", help="Only runs of this recipe.", autocompletion=complete_recipe)
+        str | None,
+        typer.Option("--recipe", "-r", help="Only runs of this recipe.", autocompletion=complete_used_recipe),
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Only runs with this tag; repeatable.", metavar="TAG")] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="Only runs with this tag; repeatable.", metavar="TAG", autocompletion=complete_tag),
+    ] = None,
     last: Annotated[int | None, typer.Option(min=1, help="Only the newest so many.", metavar="N")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
@@ -128,13 +141,24 @@ def runs(
         bool, typer.Option("--verify", help="Compare every file with its checksum, not only changed ones.")
     ] = False,
     remove: Annotated[
-        list[str] | None, typer.Option(help="Remove this run; repeatable.", metavar="RUN", autocompletion=complete_run)
+        list[str] | None,
+        typer.Option(
+            help="Remove this run, by its path, folder's name or name in full; repeatable.",
+            metavar="RUN",
+            autocompletion=complete_in_full,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Remove parents of blends and edited lists, too.")] = False,
 ) -> None:
     """List runs with their scores and state, or remove some."""
     from kaggle_mnist.cli.screens import overview as screens
+    from kaggle_mnist.utils.errors import BadOption
 
+    of_lists = {"--sort": sort, "--recipe": recipe, "--tag": tag, "--last": last, "--csv": as_csv, "--json": as_json}
+    if remove and (given := [option for option, value in {**of_lists, "--verify": verify}.items() if value]):
+        raise BadOption(f"--remove: lists no runs; leave out {' and '.join(given)}")
+    if as_csv and as_json:
+        raise BadOption(CSV_OR_JSON)
     if remove:
         from kaggle_mnist.cli.screens.runs import show_removed
         from kaggle_mnist.runs.listing import remove_runs
@@ -155,11 +179,14 @@ def runs(
 
 @app.command()
 def label(
-    run: Annotated[str, typer.Argument(help=RUN_HELP, metavar="RUN", autocompletion=complete_run)],
+    run: NamedRun,
     name: Name = None,
     note: Note = None,
     tag: Tag = None,
-    untag: Annotated[list[str] | None, typer.Option(help="Take a tag away; repeatable.", metavar="TAG")] = None,
+    untag: Annotated[
+        list[str] | None,
+        typer.Option(help="Take a tag away; repeatable.", metavar="TAG", autocompletion=complete_tag),
+    ] = None,
     output: Output = Path("submissions"),
 ) -> None:
     """Give a run a name, a note or tags; --name '' takes the name away. Without options, show them."""
@@ -172,4 +199,4 @@ def label(
     labels = labels_from(name, note, tag or [], untag or [], before=before)
     if labels != before:
         write_labels(path, labels)
-    screens.show_labels(path, labels)
+    screens.show_labels(path, labels, changed=labels != before)

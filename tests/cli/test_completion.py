@@ -38,7 +38,7 @@ FOLDERS = ["20261124-200001-b", "20261124-200000-a", "20261124-210000-old"]
 @pytest.mark.parametrize(
     "command",
     [
-        *("compare", "compare latest", "report", "audit", "upload", "predict", "blend a", "label", "runs --remove"),
+        *("compare", "compare latest", "report", "audit", "upload", "predict", "blend a", "label", "export"),
         "check s.csv --run",
     ],
 )
@@ -49,9 +49,25 @@ def test_runs_are_completed_by_name_recipe_and_folder_wherever_one_is_named(comm
 
 
 def test_only_runs_that_can_be_resumed_are_offered_to_resume(named: Path) -> None:
-    assert completed("kaggle-mnist resume ") == [FOLDERS[2]]
+    assert completed("kaggle-mnist resume ") == ["old", FOLDERS[2]]
     write_labels(named / FOLDERS[2], Labels(name="narrow"))
     assert completed("kaggle-mnist resume n") == ["narrow"]
+
+
+def test_only_whole_names_are_offered_to_remove(named: Path) -> None:
+    assert completed("kaggle-mnist runs --remove ") == ["wide", *FOLDERS]
+
+
+def test_recipes_and_tags_of_runs_are_completed_where_runs_are_filtered_or_tags_taken_away(named: Path) -> None:
+    Path("mine.toml").touch()
+    assert completed("kaggle-mnist runs --recipe ") == ["c", "b", "a", "old"]
+    write_labels(named / FOLDERS[0], Labels(name="wide", tags=("good", "slow")))
+    write_labels(named / FOLDERS[1], Labels(tags=("good", "great")))
+    assert completed("kaggle-mnist runs --tag ") == ["good", "slow", "great"]
+    assert completed("kaggle-mnist runs --tag gr") == ["great"]
+    assert completed("kaggle-mnist label wide --untag ") == ["good", "slow", "great"]
+    (named / FOLDERS[1] / "labels.json").write_text('{"tags": [7, "a b", "good"]}')
+    assert completed("kaggle-mnist runs --tag ") == ["good", "slow"]
 
 
 def test_runs_are_those_of_the_output_folder(named: Path) -> None:

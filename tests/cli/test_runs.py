@@ -11,7 +11,7 @@ import pytest
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.runs.finding import list_runs
-from kaggle_mnist.runs.labels import Labels, read_labels
+from kaggle_mnist.runs.labels import Labels, read_labels, write_labels
 from tests.cli.invoke import invoke
 
 
@@ -120,3 +120,78 @@ def test_train_and_blend_name_their_runs(few: Digits) -> None:
     assert read_labels(blended) == Labels(name="both")
     assert invoke("blend", "s0", "s1", "--name", "a b").exit_code == 2
     assert len(list_runs(Path("submissions"))) == 3
+
+
+def test_label_writes_nothing_into_a_folder_that_is_no_run(submissions: Path) -> None:
+    for folder in (Path("input"), submissions / "tensorboard"):
+        folder.mkdir()
+    for name in ("input", ".", "submissions/tensorboard", "tensorboard"):
+        refused = invoke("label", name, "--note", "hi")
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert re.fullmatch(
+            r"kaggle-mnist: \S+: this folder is no run; `kaggle-mnist runs` lists the runs\n", refused.stderr
+        )
+    assert list(Path().glob("**/labels.json")) == []
+
+
+def test_label_says_that_a_page_shows_what_was_before(submissions: Path) -> None:
+    run = submissions / "20261124-200000-a"
+    assert "Page" not in invoke("label", "a", "--note", "no page yet").stdout
+    (run / "report.html").write_text("a page")
+    said = "Page         report.html shows what was before; `kaggle-mnist report 20261124-200000-a` writes it anew"
+    assert invoke("label", "a", "--note", "wider").stdout.splitlines()[-1] == said
+    assert "Page" not in invoke("label", "a", "--note", "wider").stdout  # nothing has changed
+
+
+def test_blend_takes_all_runs_of_a_name(submissions: Path) -> None:
+    names = ["20261124-200000-a", "20261124-200001-b"]
+    for name in names:
+        write_labels(submissions / name, Labels(name="pair"))
+    for options in ([], ["--top", "2"]):
+        done = invoke("blend", "pair", *options)
+        assert done.exit_code == 0, done.output
+        blended = list_runs(submissions)[-1]
+        record = json.loads((blended / "run.json").read_text())
+        assert {parent["run"] for parent in record["parents"]} == set(names)
+    refused = invoke("blend", "c")
+    assert refused.stderr == "kaggle-mnist: a blend needs two or more different runs, each named once\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("runs --csv --json", "--csv and --json: give one of them"),
+        ("compare --csv --json", "--csv and --json: give one of them"),
+        ("compare --by recipe --csv --json", "--csv and --json: give one of them"),
+        ("runs --remove latest --sort cv", "--remove: lists no runs; leave out --sort"),
+        ("runs --remove latest --csv --last 3", "--remove: lists no runs; leave out --last and --csv"),
+        ("compare --by recipe --all-pairs", "--all-pairs: is for runs; --by recipe always shows all pairs of recipes"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(command: str, said: str, submissions: Path) -> None:
+    refused = invoke(*command.split())
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (2, "", f"kaggle-mnist: {said}\n")
+    assert len(list_runs(submissions)) == 3
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json"])
+def test_missing_pictures_are_named_on_stderr_where_stdout_is_for_a_program(option: str, submissions: Path) -> None:
+    done = invoke("compare", "--html", "page.html", option)
+    assert done.exit_code == 0
+    assert done.stdout == invoke("compare", option).stdout
+    assert re.fullmatch(r"kaggle-mnist: page\.html: without pictures of digits: .+\n", done.stderr)
+
+
+def test_runs_and_compare_give_a_blend_no_seconds(submissions: Path) -> None:
+    invoke("blend", "a", "b")
+    for command, of_blend in (("runs", "blend"), ("compare", "blend")):
+        found = json.loads(invoke(command, "--json").stdout)["runs"]
+        seconds = {run["recipe"]: run["seconds"] for run in found}
+        assert seconds[of_blend] is None and seconds["a"] > 0
+
+
+def test_the_help_of_every_run_is_the_same() -> None:
+    shown = [
+        " ".join(invoke(command, "--help", columns=200).stdout.split()) for command in ("export", "label", "report")
+    ]
+    assert all("Folder, name or recipe of a run, or how its name begins; or latest." in text for text in shown)

@@ -1,4 +1,4 @@
-"""The table of what differs between the lines of a comparison, and the base that they have in common."""
+"""The table of what differs between the lines of a comparison, and what they have in common."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def show_differences(kind: str, lines: Sequence[Line]) -> None:
     fields = changed([line.settings for line in trained])
     recipes = {line.recipe for line in trained}
     same = {name: value for name, value in trained[0].settings.items() if name not in fields} if trained else {}
-    if base := [*(recipes if len(recipes) == 1 else ()), *_in_words(same)]:
-        say("Base", ", ".join(base))
+    if shared := [*(recipes if len(recipes) == 1 else ()), *_in_words(same)]:
+        say("In common", ", ".join(shared))
     if kind == "run" and len(recipes) > 1:
         fields = ["recipe", *fields]
     table = new_table("", kind, *fields)

@@ -11,9 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from kaggle_mnist.cli.console import console, least_width, new_table, say, show_table
+from kaggle_mnist.runs.names import PAGE
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.settings import as_text
 from kaggle_mnist.utils.errors import one_line
+from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +48,8 @@ def show_overview(overview: Overview, output: Path) -> None:
         shown.remove(spare[0])
         left_out.append(spare[0])
     show_table(_table(rows, shown))
-    of = f" of {overview.of:,}" if overview.of > len(entries) else ""
-    plural = "" if overview.of == 1 else "s"
-    say("Total", f"{len(entries):,}{of} run{plural}, {sum(entry.size for entry in entries) / 1e6:.0f} MB")
+    some = f"{len(entries):,} of " if overview.of > len(entries) else ""
+    say("Total", f"{some}{plural(overview.of, 'run')}, {sum(entry.size for entry in entries) / 1e6:.0f} MB")
     if left_out:
         say("Left out", f"{', '.join(left_out)}: a wider terminal, --csv or --json shows them")
     for entry in entries:
@@ -63,15 +64,14 @@ def _none(output: Path) -> str:
 
 
 def _cells(entry: Entry) -> dict[str, str]:
-    name, folder = entry.labels.name, one_line(entry.path.name)
-    own_name = "" if name is None or folder.endswith(f"-{name}") else f"\n({name})"
+    folder, name = one_line(entry.path.name), entry.labels.name_beside(entry.path.name)
     differs = as_text(entry.differs or {}, MAX_FIELDS)
     if entry.parents:
         differs = f"{entry.parents} runs averaged"
     elif entry.like != entry.recipe:
         differs = f"{entry.like}{': ' if differs else ''}{differs}"
     cells = {
-        "run": f"{folder}{own_name}",
+        "run": f"{folder}\n({name})" if name else folder,
         "CV": _rounded(entry.cv_accuracy),
         "forecast": _rounded(entry.forecast.expected if entry.forecast else None),
         "public": _rounded(entry.public_score, 5),
@@ -121,9 +121,11 @@ def print_json(overview: Overview) -> None:
     print(json.dumps({"runs": [entry.as_dict() for entry in overview.entries]}, indent=2))
 
 
-def show_labels(run: Path, labels: Labels) -> None:
-    """Print a run's folder, and its name, note and tags."""
+def show_labels(run: Path, labels: Labels, *, changed: bool) -> None:
+    """Print a run's folder, and its name, note and tags; and whether its page has those of before."""
     say("Run", f"{run}")
     say("Name", labels.name or "·")
     say("Note", labels.note or "·")
     say("Tags", ", ".join(labels.tags) or "·")
+    if changed and (run / PAGE).exists():
+        say("Page", f"{PAGE} shows what was before; `kaggle-mnist report {as_argument(run)}` writes it anew")

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from kaggle_mnist.cli.console import new_table, say, show_table
 from kaggle_mnist.cli.screens.differences import Line, show_differences
+from kaggle_mnist.significance import format_p
 from kaggle_mnist.utils.errors import one_line
 from kaggle_mnist.utils.words import plural
 
@@ -27,8 +28,10 @@ MAX_MEMBERS = 10  # columns of fold accuracies; with more members, only the lowe
 MAX_RUNS = 20  # a search leaves hundreds, which --csv and --json print
 
 
-def show_comparison(comparison: Comparison, plot: Path | None = None, *, all_pairs: bool = False) -> None:
-    """Print the best runs, their scores, their fold accuracies and how they compare; then the `plot`, if any.
+def show_comparison(
+    comparison: Comparison, plot: Path | None = None, page: Path | None = None, *, all_pairs: bool = False
+) -> None:
+    """Print the best runs, their scores, their fold accuracies and how they compare; then `plot` and `page`, if any.
 
     Of the pairs, the best run with each other one are shown, unless `all_pairs` is set.
     """
@@ -36,7 +39,7 @@ def show_comparison(comparison: Comparison, plot: Path | None = None, *, all_pai
     show_differences("run", [_line(row) for row in rows])
     _show_blends(rows)
     if more := len(comparison.rows) - len(rows):
-        say("", f"… and {more:,} more, none with a higher CV accuracy; --csv lists all runs, --json also all pairs")
+        say("", f"… and {more:,} more, none with a higher OOF accuracy; --csv lists all runs, --json also all pairs")
     table = new_table("", "CV accuracy", "OOF", "log loss", "score", "forecast", "s", numbers=True)
     for row in rows:
         forecast = row.forecast
@@ -59,12 +62,15 @@ def show_comparison(comparison: Comparison, plot: Path | None = None, *, all_pai
         say("", f"… and {more:,} more; `kaggle-mnist runs` shows the state of each")
     if plot is not None:
         say("Plot", f"{plot}")
+    if page is not None:
+        say("Page", f"{page}{', without pictures of digits' if comparison.missing else ''}")
+        for reason in comparison.missing:
+            say("Note", reason)
 
 
 def _line(row: Row) -> Line:
-    name = row.labels.name
-    own_name = "" if name is None or row.run.endswith(f"-{name}") else f" ({name})"
-    return Line(row.letter, f"{row.run}{own_name}", row.recipe, row.settings)
+    name = row.labels.name_beside(row.run)
+    return Line(row.letter, f"{row.run} ({name})" if name else row.run, row.recipe, row.settings)
 
 
 def _show_blends(rows: list[Row]) -> None:
@@ -92,16 +98,18 @@ def _show_folds(rows: list[Row]) -> None:
 def _show_pairs(comparison: Comparison, all_pairs: bool) -> None:
     if not comparison.same_data:
         say("Note", "these runs use different digits; only runs on the same digits are compared image by image")
-    among = {row.letter for row in comparison.rows[:MAX_RUNS]}
-    pairs = comparison.pairs if all_pairs else comparison.pairs_with_the_best()
-    for pair in (pair for pair in pairs if {pair.first, pair.second} <= among):
-        p = "p < 0.0001" if pair.p_corrected < 0.0001 else f"p = {pair.p_corrected:.4f}"
-        say(f"{pair.first} – {pair.second}", f"{pair.verdict} ({p})")
+    possible, number = comparison.pairs_of_first(MAX_RUNS), len(comparison.pairs)
+    pairs = possible if all_pairs else comparison.pairs_of_first(MAX_RUNS, only_with_best=True)
+    for pair in pairs:
+        say(f"{pair.first} – {pair.second}", f"{pair.verdict} (p {format_p(pair.p_corrected)})")
         say("", _figures(pair))
     if comparison.pairs:
-        number = len(comparison.pairs)
-        if len(pairs) < number:
-            say("", f"The best against each other run; --all-pairs shows all {number:,}.")
+        in_json = "" if len(possible) == number else f", --json has all {number:,}"
+        if len(pairs) < len(possible):
+            shown = f"{len(possible):,}" if in_json else f"all {number:,}"
+            say("", f"The best against each other run; --all-pairs shows {shown}{in_json}.")
+        elif in_json:
+            say("", f"{plural(len(pairs), 'pair')} of these runs{in_json}.")
         say("", "Paired t-test, out of fold; members are a random effect.")
         if number > 1:
             say("", f"p and intervals are Holm-corrected for {number:,} pairs.")

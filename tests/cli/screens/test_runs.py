@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kaggle_mnist.blend import blend_runs
+from kaggle_mnist.cli.screens import runs as screens
 from kaggle_mnist.cli.screens.runs import print_csv, show_comparison, show_removed
 from kaggle_mnist.compare import Comparison, compare_runs
 from kaggle_mnist.forecast import Forecast
@@ -41,7 +42,7 @@ def test_what_differs_is_a_table_below_what_is_common(comparison: Comparison, mo
     text = screen(monkeypatch)
     show_comparison(replace(comparison, rows=[replace(comparison.rows[0], labels=labels), *comparison.rows[1:]]))
     lines = [line.split() for line in text.getvalue().splitlines()]
-    assert lines[0] == ["Base", "3", "folds"]
+    assert lines[0] == ["In", "common", "3", "folds"]
     assert lines[2] == ["run", "recipe", "hidden", "epochs", "seed"]
     assert sorted(lines[4:7]) == [
         ["A", "20261124-200000-a", "(steady)", "a", "[48]", "12", "0"],
@@ -77,7 +78,7 @@ def test_runs_that_differ_in_nothing_are_only_named(submissions: Path, monkeypat
     text = screen(monkeypatch)
     show_comparison(compare_runs(["a"], submissions))
     assert text.getvalue().startswith(
-        "Base         a, hidden [48], 12 epochs, 3 folds, seed 0\nA            20261124-200000-a\n"
+        "In common    a, hidden [48], 12 epochs, 3 folds, seed 0\nA            20261124-200000-a\n"
     )
 
 
@@ -91,6 +92,31 @@ def test_only_the_best_run_is_compared_with_each_other_unless_all_pairs_are_aske
     text = screen(monkeypatch)
     show_comparison(comparison, all_pairs=True)
     assert "B – C " in text.getvalue() and "--all-pairs" not in text.getvalue()
+
+
+def test_all_pairs_are_those_of_the_runs_that_are_shown(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screens, "MAX_RUNS", 2)
+    text = screen(monkeypatch)
+    show_comparison(comparison, all_pairs=True)
+    assert "A – B " in text.getvalue() and "A – C " not in text.getvalue()
+    assert "1 pair of these runs, --json has all 3.\n" in text.getvalue()
+    assert "… and 1 more, none with a higher OOF accuracy; " in text.getvalue()
+    monkeypatch.setattr(screens, "MAX_RUNS", 3)
+    fourth = replace(comparison.rows[2], letter="D")
+    more = replace(
+        comparison, rows=[*comparison.rows, fourth], pairs=[*comparison.pairs, replace(comparison.pairs[0], second="D")]
+    )
+    text = screen(monkeypatch)
+    show_comparison(more)
+    assert "The best against each other run; --all-pairs shows 3, --json has all 4.\n" in text.getvalue()
+
+
+def test_a_very_small_p_is_not_shown_as_0(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch)
+    show_comparison(replace(comparison, pairs=[replace(comparison.pairs[0], p_corrected=1e-9)]))
+    assert " (p < 0.0001)\n" in text.getvalue()
 
 
 def test_scores_outside_their_forecast_are_named(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
