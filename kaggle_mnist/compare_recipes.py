@@ -80,7 +80,7 @@ class RecipeComparison:
     rows : the recipes, sorted by mean accuracy, best first
     pairs : all pairs of recipes on the same digits
     passed_over : why a run was left out
-    base : the settings that most of the recipes have
+    base : for each setting, the value that most of the recipes have
     """
 
     rows: list[RecipeRow]

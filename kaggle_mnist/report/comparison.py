@@ -20,10 +20,12 @@ from kaggle_mnist.report.headline import format_seconds
 from kaggle_mnist.report.rendering import render, start_of
 from kaggle_mnist.runs.record import Data
 from kaggle_mnist.runs.run import Run
-from kaggle_mnist.significance import SIGNIFICANT, Pair
+from kaggle_mnist.settings import changed
+from kaggle_mnist.significance import SIGNIFICANT, Pair, format_p
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, OutputError
 from kaggle_mnist.utils.files import WRITER, refuse_foreign, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
+from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
     from kaggle_mnist.compare import Comparison
@@ -97,6 +99,8 @@ def write_comparison(
         fields=_differing([row.settings for row in rows]),
         parents=[(row.letter, run.record.parents) for row, run in zip(rows, runs, strict=False) if run.record.parents],
         format_seconds=format_seconds,
+        format_p=format_p,
+        plural=plural,
         passed_over=comparison.passed_over,
     )
     try:
@@ -108,10 +112,8 @@ def write_comparison(
 
 
 def _shown_pairs(comparison: Comparison) -> list[Pair]:
-    """All pairs of a few runs; of more, those with the best run."""
-    letters = [row.letter for row in comparison.rows[:MAX_RUNS]]
-    few = len(comparison.rows) <= ALL_PAIRS
-    return [pair for pair in comparison.pairs if pair.second in letters and (few or pair.first == letters[0])]
+    """All pairs of a few runs; of more, those with the best run on the same digits."""
+    return comparison.pairs_of_first(MAX_RUNS, only_with_best=len(comparison.rows) > ALL_PAIRS)
 
 
 def _best(rows: Sequence[Any]) -> dict[str, str]:
@@ -132,10 +134,9 @@ def _forest_row(pair: Pair) -> tuple[str, float, float, float, bool]:
 
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """The settings that are not the same for all runs, with each run's value."""
-    names = dict.fromkeys(name for of_run in settings for name in of_run)
-    rows = [(name, [format_value(of_run[name]) if name in of_run else "·" for of_run in settings]) for name in names]
-    return [(name, values) for name, values in rows if len(set(values)) > 1]
+    """The settings that are not the same for all trained runs, with the value of each run."""
+    names = changed([of_run for of_run in settings if of_run])
+    return [(name, [format_value(of_run[name]) if name in of_run else "·" for of_run in settings]) for name in names]
 
 
 def _galleries(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kaggle_mnist.forecast import predict_score
-from kaggle_mnist.runs.record import Prediction, Submitted
-from kaggle_mnist.runs.run import Run
+from kaggle_mnist.forecast import forecast_of
+from kaggle_mnist.runs.record import Submitted
+from kaggle_mnist.runs.run import Run, ScoredRun
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def _metrics(run: Run, submitted: Submitted | None) -> Iterator[Metric]:
         yield Metric("OOF accuracy", f"{scores.oof_accuracy:.4f}", "outputs averaged")
     yield Metric("Log loss", f"{scores.oof_log_loss:.4f}", "out of fold")
     yield Metric("Errors", f"{wrong:,}", f"of {images:,} digits")
-    forecast = _forecast(run, submitted)
+    forecast = forecast_of(ScoredRun(run, submitted))
     yield Metric("Forecast", f"{forecast.expected:.4f}", f"{forecast.low:.4f}–{forecast.high:.4f}")
     if submitted is not None and submitted.public_score is None:
         yield Metric("Public score", "none yet", submitted.status)
@@ -52,13 +52,6 @@ def _metrics(run: Run, submitted: Submitted | None) -> Iterator[Metric]:
         yield Metric("Withheld", f"{scores.withheld_accuracy:.4f}", f"{record.data.test_images:,} labels")
     if record.recipe is not None:
         yield Metric("Time", format_seconds(record.seconds["all"]), f"on {record.environment.get('device', 'cpu')}")
-
-
-def _forecast(run: Run, submitted: Submitted | None) -> Prediction:
-    if submitted is not None and submitted.prediction is not None:
-        return submitted.prediction
-    found = predict_score(run)
-    return Prediction(expected=found.expected, low=found.low, high=found.high)
 
 
 def format_seconds(seconds: float) -> str:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from kaggle_mnist.blend import blend_runs
 from kaggle_mnist.cli import app
 from kaggle_mnist.compare import Comparison, Row, compare_runs
 from kaggle_mnist.data.digits import Digits
@@ -138,17 +139,28 @@ def test_only_settings_that_differ_are_listed_with_every_runs_value(page: Path) 
 
 def test_of_many_runs_only_pairs_with_the_best_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     def row(letter: str) -> Row:
-        return Row(letter, letter, "r", {}, "same", 0, [], 0.5, 0.1, 0.5, 0.1, None, None, 1.0)  # type: ignore[arg-type]
+        data = "other" if letter > "M" else "same"
+        return Row(letter, letter, "r", {}, data, 0, [], 0.5, 0.1, 0.5, 0.1, None, None, 1.0)  # type: ignore[arg-type]
 
     def shown(letters: str) -> list[str]:
         pairs = [Pair(a, b, 9, 1, 1, 0, 0, 0, 1, 1) for i, a in enumerate(letters) for b in letters[i + 1 :]]
+        pairs = [pair for pair in pairs if (pair.first > "M") == (pair.second > "M")]
         found = module._shown_pairs(Comparison([row(letter) for letter in letters], pairs, []))
         return [pair.first + pair.second for pair in found]
 
     assert shown("ABC") == ["AB", "AC", "BC"]
     assert shown("ABCDE") == ["AB", "AC", "AD", "AE"]
+    assert shown("AXBYCZ") == ["AB", "AC", "XY", "XZ"]  # the second set of digits has a best run, too
     monkeypatch.setattr(module, "MAX_RUNS", 3)
     assert shown("ABCDE") == ["AB", "AC"]
+
+
+def test_a_blend_is_no_reason_to_list_every_setting(submissions: Path, few: Digits) -> None:
+    blend_runs(["a", "b"], submissions)
+    compare_runs([], submissions, page=Path("page.html"))
+    text = text_of(section_of(Path("page.html"), "settings"))
+    assert re.search(r"hidden (\S+ )*· ", text)
+    assert "batch_size" not in text
 
 
 def test_a_file_that_is_not_a_comparison_is_not_replaced(submissions: Path, few: Digits) -> None:
@@ -163,7 +175,7 @@ def test_a_file_that_is_not_a_comparison_is_not_replaced(submissions: Path, few:
         compare_runs([], submissions, page=Path("page.txt"))
     for names in ([], ["latest"]):
         compare_runs(names, submissions, page=Path("ours.html"))
-    assert "1 run compared" in text_of(Path("ours.html").read_text("utf-8"))
+    assert Path("ours.html").read_text("utf-8").count("1 run compared<") == 2  # the title, and the heading
 
 
 def test_the_command_names_the_page_and_says_what_is_missing(submissions: Path, few: Digits) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kaggle_mnist.cli.console import new_table, say, show_table
 from kaggle_mnist.cli.screens.differences import Line, show_differences
+from kaggle_mnist.significance import format_p
 from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def _show_pair(pair: RecipePair) -> None:
     if difference is None or pair.p_corrected is None:
         say(label, f"{pair.verdict}; train both with the same ones")
         return
-    p = "p < 0.0001" if pair.p_corrected < 0.0001 else f"p = {pair.p_corrected:.4f}"
-    say(label, f"{pair.verdict} ({p})")
+    say(label, f"{pair.verdict} (p {format_p(pair.p_corrected)})")
     say("", f"{difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) over {difference.seeds} seeds")
 
 

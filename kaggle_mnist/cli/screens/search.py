@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from kaggle_mnist.cli.console import PLAIN_SECONDS, Watcher, console, duration, new_table, say, show_table
+from kaggle_mnist.significance import format_p
 from kaggle_mnist.trials.page import count_states, format_number, verdict_of
 from kaggle_mnist.trials.study import COLUMNS
 from kaggle_mnist.utils.words import plural
@@ -146,7 +147,7 @@ def show_search(found: SearchResult) -> None:
         confirmation, difference = found.confirmation, found.confirmation.difference
         start, best = (sum(accuracies) / len(accuracies) for accuracies in (confirmation.start, confirmation.best))
         say("Confirmed", f"best {best:.4f}, start {start:.4f}: means over {difference.seeds} fresh seeds")
-        interval = f"({difference.low:+.4f} to {difference.high:+.4f}), p = {difference.p:.4f}"
+        interval = f"({difference.low:+.4f} to {difference.high:+.4f}), p {format_p(difference.p)}"
         say("Difference", f"{difference.mean:+.4f} {interval}")
         say("Luck", f"{confirmation.luck:+.4f} of the {confirmation.apparent:+.4f} that it was ahead among the trials")
     say("Verdict", verdict_of(found.start, found.confirmation))
