@@ -233,7 +233,7 @@ def test_the_page_of_a_blend_says_how_its_weights_were_chosen(output: Path, few:
         ({"weights": "fit"}, "fitted weights"),
         ({"top": 2}, "runs selected by OOF log loss, at most 2"),
     ):
-        blend = blend_runs(names, output, **options)  # type: ignore[arg-type]
+        blend = blend_runs(names, output, **options)
         text = text_of(write_report(blend, few).read_text("utf-8"))
         assert f"the weighted mean of its parents' outputs ({said})." in text
 

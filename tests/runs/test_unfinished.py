@@ -58,11 +58,14 @@ def test_an_unfinished_run_is_found_by_name_by_path_and_as_the_newest(run: Path,
 
 
 def test_what_is_not_an_unfinished_run_is_refused_with_the_reason(output: Path, run: Path) -> None:
-    (output / "folder").mkdir()
+    for folder in ("folder", "notes"):
+        (output / folder).mkdir()
+    (output / "folder" / "run.json").touch()
     for name, message in (
         (FINISHED, "is finished; there is nothing to resume"),
         ("nowhere", "nowhere: no such run"),
         ("folder", "no checkpoint to resume from; `kaggle-mnist train` starts a new run"),
+        ("notes", "notes: this folder is no run"),
     ):
         with pytest.raises(BadRun, match=message):
             find_unfinished(name, output)
