@@ -30,7 +30,7 @@ class Entry:
     parents : number of a blend's parents
     created : when it began, ISO 8601
     cv_accuracy, forecast, public_score : 0 to 1; None unless finished, and uploaded
-    seconds : how long training took, with all that belongs to it; None of a blend, and unless finished
+    seconds : how long training took; None unless finished, and of a blend
     """
 
     path: Path
@@ -78,12 +78,15 @@ class Overview:
     ----------
     entries : those that were asked for, in the order that was asked for
     of : how many runs there are in all
+    nothing : why there are no entries, though there are runs
     """
 
     entries: list[Entry]
     of: int
+    nothing: str = ""
 
 
+CALLED = {"s": "seconds", "time": "seconds", "accuracy": "cv"}  # what a user may call a column
 SORTS: dict[str, Callable[[Entry], Any]] = {  # smallest first; None last
     "run": lambda entry: entry.path.name,
     "cv": lambda entry: _best_first(entry.cv_accuracy),
@@ -132,21 +135,34 @@ def list_entries(
     >>> list_entries("an-empty-folder", sort="cv").entries
     []
     """
-    if sort is not None and sort not in SORTS:
-        raise BadOption(f"--sort {sort}: no such column{did_you_mean(sort, SORTS)}; use one of {', '.join(SORTS)}")
-    found, named = all_runs(Path(output), verify=verify), named_recipes()
-    entries = [
-        entry
-        for entry in (_entry(status, named) for status in found)
-        if recipe in (None, entry.recipe) and set(tags) <= set(entry.labels.tags)
-    ]
+    if sort is not None and sort.lower() not in SORTS:
+        hint = did_you_mean(sort, SORTS, CALLED)
+        raise BadOption(f"--sort {sort}: no such column{hint}; use one of {', '.join(SORTS)}")
+    named = named_recipes()
+    found = [_entry(status, named) for status in all_runs(Path(output), verify=verify)]
+    entries = [entry for entry in found if recipe in (None, entry.recipe) and set(tags) <= set(entry.labels.tags)]
+    nothing = "" if entries or not found else _why_nothing(found, recipe, tags)
     if last is not None:
         entries = entries[-last:]
     if sort is not None:
-        keys = [(SORTS[sort](entry), entry) for entry in entries]
+        keys = [(SORTS[sort.lower()](entry), entry) for entry in entries]
         known = sorted((pair for pair in keys if pair[0] is not None), key=lambda pair: pair[0])
         entries = [entry for _, entry in (*known, *(pair for pair in keys if pair[0] is None))]
-    return Overview(entries, len(found))
+    return Overview(entries, len(found), nothing)
+
+
+def _why_nothing(found: Sequence[Entry], recipe: str | None, tags: Sequence[str]) -> str:
+    """That no run has the recipe, or one of the tags, or all of them together."""
+    of = "the only run does not have" if len(found) == 1 else f"none of the {len(found):,} runs has"
+    recipes = {entry.recipe for entry in found if entry.recipe is not None}
+    known = {tag for entry in found for tag in entry.labels.tags}
+    if recipe is not None and recipe not in recipes:
+        return f"{of} the recipe {recipe}{did_you_mean(recipe, sorted(recipes))}"
+    for tag in tags:
+        if tag not in known:
+            return f"{of} the tag {tag}{did_you_mean(tag, sorted(known))}"
+    asked = [*(() if recipe is None else (f"the recipe {recipe}",)), *(f"the tag {tag}" for tag in tags)]
+    return f"{of} {' and '.join(asked)}"
 
 
 def _entry(status: RunStatus, named: dict[str, Recipe]) -> Entry:
@@ -169,5 +185,5 @@ def _entry(status: RunStatus, named: dict[str, Recipe]) -> Entry:
         cv_accuracy=record.scores.cv_accuracy,
         forecast=forecast_of(status.scored),
         public_score=None if submitted is None else submitted.public_score,
-        seconds=record.seconds["all"] if record.recipe else None,
+        seconds=record.seconds.get("train"),
     )

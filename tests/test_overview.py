@@ -47,7 +47,7 @@ def test_scores_are_those_of_the_run_and_of_kaggle(submissions: Path) -> None:
     run = find_run("a", submissions)
     entry = next(entry for entry in list_entries(submissions).entries if entry.path == run.path)
     assert (entry.cv_accuracy, entry.forecast, entry.public_score) == (run.cv_accuracy, predict_score(run), None)
-    assert entry.seconds == run.record.seconds["all"]
+    assert entry.seconds == run.record.seconds["train"] < run.record.seconds["all"]
     then = {"expected": 0.5, "low": 0.4, "high": 0.6}
     rest = {"competition": "x", "submitted": "2026-11-24T23:00:00+00:00", "sha256": "0" * 64, "ref": 1}
     content = {**rest, "message": "m", "status": "complete", "public_score": 0.55, "prediction": then}
@@ -80,8 +80,29 @@ def test_a_machine_gets_everything(submissions: Path) -> None:
     [run] = json.loads(invoke("runs", "--json", "--tag", "x").stdout)["runs"]
     assert list(run) == list(rows[0])
     assert (run["tags"], run["state"], run["cv_accuracy"]) == (["x", "y"], "finished", float(rows[0]["cv_accuracy"]))
-    assert invoke("runs", "--recipe", "z").stdout == "Runs         none of the 3 in submissions is like that\n"
     assert "Total        2 of 3 runs, " in invoke("runs", "--last", "2").stdout
+
+
+def test_what_no_run_has_is_named_with_what_was_probably_meant(submissions: Path) -> None:
+    write_labels(submissions / A, Labels(tags=("good",)))
+    write_labels(submissions / B, Labels(tags=("steady",)))
+    for options, expected in (
+        (["--recipe", "z"], "none of the 3 runs has the recipe z"),
+        (["--tag", "gud"], "none of the 3 runs has the tag gud (did you mean good?)"),
+        (["--tag", "good", "--tag", "staedy"], "none of the 3 runs has the tag staedy (did you mean steady?)"),
+        (["--recipe", "b", "--tag", "good"], "none of the 3 runs has the recipe b and the tag good"),
+    ):
+        assert invoke("runs", *options).stdout == f"Runs         {expected}\n"
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("s", "seconds"), ("acuracy", "cv"), ("Secnds", "seconds")])
+def test_a_sorting_that_is_unknown_gets_the_one_that_was_probably_meant(typed: str, meant: str) -> None:
+    with pytest.raises(BadOption, match=rf"--sort {typed}: no such column \(did you mean {meant}\?\)"):
+        list_entries("empty", sort=typed)
+
+
+def test_columns_are_sorted_by_in_capitals_too(submissions: Path) -> None:
+    assert names(list_entries(submissions, sort="CV").entries) == names(list_entries(submissions, sort="cv").entries)
 
 
 def test_only_files_that_were_changed_since_are_compared_with_their_checksums_unless_all_are_asked_for(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from rich.segment import SegmentLines
 from rich.table import Table
 from rich.text import Text
 
+from kaggle_mnist.cli.widths import share
 from kaggle_mnist.utils.errors import one_line
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def show_table(table: Table, on: Console | None = None) -> None:
     if screen.is_terminal and least > screen.width:
         _show_stacked(table, screen)
         return
-    lines = screen.render_lines(table, screen.options.update(width=max(screen.width, least)), pad=False)
+    width = max(screen.width, least)
+    share(table, width - least, screen)
+    lines = screen.render_lines(table, screen.options.update(width=width), pad=False)
     screen.print(SegmentLines(lines, new_lines=True), end="", soft_wrap=True)
 
 
@@ -98,6 +101,26 @@ def least_width(table: Table, on: Console | None = None) -> int:
         if column.no_wrap:
             column.min_width = max(screen.measure(cell).maximum for cell in (column.header, *column.cells))
     return Measurement.get(screen, screen.options.update(max_width=WIDEST), table).minimum
+
+
+def dropped(shown: list[str], spare: Sequence[str], table_of: Callable[[list[str]], Table]) -> list[str]:
+    """Take columns from `shown`, those in `spare` one after another, until the terminal has room for the rest.
+
+    Returns what was taken; outside of a terminal, nothing.
+    """
+    taken: list[str] = []
+    for name in (name for name in spare if name in shown):
+        if not console.is_terminal or least_width(table_of(shown)) <= console.width:
+            break
+        shown.remove(name)
+        taken.append(name)
+    return taken
+
+
+def say_hidden(columns: Sequence[str]) -> None:
+    """Name the columns for which there was no room, if any."""
+    if columns:
+        say("Hidden", f"{', '.join(columns)} (use a wider terminal, --csv or --json)")
 
 
 def _show_stacked(table: Table, screen: Console) -> None:

@@ -45,14 +45,15 @@ def compare(
     from kaggle_mnist.cli.screens import runs as screens
     from kaggle_mnist.compare import compare_runs
     from kaggle_mnist.compare_recipes import compare_recipes
+    from kaggle_mnist.recipes.recipe import did_you_mean
     from kaggle_mnist.utils.errors import BadOption
     from kaggle_mnist.utils.progress import quiet
 
     if by not in ("run", "recipe"):
-        raise BadOption(f"--by {by}: must be run or recipe")
+        raise BadOption(f"--by {by}: must be run or recipe{did_you_mean(by, ('run', 'recipe'))}")
     of_runs = {
         "--plot: shows the folds of runs; leave out --by recipe": plot,
-        "--html: shows runs; leave out --by recipe": html,
+        "--html: compares runs; leave out --by recipe": html,
         "--all-pairs: is for runs; --by recipe always shows all pairs of recipes": all_pairs,
     }
     if by == "recipe" and (useless := [reason for reason, given in of_runs.items() if given]):
@@ -174,7 +175,8 @@ def runs(
     elif as_json:
         screens.print_json(found)
     else:
-        screens.show_overview(found, output)
+        asked = {*(("tags",) if tag else ()), *(("recipe",) if recipe else ()), *((sort,) if sort else ())}
+        screens.show_overview(found, output, asked={name.lower() for name in asked})
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from kaggle_mnist.models.registry import FEATURES, KINDS, input_shape
 from kaggle_mnist.utils.errors import BadRecipe, in_plain_words, shortened
 
+CLOSE = 0.55  # similarity of names, from 0 to 1, from which a typing error is likely
 MAX_VALUE = 1 << 14  # characters of a setting's value
 MAX_VARIANTS = 64  # of one recipe
 # Fields that are the same for all repeats of a run.
@@ -287,7 +288,12 @@ def shown_value(value: object) -> str:
         return "a number"
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """A hint at the most similar name, or nothing."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def did_you_mean(name: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """A hint at the most similar name, or at that for which the most similar synonym stands, or nothing.
+
+    >>> did_you_mean("gud", ["good", "slow"]), did_you_mean("acuracy", ["cv"], {"accuracy": "cv"})
+    (' (did you mean good?)', ' (did you mean cv?)')
+    """
+    known = {**(synonyms or {}), **{name: name for name in names}}
+    close = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE)
+    return f" (did you mean {known[close[0]]}?)" if close else ""

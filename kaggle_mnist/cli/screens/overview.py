@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
-from kaggle_mnist.cli.console import console, least_width, new_table, say, show_table
+from kaggle_mnist.cli.console import dropped, new_table, say, say_hidden, show_table
 from kaggle_mnist.runs.names import PAGE
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.settings import as_text
@@ -23,35 +25,32 @@ if TYPE_CHECKING:
     from kaggle_mnist.overview import Entry, Overview
     from kaggle_mnist.runs.labels import Labels
 
-COLUMNS = ("run", "CV", "forecast", "public", "recipe", "differs", "s", "note", "tags", "state")
-NUMBERS = ("CV", "forecast", "public", "s")
-SPARE = ("s", "recipe", "tags", "forecast", "note", "differs", "public")  # the first to go where there is no room
+COLUMNS = ("run", "CV", "forecast", "public", "recipe", "differs", "seconds", "note", "tags", "state")
+NUMBERS = ("CV", "forecast", "public", "seconds")
+SPARE = ("seconds", "recipe", "tags", "forecast", "note", "differs", "public")  # the first to go
 LEGIBLE = 16  # columns that a longer text gets
 MAX_FIELDS = 4  # of what differs
+STOPPED = re.compile(r"stopped after (?:epoch )?(\d+) of (\d+)")
 
 
-def show_overview(overview: Overview, output: Path) -> None:
-    """Print a line for each run, what they take on disk, and how to resume those that were interrupted."""
+def show_overview(overview: Overview, output: Path, asked: Collection[str] = ()) -> None:
+    """Print a line for each run, what they take on disk, and how to resume those that were interrupted.
+
+    Columns that were `asked` for are the last to go where there is no room.
+    """
     entries = overview.entries
     if not entries:
-        say("Runs", f"none of the {overview.of:,} in {output} is like that" if overview.of else _none(output))
+        say("Runs", overview.nothing or _none(output))
         return
     rows = [_cells(entry) for entry in entries]
     shown = [name for name in COLUMNS if any(row[name] not in ("", "·") for row in rows)]
     if all(entry.state == "finished" for entry in entries):
         shown.remove("state")
-    left_out = []
-    while console.is_terminal and least_width(_table(rows, shown)) > console.width:
-        spare = [name for name in SPARE if name in shown]
-        if not spare:
-            break
-        shown.remove(spare[0])
-        left_out.append(spare[0])
+    hidden = dropped(shown, sorted(SPARE, key=lambda name: name in asked), lambda names: _table(rows, names))
     show_table(_table(rows, shown))
     some = f"{len(entries):,} of " if overview.of > len(entries) else ""
     say("Total", f"{some}{plural(overview.of, 'run')}, {sum(entry.size for entry in entries) / 1e6:.0f} MB")
-    if left_out:
-        say("Left out", f"{', '.join(left_out)}: a wider terminal, --csv or --json shows them")
+    say_hidden(hidden)
     for entry in entries:
         if entry.state.startswith("damaged: "):
             say("Damaged", entry.state.removeprefix("damaged: "))
@@ -67,7 +66,7 @@ def _cells(entry: Entry) -> dict[str, str]:
     folder, name = one_line(entry.path.name), entry.labels.name_beside(entry.path.name)
     differs = as_text(entry.differs or {}, MAX_FIELDS)
     if entry.parents:
-        differs = f"{entry.parents} runs averaged"
+        differs = f"{plural(entry.parents, 'run')} averaged"
     elif entry.like != entry.recipe:
         differs = f"{entry.like}{': ' if differs else ''}{differs}"
     cells = {
@@ -77,10 +76,10 @@ def _cells(entry: Entry) -> dict[str, str]:
         "public": _rounded(entry.public_score, 5),
         "recipe": entry.recipe or "·",
         "differs": differs,
-        "s": "·" if entry.seconds is None else f"{entry.seconds:.0f}",
+        "seconds": "·" if entry.seconds is None else f"{entry.seconds:.0f}",
         "note": entry.labels.note,
         "tags": ", ".join(entry.labels.tags),
-        "state": entry.state.split(":")[0],
+        "state": STOPPED.sub(r"stopped \1/\2", entry.state.split(":")[0]),
     }
     return {name: escape(cell if name == "run" else one_line(cell)) for name, cell in cells.items()}
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from kaggle_mnist.cli import console
-from kaggle_mnist.cli.screens import differences, digits, overview, search, training
+from kaggle_mnist.cli.screens import differences, digits, search, training
 
 
 def screen(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, terminal: bool = False) -> io.StringIO:
@@ -17,6 +17,6 @@ def screen(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, terminal: bool =
     replacement = Console(
         file=text, force_terminal=terminal, width=width, soft_wrap=True, highlight=False, color_system=None
     )
-    for module in (console, differences, digits, overview, search, training):
+    for module in (console, differences, digits, search, training):
         monkeypatch.setattr(module, "console", replacement)
     return text

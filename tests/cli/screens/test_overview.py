@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,10 +38,14 @@ BLEND = Entry(
     cv_accuracy=0.99571,
 )
 
+ALL = ["run", "CV", "forecast", "public", "recipe", "differs", "seconds", "note", "tags"]
 
-def shown(monkeypatch: pytest.MonkeyPatch, *entries: Entry, width: int, terminal: bool = True) -> str:
+
+def shown(
+    monkeypatch: pytest.MonkeyPatch, *entries: Entry, width: int, terminal: bool = True, asked: Collection[str] = ()
+) -> str:
     text = screen(monkeypatch, width=width, terminal=terminal)
-    show_overview(Overview(list(entries), len(entries)), Path("submissions"))
+    show_overview(Overview(list(entries), len(entries)), Path("submissions"), asked)
     return text.getvalue()
 
 
@@ -51,7 +57,17 @@ def test_a_run_has_a_line_with_its_scores_what_differs_and_its_notes(monkeypatch
     assert "180  twice as many units in both layers, for once  good, slow" in first
     assert second.strip() == "(wide)"
     assert third.split() == ["20261126-104119-blend", "0.9957", "·", "·", "blend", "3", "runs", "averaged", "·"]
-    assert text.splitlines()[1].split() == ["run", "CV", "forecast", "public", "recipe", "differs", "s", "note", "tags"]
+    assert text.splitlines()[1].split() == [
+        "run",
+        "CV",
+        "forecast",
+        "public",
+        "recipe",
+        "differs",
+        "seconds",
+        "note",
+        "tags",
+    ]
     assert text.endswith("Total        2 runs, 39 MB\n")
 
 
@@ -63,11 +79,11 @@ def test_a_name_that_the_folder_has_already_is_not_repeated(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("width", "columns", "left_out"),
     [
-        (105, "run CV forecast public recipe differs note tags", "s"),
-        (90, "run CV forecast public differs note", "s, recipe, tags"),
-        (80, "run CV public differs note", "s, recipe, tags, forecast"),
-        (60, "run CV public differs", "s, recipe, tags, forecast, note"),
-        (40, "run CV public", "s, recipe, tags, forecast, note, differs"),
+        (105, "run CV forecast public recipe differs note tags", "seconds"),
+        (90, "run CV forecast public differs note", "seconds, recipe, tags"),
+        (80, "run CV public differs note", "seconds, recipe, tags, forecast"),
+        (60, "run CV public differs", "seconds, recipe, tags, forecast, note"),
+        (40, "run CV public", "seconds, recipe, tags, forecast, note, differs"),
     ],
 )
 def test_columns_give_way_in_a_narrow_terminal_and_are_named(
@@ -76,14 +92,40 @@ def test_columns_give_way_in_a_narrow_terminal_and_are_named(
     lines = shown(monkeypatch, WIDE, BLEND, width=width).splitlines()
     assert lines[1].split() == columns.split()
     assert max(map(len, lines)) <= width
-    last = " ".join("\n".join(lines).partition("Left out")[2].split())
-    assert last == f"{left_out}: a wider terminal, --csv or --json shows them"
+    last = " ".join("\n".join(lines).partition("Hidden")[2].split())
+    assert last == f"{left_out} (use a wider terminal, --csv or --json)"
     assert "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize(("width", "terminal"), [(80, True), (60, True), (40, True), (80, False), (60, False)])
+def test_states_and_tags_are_wrapped_and_never_cropped(
+    width: int, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = replace(WIDE, labels=Labels(tags=("good", "eve")), differs={"seed": 1}, public_score=None)
+    stopped = replace(done, state="stopped after epoch 11 of 40", cv_accuracy=None, seconds=None, forecast=None)
+    text = shown(monkeypatch, done, stopped, width=width, terminal=terminal, asked=["tags"])
+    lines = text.splitlines()[: text.splitlines().index("Total        2 runs, 60 MB")]
+    for column, expected in (("tags", "good, eve good, eve"), ("state", "finished stopped 11/40")):
+        if column in lines[1].split():
+            start = lines[1].index(column)
+            cells = (re.split("  |$", line[start:])[0] for line in lines[3:])
+            assert " ".join(" ".join(cells).split()) == expected
+    assert "state" in lines[1].split() and (width == 40 or "tags" in lines[1].split())
+
+
+def test_what_was_asked_for_is_the_last_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(monkeypatch, WIDE, BLEND, width=80, asked=["tags", "seconds"])
+    assert text.splitlines()[1].split() == ["run", "CV", "public", "differs", "seconds", "tags"]
+    assert "Hidden       recipe, forecast, note (use a wider terminal, --csv or --json)\n" in text
+
+
+def test_a_blend_of_one_run_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "1 run averaged" in shown(monkeypatch, replace(BLEND, parents=1), width=80)
 
 
 def test_a_pipe_gets_every_column(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(monkeypatch, WIDE, BLEND, width=40, terminal=False).splitlines()
-    assert lines[1].split() == ["run", "CV", "forecast", "public", "recipe", "differs", "s", "note", "tags"]
+    assert lines[1].split() == ALL
 
 
 def test_an_interrupted_run_is_listed_with_how_to_resume_it_and_a_damaged_one_with_the_reason(
@@ -93,7 +135,7 @@ def test_an_interrupted_run_is_listed_with_how_to_resume_it_and_a_damaged_one_wi
     damaged = Entry(Path("elsewhere/b"), "damaged: elsewhere/b/run.json: is missing", 0, Labels())
     text = shown(monkeypatch, stopped, damaged, width=80)
     assert [line.split() for line in text.splitlines()[3:5]] == [
-        ["a", "stopped", "after", "epoch", "3", "of", "30"],
+        ["a", "stopped", "3/30"],
         ["b", "damaged"],
     ]
     assert "Total        2 runs, 2 MB\n" in text
