@@ -38,7 +38,7 @@ class Row:
     oof_accuracy, oof_log_loss : of the out-of-fold outputs
     score : accuracy on the test images, by the leaderboard or the withheld labels; None if unknown
     forecast : the score to expect
-    seconds : how long the run took; None for a blend
+    seconds : how long training took; None for a blend
     settings : what it was trained with, as `settings_of` lists it; empty for a blend
     labels : its name, note and tags
     """
@@ -264,7 +264,7 @@ def _row(letter: str, result: _RunResult, base: Settings) -> Row:
         oof_log_loss=scores.oof_log_loss,
         score=result.standing.score,
         forecast=forecast_of(result.standing),
-        seconds=run.record.seconds["all"] if run.record.recipe else None,
+        seconds=run.record.seconds.get("train"),
         settings=settings,
         labels=result.labels,
     )

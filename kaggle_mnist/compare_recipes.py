@@ -31,7 +31,7 @@ class RecipeRow:
     images : number of labeled images
     accuracies : OOF accuracy by seed, from 0 to 1; of several runs with one seed, the newest one's
     mean, spread : mean and standard deviation of `accuracies`; no spread for one seed
-    seconds : median of how long its runs took
+    seconds : median of how long training of its runs took
     settings : what its runs were trained with, as `settings_of` lists it, but the seed
     """
 
@@ -169,7 +169,7 @@ def _row(letter: str, runs: Sequence[Run], base: Settings) -> RecipeRow:
         accuracies=accuracies,
         mean=statistics.mean(accuracies.values()),
         spread=statistics.stdev(accuracies.values()) if len(accuracies) > 1 else None,
-        seconds=statistics.median(run.record.seconds["all"] for run in runs),
+        seconds=statistics.median(run.record.seconds["train"] for run in runs),
         settings=settings,
     )
 

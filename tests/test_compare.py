@@ -148,7 +148,7 @@ def test_the_runs_of_a_long_search_are_compared_on_one_page(handful: Digits) -> 
     lines = shown.get().splitlines()
     assert len(lines) < 160
     assert "… and 683 more, none with a higher OOF accuracy; --csv lists all runs, --json also all pairs" in shown.get()
-    assert "Holm-corrected for 246,753 pairs" in shown.get()
+    assert "allow for all 246,753 pairs (Holm)" in shown.get()
     assert any(line.startswith("A – T ") for line in lines)
     assert not any("A – U" in line for line in lines)
     assert sum("damaged" in line for line in lines) == 20

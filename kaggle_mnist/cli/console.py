@@ -103,6 +103,11 @@ def least_width(table: Table, on: Console | None = None) -> int:
     return Measurement.get(screen, screen.options.update(max_width=WIDEST), table).minimum
 
 
+def fits(table: Table) -> bool:
+    """Whether the terminal has room for a table; outside of one there always is."""
+    return not console.is_terminal or least_width(table) <= console.width
+
+
 def dropped(shown: list[str], spare: Sequence[str], table_of: Callable[[list[str]], Table]) -> list[str]:
     """Take columns from `shown`, those in `spare` one after another, until the terminal has room for the rest.
 
@@ -110,7 +115,7 @@ def dropped(shown: list[str], spare: Sequence[str], table_of: Callable[[list[str
     """
     taken: list[str] = []
     for name in (name for name in spare if name in shown):
-        if not console.is_terminal or least_width(table_of(shown)) <= console.width:
+        if fits(table_of(shown)):
             break
         shown.remove(name)
         taken.append(name)
@@ -126,8 +131,7 @@ def say_hidden(columns: Sequence[str]) -> None:
 def _show_stacked(table: Table, screen: Console) -> None:
     headers = [screen.render_str(str(column.header)).plain for column in table.columns]
     widest = max(map(len, headers))
-    if table.title:
-        screen.print(table.title)
+    screen.print(table.title or "")
     rows = list(zip(*(column.cells for column in table.columns), strict=True))
     if table.show_footer:
         rows.append(tuple(column.footer for column in table.columns))

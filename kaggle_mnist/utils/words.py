@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+
+def enumerated(words: Sequence[str]) -> str:
+    """Words with commas and an "and".
+
+    >>> enumerated(["A"]), enumerated(["A", "B"]), enumerated(["A", "B", "C"])
+    ('A', 'A and B', 'A, B and C')
+    """
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
 
 def plural(number: float, noun: str) -> str:
     """A number with its noun, which gets an s unless there is exactly one.

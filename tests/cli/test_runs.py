@@ -22,7 +22,7 @@ def test_compare_fits_a_terminal_and_has_csv_and_json_for_machines(submissions: 
     assert "A is better than C" in shown.output
     assert "B – C" not in shown.output
     assert "B – C" in invoke("compare", "--all-pairs").output
-    assert "Holm-corrected for 3 pairs" in shown.output
+    assert "allow for all 3 pairs (Holm)" in shown.output
     table = invoke("compare", "--csv").stdout.splitlines()
     assert table[0].startswith("run,recipe,cv_accuracy")
     assert len(table) == 4

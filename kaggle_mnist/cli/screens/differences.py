@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from kaggle_mnist.cli.console import console, least_width, new_table, say, show_table
+from kaggle_mnist.cli.console import console, fits, least_width, new_table, say, show_table
 from kaggle_mnist.recipes.recipe import format_value
 from kaggle_mnist.settings import changed
 from kaggle_mnist.utils.errors import one_line, shortened
@@ -53,13 +53,17 @@ def show_differences(kind: str, lines: Sequence[Line]) -> None:
     table = new_table("", kind, *fields)
     for line in lines:
         table.add_row(line.letter, _cell(line.name), *(_value(line, name) for name in fields))
-    if not fields or least_width(table) > console.width:
-        for line in lines:
-            say(line.letter, line.name)
-        table = new_table("", *(line.letter for line in lines))
-        for name in fields:
-            table.add_row(name, *(_value(line, name) for line in lines))  # a row for each field instead
-    if fields:
+    if fields and least_width(table) <= console.width:
+        show_table(table)
+        return
+    table = new_table("", *(line.letter for line in lines))
+    for name in fields:
+        table.add_row(name, *(_value(line, name) for line in lines))  # a row for each field instead
+    apart = fits(table)
+    for line in lines:
+        values = [f"{name} {_value(line, name)}" for name in fields if not apart and _value(line, name) != "·"]
+        say(line.letter, ", ".join([line.name, *values]))
+    if fields and apart:
         show_table(table)
 
 

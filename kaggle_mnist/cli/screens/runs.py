@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from kaggle_mnist.cli.console import new_table, say, show_table
+from kaggle_mnist.cli.console import dropped, fits, new_table, say, say_hidden, show_table
 from kaggle_mnist.cli.screens.differences import Line, show_differences
-from kaggle_mnist.significance import format_p
+from kaggle_mnist.runs.labels import read_labels
+from kaggle_mnist.settings import changed
+from kaggle_mnist.significance import SIGNIFICANT, format_p
 from kaggle_mnist.utils.errors import one_line
-from kaggle_mnist.utils.words import plural
+from kaggle_mnist.utils.words import enumerated, plural
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.table import Table
+
     from kaggle_mnist.blend import Gain
     from kaggle_mnist.compare import Comparison, Row
+    from kaggle_mnist.runs.labels import Labels
     from kaggle_mnist.runs.run import Run
     from kaggle_mnist.significance import Pair
 
@@ -40,20 +45,7 @@ def show_comparison(
     _show_blends(rows)
     if more := len(comparison.rows) - len(rows):
         say("", f"… and {more:,} more, none with a higher OOF accuracy; --csv lists all runs, --json also all pairs")
-    table = new_table("", "CV accuracy", "OOF", "log loss", "score", "forecast", "s", numbers=True)
-    for row in rows:
-        forecast = row.forecast
-        table.add_row(
-            row.letter,
-            f"{row.cv_accuracy:.4f} ± {row.cv_accuracy_std:.4f}",
-            f"{row.oof_accuracy:.4f}",
-            f"{row.oof_log_loss:.4f}",
-            "·" if row.score is None else f"{row.score:.4f}",
-            f"{forecast.expected:.4f} ({forecast.low:.4f} to {forecast.high:.4f})",
-            "·" if row.seconds is None else f"{row.seconds:.0f}",
-        )
-    show_table(table)
-    _show_folds(rows)
+    say_hidden([*_show_scores(rows), *_show_folds(rows)])
     _show_pairs(comparison, all_pairs)
     _explain(comparison.rows)
     for problem in comparison.passed_over[:MAX_RUNS]:
@@ -69,8 +61,13 @@ def show_comparison(
 
 
 def _line(row: Row) -> Line:
-    name = row.labels.name_beside(row.run)
-    return Line(row.letter, f"{row.run} ({name})" if name else row.run, row.recipe, row.settings)
+    return Line(row.letter, _with_name(row.run, row.labels), row.recipe, row.settings)
+
+
+def _with_name(run: str, labels: Labels) -> str:
+    """A run's folder, with the name that it was given unless the folder ends with it."""
+    name = labels.name_beside(run)
+    return f"{run} ({name})" if name else run
 
 
 def _show_blends(rows: list[Row]) -> None:
@@ -82,7 +79,39 @@ def _show_blends(rows: list[Row]) -> None:
             say(row.letter, f"blend of {', '.join(weighted)}")
 
 
-def _show_folds(rows: list[Row]) -> None:
+def _show_scores(rows: list[Row]) -> list[str]:
+    """The scores; in a narrow terminal, the forecast is a table of its own. Returns what there was no room for."""
+    cells = [_scores(row) for row in rows]
+
+    def table_of(names: list[str]) -> Table:
+        table = new_table("", *names, numbers=True)
+        for row, values in zip(rows, cells, strict=True):
+            table.add_row(row.letter, *(values[name] for name in names))
+        return table
+
+    shown = [name for name in cells[0] if any(values[name] != "·" for values in cells)]
+    apart = dropped(shown, ("forecast", "score"), table_of)[::-1]
+    hidden = dropped(shown, ("seconds", "log loss", "OOF"), table_of)
+    show_table(table_of(shown))
+    if apart:
+        show_table(table_of(apart))
+    return hidden
+
+
+def _scores(row: Row) -> dict[str, str]:
+    forecast = row.forecast
+    return {
+        "CV accuracy": f"{row.cv_accuracy:.4f} ± {row.cv_accuracy_std:.4f}",
+        "OOF": f"{row.oof_accuracy:.4f}",
+        "log loss": f"{row.oof_log_loss:.4f}",
+        "score": "·" if row.score is None else f"{row.score:.4f}",
+        "forecast": f"{forecast.expected:.4f} ({forecast.low:.4f}–{forecast.high:.4f})",
+        "seconds": "·" if row.seconds is None else f"{row.seconds:.0f}",
+    }
+
+
+def _show_folds(rows: list[Row]) -> list[str]:
+    """The accuracy of each member, if there is room. Returns what there was no room for."""
     most = max(len(row.folds) for row in rows)
     if most > MAX_MEMBERS:
         table = new_table("", "members", "lowest", "highest", numbers=True)
@@ -92,7 +121,10 @@ def _show_folds(rows: list[Row]) -> None:
         table = new_table("member", *(f"{member}" for member in range(most)), numbers=True)
         for row in rows:
             table.add_row(row.letter, *(f"{accuracy:.4f}" for accuracy in row.folds))
+    if not fits(table):
+        return ["accuracies of members"]
     show_table(table)
+    return []
 
 
 def _show_pairs(comparison: Comparison, all_pairs: bool) -> None:
@@ -100,26 +132,67 @@ def _show_pairs(comparison: Comparison, all_pairs: bool) -> None:
         say("Note", "these runs use different digits; only runs on the same digits are compared image by image")
     possible, number = comparison.pairs_of_first(MAX_RUNS), len(comparison.pairs)
     pairs = possible if all_pairs else comparison.pairs_of_first(MAX_RUNS, only_with_best=True)
-    for pair in pairs:
-        say(f"{pair.first} – {pair.second}", f"{pair.verdict} (p {format_p(pair.p_corrected)})")
-        say("", _figures(pair))
+    _show_verdicts(comparison, pairs, all_pairs)
     if comparison.pairs:
         in_json = "" if len(possible) == number else f", --json has all {number:,}"
         if len(pairs) < len(possible):
             shown = f"{len(possible):,}" if in_json else f"all {number:,}"
-            say("", f"The best against each other run; --all-pairs shows {shown}{in_json}.")
+            say("", f"Shown: the best run against each other; --all-pairs shows {shown}{in_json}.")
         elif in_json:
             say("", f"{plural(len(pairs), 'pair')} of these runs{in_json}.")
         say("", "Paired t-test, out of fold; members are a random effect.")
         if number > 1:
-            say("", f"p and intervals are Holm-corrected for {number:,} pairs.")
+            say("", f"p and intervals allow for all {number:,} pairs (Holm).")
         if any("blend of" in row.differs for row in comparison.rows):
             say("", "Verdicts on a blend and its own parent are less certain:")
             say("", "they share members, which the test takes for different ones.")
-        say("", "Several seeds of each tell more: `compare --by recipe`.")
+        if set(changed([row.settings for row in comparison.rows if row.settings])) - {"seed"}:
+            say("", "Several seeds of each tell more: `compare --by recipe`.")
     if any(row.dropped for row in comparison.rows):
         say("Note", "runs without the images that `audit` suspected look slightly better than they are:")
         say("", "models that had seen a held-out image helped to choose what to drop")
+
+
+def _show_verdicts(comparison: Comparison, pairs: list[Pair], all_pairs: bool) -> None:
+    """Runs with the same outputs, then the significant pairs, then those with the best run that are not; or all."""
+    same = _same_outputs(comparison.rows[:MAX_RUNS], comparison.pairs)
+    for group in same:
+        say("Equal", f"{enumerated(group)} have the same outputs")
+    copies = {letter for group in same for letter in group[1:]}
+    alike: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        letters = {pair.first, pair.second}
+        if (letters & copies and not all_pairs) or any(letters <= {*group} for group in same):
+            continue
+        if all_pairs or pair.p_corrected < SIGNIFICANT:
+            _show_pair(pair)
+        else:
+            alike.setdefault(pair.first, []).append(pair)
+    for first, others in alike.items():
+        if len(others) == 1:
+            _show_pair(others[0])
+        else:
+            say(first, f"does not differ significantly from {enumerated([pair.second for pair in others])}")
+
+
+def _same_outputs(rows: list[Row], pairs: list[Pair]) -> list[list[str]]:
+    """Letters of runs that got the same images right, with the same log loss."""
+    same_right = {(pair.first, pair.second) for pair in pairs if pair.only_first == pair.only_second == 0}
+    groups: list[list[Row]] = []
+    for row in rows:
+        for group in groups:
+            first = group[0]
+            if (first.letter, row.letter) in same_right and first.oof_log_loss == row.oof_log_loss:
+                group.append(row)
+                break
+        else:
+            groups.append([row])
+    return [[row.letter for row in group] for group in groups if len(group) > 1]
+
+
+def _show_pair(pair: Pair) -> None:
+    say(f"{pair.first} – {pair.second}", f"{pair.verdict} (p {format_p(pair.p_corrected)})")
+    say("", _figures(pair))
 
 
 def _figures(pair: Pair) -> str:
@@ -166,9 +239,10 @@ def print_json(comparison: Comparison) -> None:
 
 def show_blend(run: Run, gain: Gain) -> None:
     """Print the parents with their weights, the blend's scores, and what it gains over its best parents."""
-    table = new_table("weight", "run")
-    for parent in run.record.parents:
-        table.add_row(f"{parent.weight:.3f}", escape(one_line(parent.run)))
+    parents, table = run.record.parents, new_table("weight", "run")
+    names = {parent.run: _with_name(parent.run, read_labels(run.path.parent / parent.run)) for parent in parents}
+    for parent in parents:
+        table.add_row(f"{parent.weight:.3f}", escape(one_line(names[parent.run])))
     show_table(table)
     scores = run.record.scores
     chosen = {"fit": "weights fitted", "equal": ""}.get(run.record.weights or "", "runs selected")
@@ -176,8 +250,8 @@ def show_blend(run: Run, gain: Gain) -> None:
     say("CV accuracy", f"{scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f}{nested}")
     say("OOF", f"{scores.oof_accuracy:.4f}")
     say("Log loss", f"{scores.oof_log_loss:.4f}")
-    say("Best parent", f"OOF accuracy {gain.accuracy:.4f}, {gain.accurate}")
-    say("", f"log loss {gain.log_loss:.4f}, {gain.likely}")
+    say("Best parent", f"OOF accuracy {gain.accuracy:.4f}, {names[gain.accurate]}")
+    say("", f"log loss {gain.log_loss:.4f}, {names[gain.likely]}")
     say("Gain", f"{gain.verdict}")
     if run.withheld_accuracy is not None:
         kind = "labels that the test images came with" if run.record.data.test_labels else "withheld labels"
