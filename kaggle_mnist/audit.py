@@ -46,8 +46,8 @@ class Audit:
     suspects : columns `image` (position among the labeled images, from 0), `label` (as given), `suggested` (the digit
         with the largest output), `self_confidence` (the given label's share of the outputs, from 0 to 1) and `place`
         (the image's file, or its row in `train.csv`)
-    table : the CSV file
-    picture : the contact sheet of the first `MAX_PICTURED` suspects
+    table : the CSV file; None without suspects, when nothing is written
+    picture : the contact sheet of the first `MAX_PICTURED` suspects; None without any
     confident : whether only labels that the outputs contradict with confidence are listed
     confirmed : on the practice set, how many known label errors are among the suspects
     """
@@ -55,8 +55,8 @@ class Audit:
     run: str
     train_images: int
     suspects: pd.DataFrame
-    table: Path
-    picture: Path
+    table: Path | None
+    picture: Path | None
     confident: bool
     confirmed: Confirmed | None
 
@@ -71,6 +71,8 @@ def audit_run(
     progress: Progress = quiet,
 ) -> Audit:
     """Find the labels that look wrong, and write `audit.csv` and `audit.png`, or `audit-all.csv` and `audit-all.png`.
+
+    Without suspects, nothing is written.
 
     Parameters
     ----------
@@ -109,6 +111,9 @@ def audit_run(
     digits = load_same_digits(data.fingerprint, input, recorded=data.input, progress=progress)
     places = labeled_places(digits, digits.input)
     suspects["place"] = [places[image] for image in suspects.image]
+    confirmed = _count_confirmed(suspects) if data.practice else None
+    if suspects.empty:
+        return Audit(found.name, data.train_images, suspects, None, None, confident, confirmed)
     content = suspects_csv(suspects)
     shown = suspects.head(MAX_PICTURED)
     captions = [Caption(f"{row.label}", f"{row.suggested}", f"{row.image}") for row in shown.itertuples(index=False)]
@@ -120,7 +125,6 @@ def audit_run(
         write_atomic(picture, labeled_sheet(digits.train_images[shown.image.to_numpy()], captions, comment=comment))
     except OSError as error:
         raise OutputError(f"{folder}: cannot write there ({error.strerror}); {OTHER_FOLDER}") from error
-    confirmed = _count_confirmed(suspects) if data.practice else None
     return Audit(found.name, data.train_images, suspects, table, picture, confident, confirmed)
 
 

@@ -77,6 +77,16 @@ def test_audit_writes_a_table_and_a_contact_sheet_and_leaves_the_run_intact(few:
     assert read_suspects(found.table, few.train_labels) == tuple(sorted(table.image))
 
 
+def test_an_audit_without_suspects_writes_nothing(
+    few: Digits, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_csv(few, Path("input"))
+    monkeypatch.setattr(audit, "find_suspects", lambda *args, **options: find_suspects(*args, **options).head(0))
+    found = audit_run(find_run(A, submissions), to=Path("results"))
+    assert (len(found.suspects), found.table, found.picture) == (0, None, None)
+    assert not Path("results").exists()
+
+
 def test_audit_names_the_files_of_image_folders(few: Digits, submissions: Path, tmp_path: Path) -> None:
     write_folders(few, Path("input"))
     found = audit_run(find_run(A, submissions), to=tmp_path / "somewhere")

@@ -29,24 +29,28 @@ def show_audit(audit: Audit) -> None:
     from kaggle_mnist.audit import FIRST, MAX_PICTURED
 
     number = len(audit.suspects)
-    look = "looks" if number == 1 else "look"
-    say("Suspects", f"{number:,} of {audit.train_images:,} training labels {look} wrong, according to {audit.run}")
+    of = f"{f'{number:,}' if number else 'none'} of {audit.train_images:,} training labels"
+    if audit.confident:
+        say("Suspects", f"{of} {'looks' if number == 1 else 'look'} wrong, according to {audit.run}")
+    else:
+        say("Suspects", f"{of} {'is' if number == 1 else 'are'} contradicted by the outputs of {audit.run}")
     if number:
-        table = new_table("image", "label", "suggested", "confidence", "location", numbers=True)
+        table = new_table("image", "label", "suggested", "self-confidence", "place", numbers=True)
         table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
         for row in audit.suspects.head(MAX_SUSPECTS).itertuples():
-            location = escape(one_line(str(row.place)))
-            table.add_row(f"{row.image}", f"{row.label}", f"{row.suggested}", f"{row.self_confidence:.6f}", location)
+            place = escape(one_line(str(row.place)))
+            table.add_row(f"{row.image}", f"{row.label}", f"{row.suggested}", f"{row.self_confidence:.6f}", place)
         show_table(table)
     if known := audit.confirmed:
         found = f"{known.among_all} of {known.labels} label errors that people confirmed (Northcutt et al., 2021)"
         say("Confirmed", f"{found},")
         say("", f"{known.among_first} of them among the first {FIRST} suspects")
-    say("Table", f"{audit.table}")
-    say("Picture", f"{audit.picture}{f' (the first {MAX_PICTURED})' if number > MAX_PICTURED else ''}")
-    say("", "Some of these labels are right and the digits just hard to read.")
-    say("", "Delete their rows, then exclude the others from training:")
-    say("", f"kaggle-mnist train --drop-suspects {shlex.quote(str(audit.table))}")
+    if number:
+        say("Table", f"{audit.table}")
+        say("Picture", f"{audit.picture}{f' (the first {MAX_PICTURED})' if number > MAX_PICTURED else ''}")
+        say("", "Some of these labels are right and the digits just hard to read.")
+        say("", "Delete their rows, then exclude the others from training:")
+        say("", f"kaggle-mnist train --drop-suspects {shlex.quote(str(audit.table))}")
     if audit.confident:
         say("", "`audit --all` also lists labels that are contradicted less clearly.")
 

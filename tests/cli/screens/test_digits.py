@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,23 @@ def test_an_audit_shows_ten_suspects_and_a_command_that_can_be_pasted(monkeypatc
 def test_an_audit_of_all_contradicted_labels_does_not_suggest_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     text = screen(monkeypatch)
     show_audit(audit_of(3, confident=False))
+    assert "Suspects     3 of 42,000 training labels are contradicted by the outputs of tiny\n" in text.getvalue()
+    assert ["image", "label", "suggested", "self-confidence", "place"] in map(str.split, text.getvalue().splitlines())
     assert "--all" not in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("confident", "expected"),
+    [(True, "none of 42,000 training labels look wrong"), (False, "none of 42,000 training labels are contradicted")],
+)
+def test_an_audit_that_found_nothing_names_no_file_and_drops_nothing(
+    confident: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = screen(monkeypatch)
+    show_audit(replace(audit_of(0, confident=confident), table=None, picture=None))
+    assert f"Suspects     {expected}" in text.getvalue()
+    assert not any(word in text.getvalue() for word in ("Table", "Picture", "None", "drop"))
+    assert ("`audit --all` also" in text.getvalue()) is confident
 
 
 def test_a_single_suspect_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
