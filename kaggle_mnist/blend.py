@@ -131,7 +131,7 @@ def blend_runs(
     BadOption
         `weights` is neither ``"equal"`` nor ``"fit"``, or is given beside `top`, or `top` is below 2.
     BadRun
-        Fewer than two different runs, a damaged run, or runs on different digits.
+        Fewer than two different runs, a damaged run, or runs on different digits; or `top` selects a single run.
     OutputError
         The run folder cannot be written.
 
@@ -159,6 +159,10 @@ def blend_runs(
     if top is not None:
         blended, chosen = nested_fit(oof, first.y_true, first.fold_of[0], partial(select_weights, most=top))
         runs, chosen = [run for run, weight in zip(runs, chosen, strict=True) if weight], chosen[chosen > 0]
+        if len(runs) == 1:
+            raise BadRun(
+                f"{runs[0].name}: no blend is better than this run alone, by OOF log loss; nothing was written"
+            )
     elif weights == "fit":
         blended, chosen = nested_fit(oof, first.y_true, first.fold_of[0])
     else:

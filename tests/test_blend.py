@@ -249,6 +249,14 @@ def reseal_as_older(run: Path) -> None:
     reseal(run)
 
 
+def test_a_selection_of_a_single_run_is_no_blend(submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaggle_mnist.blend.select_weights", lambda oof, y_true, most: np.eye(len(oof))[0])
+    before = list_runs(submissions)
+    with pytest.raises(BadRun, match=rf"{before[-1].name}: no blend is better than this run alone"):
+        blend_runs([], submissions, top=2)
+    assert list_runs(submissions) == before
+
+
 def test_runs_that_cannot_be_averaged_are_refused(submissions: Path, few: Digits) -> None:
     a, _, b = names_of(submissions)
     with pytest.raises(BadRun, match="two or more different runs"):
