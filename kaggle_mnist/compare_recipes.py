@@ -17,6 +17,8 @@ from kaggle_mnist.significance import Difference, holm, paired_difference, verdi
 from kaggle_mnist.utils.errors import BadRun
 from kaggle_mnist.utils.progress import Progress, quiet
 
+NO_RECIPE = "is a blend, which has no recipe"
+
 
 @dataclass(frozen=True)
 class RecipeRow:
@@ -33,6 +35,7 @@ class RecipeRow:
     mean, spread : mean and standard deviation of `accuracies`; no spread for one seed
     seconds : median of how long training of its runs took
     settings : what its runs were trained with, as `settings_of` lists it, but the seed
+    runs : how many there are; more than `accuracies` if several have one seed
     """
 
     letter: str
@@ -45,6 +48,7 @@ class RecipeRow:
     spread: float | None
     seconds: float
     settings: Settings = field(default_factory=dict)
+    runs: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,16 @@ class RecipeComparison:
     ----------
     rows : the recipes, sorted by mean accuracy, best first
     pairs : all pairs of recipes on the same digits
-    passed_over : why a run was left out
+    passed_over : why a run was left out, unless it is a blend
     base : for each setting, the value that most of the recipes have
+    blends : how many runs were left out because a blend has no recipe
     """
 
     rows: list[RecipeRow]
     pairs: list[RecipePair]
     passed_over: list[str]
     base: Settings = field(default_factory=dict)
+    blends: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `compare --by recipe --json`."""
@@ -96,6 +102,7 @@ class RecipeComparison:
             "recipes": [asdict(row) for row in self.rows],
             "pairs": pairs,
             "passed_over": self.passed_over,
+            "blends": self.blends,
         }
 
 
@@ -128,7 +135,7 @@ def compare_recipes(
 
     def take(run: Run) -> None:
         if run.record.recipe is None:
-            raise BadRun(f"{run.path}: is a blend, which has no recipe")
+            raise BadRun(f"{run.path}: {NO_RECIPE}")
         key = {
             **settings_of(run.record),
             "seed": None,
@@ -143,7 +150,8 @@ def compare_recipes(
     groups = sorted(found.values(), key=lambda runs: -statistics.mean(_accuracies(runs).values()))
     base = common(_settings(runs) for runs in groups)
     rows = [_row(letter, runs, base) for letter, runs in zip(letters(), groups, strict=False)]
-    return RecipeComparison(rows, _pairs(rows), passed_over, base)
+    others = [problem for problem in passed_over if not problem.endswith(NO_RECIPE)]
+    return RecipeComparison(rows, _pairs(rows), others, base, len(passed_over) - len(others))
 
 
 def _settings(runs: Sequence[Run]) -> Settings:
@@ -171,6 +179,7 @@ def _row(letter: str, runs: Sequence[Run], base: Settings) -> RecipeRow:
         spread=statistics.stdev(accuracies.values()) if len(accuracies) > 1 else None,
         seconds=statistics.median(run.record.seconds["train"] for run in runs),
         settings=settings,
+        runs=len(runs),
     )
 
 

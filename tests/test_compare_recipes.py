@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_rel
 
+from kaggle_mnist.blend import blend_runs
+from kaggle_mnist.cli.screens.recipes import show
 from kaggle_mnist.compare_recipes import compare_recipes
 from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.record import Record, parse_record
 from kaggle_mnist.utils.errors import BadRun
+from tests.cli.screens.screen import screen
 from tests.conftest import reseal
 
 GOOD, BAD = (0.950, 0.956, 0.953), (0.930, 0.944, 0.931)
@@ -75,6 +78,32 @@ def test_the_newest_of_two_runs_with_one_seed_counts(seeds: Path) -> None:
     again = shutil.copytree(seeds / "a0", seeds / "again")
     change(again, created="2027-01-01T00:00:00+00:00", oof_accuracy=0.5)
     assert {row.accuracies[0] for row in compare_recipes([], seeds).rows} == {0.5, BAD[0]}
+
+
+def test_what_is_left_out_is_a_line_with_a_count(seeds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in (1, 2):
+        again = shutil.copytree(seeds / "a0", seeds / f"again{seed}")
+        change(again, created=f"2027-01-0{seed}T00:00:00+00:00", oof_accuracy=0.95)
+        blend_runs(["a0", "a1"], seeds)
+    for number in range(3):  # recipes with a single seed
+        single = shutil.copytree(seeds / "a0", seeds / f"single{number}")
+        recipe = json.loads((single / "run.json").read_text())["recipe"] | {"epochs": 20 + number}
+        change(single, recipe=recipe, oof_accuracy=0.9)
+    text = screen(monkeypatch)
+    show(compare_recipes([], seeds), as_csv=False, as_json=False)
+    shown = text.getvalue()
+    assert "Note         A has 5 runs with 3 seeds; of those with the same one, the newest counts\n" in shown
+    assert "Skipped      2 blends: a blend has no recipe\n" in shown and shown.count("Skipped") == 1
+    assert "Not tested   9 of 10 pairs: fewer than two seeds in common;\n" in shown
+    assert shown.count("in common") == 1 and "Holm-corrected for 1 pair.\n" in shown
+
+
+def test_seed_columns_are_the_first_to_go_in_a_narrow_terminal(seeds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen(monkeypatch, width=50, terminal=True)
+    show(compare_recipes([], seeds), as_csv=False, as_json=False)
+    assert ["seeds", "mean", "SD", "seconds", "seed", "0"] in [line.split() for line in text.getvalue().splitlines()]
+    assert "Hidden seed 2, seed 1 (use a wider terminal, --csv or --json)" in " ".join(text.getvalue().split())
+    assert max(map(len, text.getvalue().splitlines())) <= 50
 
 
 def test_equal_accuracies_do_not_differ(seeds: Path) -> None:

@@ -241,7 +241,7 @@ def test_the_command_trains_a_run_for_each_seed_and_shows_the_line_of_the_recipe
     assert all((run / "report.html").exists() for run in runs)
     assert re.search(r"\nSeed 0 +CV accuracy 0\.\d{4}, submissions/\S+/submission\.csv\n(.+\n)?Seed 1 ", done.output)
     assert re.search(r"\nA +mlp\n", done.output)
-    assert re.search(r"seeds +mean +SD +s +seed 0 +seed 1 *\n.*\n A +2 +0\.\d{4} +0\.\d{4} ", done.output)
+    assert re.search(r"seeds +mean +SD +seconds +seed 0 +seed 1 *\n.*\n A +2 +0\.\d{4} +0\.\d{4} ", done.output)
     assert re.search(r"\nTime +\d+ s training, \d+ s in all\n$", done.output)
     both = invoke("train", "--seeds", "0..1", "--seed", "3")
     assert (both.exit_code, both.stderr) == (2, "kaggle-mnist: --seed and --seeds: give one of them\n")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kaggle_mnist.cli.console import new_table, say, show_table
+from kaggle_mnist.cli.console import dropped, new_table, say, say_hidden, show_table
 from kaggle_mnist.cli.screens.differences import Line, show_differences
 from kaggle_mnist.significance import format_p
 from kaggle_mnist.utils.words import plural
 
 if TYPE_CHECKING:
-    from kaggle_mnist.compare_recipes import RecipeComparison, RecipePair
+    from rich.table import Table
+
+    from kaggle_mnist.compare_recipes import RecipeComparison, RecipePair, RecipeRow
 
 MAX_RECIPES = 20  # lines; --csv lists all
 MAX_SEEDS = 10  # columns; with more seeds, only their number is shown
@@ -35,31 +38,62 @@ def _show(comparison: RecipeComparison) -> None:
     if more := len(comparison.rows) - len(rows):
         say("", f"… and {more:,} more, none with a higher mean; --csv lists all recipes, --json also all pairs")
     seeds = sorted({seed for row in rows for seed in row.accuracies})
-    shown = seeds if len(seeds) <= MAX_SEEDS else []
-    table = new_table("", "seeds", "mean", "SD", "s", *(f"seed {seed}" for seed in shown), numbers=True)
-    for row in rows:
-        spread = "·" if row.spread is None else f"{row.spread:.4f}"
-        by_seed = (f"{row.accuracies[seed]:.4f}" if seed in row.accuracies else "·" for seed in shown)
-        table.add_row(row.letter, f"{len(row.accuracies)}", f"{row.mean:.4f}", spread, f"{row.seconds:.0f}", *by_seed)
-    show_table(table)
+    cells = [_cells(row, seeds if len(seeds) <= MAX_SEEDS else []) for row in rows]
+
+    def table_of(names: list[str]) -> Table:
+        table = new_table("", *names, numbers=True)
+        for row, values in zip(rows, cells, strict=True):
+            table.add_row(row.letter, *(values[name] for name in names))
+        return table
+
+    shown = [*cells[0]]
+    hidden = dropped(shown, [*[name for name in shown if name.startswith("seed ")][::-1], "seconds"], table_of)
+    show_table(table_of(shown))
+    say_hidden(hidden)
     letters = {row.letter for row in rows}
     pairs = [pair for pair in comparison.pairs if {pair.first, pair.second} <= letters]
-    for pair in pairs:
+    tested = [pair for pair in pairs if pair.difference]
+    for pair in tested:
         _show_pair(pair)
-    if any(pair.difference for pair in pairs):
+    if few := len(pairs) - len(tested):
+        if len(pairs) == 1:
+            say(f"{pairs[0].first} – {pairs[0].second}", f"{pairs[0].verdict}; train both with the same ones")
+        else:
+            say("Not tested", f"{few:,} of {plural(len(pairs), 'pair')}: fewer than two seeds in common;")
+            say("", "train these recipes with the same seeds, `train --seeds 0..4`")
+    if tested:
         say("", "Accuracies are out of fold; p and intervals: paired t-test over the common seeds,")
-        say("", f"Holm-corrected for {plural(len(comparison.pairs), 'pair')}.")
+        say("", f"Holm-corrected for {plural(sum(pair.difference is not None for pair in comparison.pairs), 'pair')}.")
     if len({row.data for row in comparison.rows}) > 1:
         say("Note", "not all recipes were trained on the same digits; only those that were are compared")
+    for row in rows:
+        if row.runs > len(row.accuracies):
+            seeds_of = plural(len(row.accuracies), "seed")
+            say(
+                "Note",
+                f"{row.letter} has {row.runs:,} runs with {seeds_of}; of those with the same one, the newest counts",
+            )
+    if comparison.blends:
+        say("Skipped", f"{plural(comparison.blends, 'blend')}: a blend has no recipe")
     for problem in comparison.passed_over[:MAX_RECIPES]:
         say("Skipped", problem)
 
 
+def _cells(row: RecipeRow, seeds: Sequence[int]) -> dict[str, str]:
+    spread = "·" if row.spread is None else f"{row.spread:.4f}"
+    cells = {
+        "seeds": f"{len(row.accuracies)}",
+        "mean": f"{row.mean:.4f}",
+        "SD": spread,
+        "seconds": f"{row.seconds:.0f}",
+    }
+    by_seed = {seed: f"{accuracy:.4f}" for seed, accuracy in row.accuracies.items()}
+    return {**cells, **{f"seed {seed}": by_seed.get(seed, "·") for seed in seeds}}
+
+
 def _show_pair(pair: RecipePair) -> None:
     difference, label = pair.difference, f"{pair.first} – {pair.second}"
-    if difference is None or pair.p_corrected is None:
-        say(label, f"{pair.verdict}; train both with the same ones")
-        return
+    assert difference is not None and pair.p_corrected is not None
     say(label, f"{pair.verdict} (p {format_p(pair.p_corrected)})")
     say("", f"{difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) over {difference.seeds} seeds")
 

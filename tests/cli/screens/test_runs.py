@@ -167,13 +167,16 @@ def test_a_terminal_of_forty_columns_shows_scores_and_forecasts_of_many_runs_as_
         replace(first, letter=letter, run=f"20261124-2000{n:02}-fast", folds=first.folds * 2, score=0.9667)
         for n, letter in enumerate("ABCDEFGHIJ")
     ]
-    rows = [replace(row, settings={**row.settings, "epochs": 8 + n, "seed": n}) for n, row in enumerate(rows)]
+    rows = [
+        replace(row, settings={**row.settings, "epochs": 8 + n, "dropout": n / 10, "seed": n})
+        for n, row in enumerate(rows)
+    ]
     text = screen(monkeypatch, width=40, terminal=True)
     show_comparison(replace(comparison, rows=rows, pairs=[]))
     lines = text.getvalue().splitlines()
-    assert len(lines) < 65 and max(map(len, lines)) <= 40
+    assert len(lines) < 70 and max(map(len, lines)) <= 40
     assert "A            20261124-200000-fast," in lines
-    assert "             epochs 8, seed 0" in lines
+    assert "             dropout 0, epochs 8, seed 0" in lines
     start = f" A  {first.cv_accuracy:.4f} ± {first.cv_accuracy_std:.4f}  {first.oof_accuracy:.4f}"
     assert any(line.startswith(start) for line in lines)
     forecast = first.forecast
