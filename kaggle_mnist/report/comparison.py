@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 PAGE_WRITER = f"{WRITER} compare"
 MAX_RUNS = 20  # on a page; a search leaves hundreds
+HEAD = 4096  # bytes at the start of a page that say of which digits it has pictures
 ALL_PAIRS = 4  # runs of which every pair is shown; of more runs, the best is compared with each
 
 
@@ -71,13 +74,15 @@ def write_comparison(
     BadRun
         The outputs of a run cannot be read.
     DataNotFound
-        The digits in `input` are not those of a run.
+        The digits in `input` are not those of a run, or there is a page with pictures of digits that are not found now.
     """
     check_page(path)
     progress("Page", 0, 2)
     rows = comparison.rows[:MAX_RUNS]
     pairs = _shown_pairs(comparison)
-    galleries, sprite, missing = _galleries(pairs, dict(zip([row.letter for row in rows], runs, strict=False)), input)
+    galleries, sprite, digits = _galleries(pairs, dict(zip([row.letter for row in rows], runs, strict=False)), input)
+    missing = {name: reason for name, reason in digits.items() if isinstance(reason, str)}
+    _keep_pictures(path, missing)
     progress("Page", 1, 2)
     page = render(
         "comparison.html.j2",
@@ -94,9 +99,10 @@ def write_comparison(
         forest=Markup(charts.forest([_forest_row(pair) for pair in pairs])) if pairs else "",
         galleries=galleries,
         sprite=sprite,
-        missing=missing,
+        missing=list(missing.values()),
+        pictured=[name for name in digits if name not in missing],
         columns=COLUMNS,
-        fields=_differing([row.settings for row in rows]),
+        fields=_differing([row.settings for row in rows if row.settings]),  # a blend has none
         parents=[(row.letter, run.record.parents) for row, run in zip(rows, runs, strict=False) if run.record.parents],
         format_seconds=format_seconds,
         format_p=format_p,
@@ -108,7 +114,17 @@ def write_comparison(
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     progress("Page", 2, 2)
-    return missing
+    return list(missing.values())
+
+
+def _keep_pictures(path: Path, missing: dict[str, str]) -> None:
+    """Raise DataNotFound if the page at `path` has pictures of digits that are missing now."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        found = re.search(rb'<meta name="pictures" content="([^"]*)">', file.read(HEAD))
+        pictured = found[1].decode().split() if found else []
+        for reason in [reason for name, reason in missing.items() if name in pictured]:
+            advice = "" if "--input" in reason else "; specify the digits with --input"
+            raise DataNotFound(f"{reason}{advice}; {path} was kept as it is")
 
 
 def _shown_pairs(comparison: Comparison) -> list[Pair]:
@@ -141,8 +157,8 @@ def _differing(settings: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]
 
 def _galleries(
     pairs: Sequence[Pair], runs: dict[str, Run], input: str | Path | None
-) -> tuple[list[dict[str, Any]], str, list[str]]:
-    """For each pair the images that only one of its runs read correctly; their sprite; and which digits are missing."""
+) -> tuple[list[dict[str, Any]], str, dict[str, Digits | str]]:
+    """For each pair the images that only one of its runs read correctly; their sprite; and the digits, or why none."""
     oof = {letter: runs[letter].outputs() for pair in pairs for letter in (pair.first, pair.second)}
     digits: dict[str, Digits | str] = {}
     pixels: list[NDArray[np.uint8]] = []
@@ -164,7 +180,7 @@ def _galleries(
     reasons = [found for found in digits.values() if isinstance(found, str)]
     if input is not None and reasons and len(reasons) == len(digits):
         raise DataNotFound(reasons[0])
-    return galleries, draw_sprite(np.stack(pixels)) if pixels else "", reasons
+    return galleries, draw_sprite(np.stack(pixels)) if pixels else "", digits
 
 
 def _digits_or_reason(data: Data, input: str | Path | None) -> Digits | str:

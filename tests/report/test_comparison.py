@@ -130,6 +130,38 @@ def test_named_digits_are_used_or_refused(evening: Path, few: Digits, page: Path
     assert Path("comparison.html").read_bytes() == page.read_bytes()
 
 
+def test_a_page_with_pictures_is_kept_where_the_digits_have_moved(submissions: Path, few: Digits) -> None:
+    export_csv(few, Path("input"))
+    arguments = ["compare", "--html", "runs.html"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    before = Path("runs.html").read_bytes()
+    Path("input").rename("moved")
+    refused = CliRunner().invoke(app, arguments)
+    [line] = refused.output.splitlines()
+    assert refused.exit_code == 2
+    assert line.endswith("specify them with --input; runs.html was kept as it is")
+    assert Path("runs.html").read_bytes() == before
+    Path("input").mkdir()
+    (Path("input") / "train.csv").write_text("label,pixel0\n")
+    refused = CliRunner().invoke(app, arguments)
+    assert (refused.exit_code, refused.output.count("--input"), Path("runs.html").read_bytes()) == (2, 1, before)
+    for _ in range(2):  # a page without pictures has none to keep
+        assert CliRunner().invoke(app, ["compare", "--html", "bare.html"]).exit_code == 0
+    assert CliRunner().invoke(app, [*arguments, "--input", "moved"]).exit_code == 0
+    assert Path("runs.html").read_bytes() == before
+
+
+def test_a_blend_has_no_settings_that_could_differ(submissions: Path, page: Path) -> None:
+    blend_runs(["a", "b"], submissions)
+    compare_runs([], submissions, page=Path("comparison.html"))
+    settings, alone = section_of(Path("comparison.html"), "settings"), section_of(page, "settings")
+    fields = re.findall(r'<tr><th scope="row">([^<]*)</th>', settings)
+    assert fields == re.findall(r'<tr><th scope="row">([^<]*)</th>', alone)
+    [blended] = [row.letter for row in compare_runs([], submissions).rows if not row.settings]
+    assert f'<th scope="col">{blended}</th>' not in settings
+    assert f"{blended} is a blend of " in text_of(settings)
+
+
 def test_only_settings_that_differ_are_listed_with_every_runs_value(page: Path) -> None:
     text = text_of(section_of(page, "settings"))
     assert re.search(r"field A B C .*hidden \[48\] \[48\] \[16\]", text)

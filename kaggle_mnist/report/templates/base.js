@@ -28,3 +28,9 @@
   window.addEventListener("resize", mark);
   mark();
 })();
+(() => { // says of a table that is wider than its box that it can be scrolled
+  const boxes = [...document.querySelectorAll(".scroll:has(+ .more)")];
+  const tell = () => boxes.forEach((box) => { box.nextElementSibling.hidden = box.scrollWidth <= box.clientWidth; });
+  window.addEventListener("resize", tell);
+  tell();
+})();
