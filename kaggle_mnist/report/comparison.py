@@ -20,8 +20,9 @@ from kaggle_mnist.report.disagreements import disagreements
 from kaggle_mnist.report.gallery import COLUMNS, draw_sprite
 from kaggle_mnist.report.headline import format_seconds
 from kaggle_mnist.report.rendering import render, start_of
+from kaggle_mnist.report.verdicts import verdicts
 from kaggle_mnist.runs.record import Data
-from kaggle_mnist.runs.run import Run
+from kaggle_mnist.runs.run import Outputs, Run
 from kaggle_mnist.settings import changed
 from kaggle_mnist.significance import SIGNIFICANT, Pair, format_p
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, OutputError
@@ -80,7 +81,9 @@ def write_comparison(
     progress("Page", 0, 2)
     rows = comparison.rows[:MAX_RUNS]
     pairs = _shown_pairs(comparison)
-    galleries, sprite, digits = _galleries(pairs, dict(zip([row.letter for row in rows], runs, strict=False)), input)
+    by_letter = dict(zip([row.letter for row in rows], runs, strict=False))
+    outputs = {letter: run.outputs() for letter, run in by_letter.items()}
+    galleries, sprite, digits = _galleries(pairs, by_letter, outputs, input)
     missing = {name: reason for name, reason in digits.items() if isinstance(reason, str)}
     _keep_pictures(path, missing)
     progress("Page", 1, 2)
@@ -93,11 +96,13 @@ def write_comparison(
         images=sorted({run.record.data.train_images for run in runs[:MAX_RUNS]}),
         same_data=comparison.same_data,
         pairs=pairs,
+        verdicts=verdicts(pairs, {row.letter: _title(row) for row in rows}, _alike(by_letter, outputs)),
         all_pairs=len(comparison.pairs),
         significant=SIGNIFICANT,
         fold_chart=Markup(_fold_chart(rows)),
         forest=Markup(charts.forest([_forest_row(pair) for pair in pairs])) if pairs else "",
         galleries=galleries,
+        opened=max(galleries, key=_is_worth_opening, default=None),  # the first of the best
         sprite=sprite,
         missing=list(missing.values()),
         pictured=[name for name in digits if name not in missing],
@@ -140,6 +145,19 @@ def _best(rows: Sequence[Any]) -> dict[str, str]:
     return {**best, "oof_log_loss": min(rows, key=lambda row: row.oof_log_loss).letter}
 
 
+def _title(row: Any) -> str:
+    return f"{row.letter} ({row.labels.name or row.recipe})"
+
+
+def _alike(runs: dict[str, Run], outputs: dict[str, Outputs]) -> list[list[str]]:
+    """The letters of runs that have the same outputs for the same digits."""
+    groups: dict[tuple[str, bytes, bytes], list[str]] = {}
+    for letter, found in outputs.items():
+        key = runs[letter].record.data.fingerprint, found.oof.tobytes(), found.test.tobytes()
+        groups.setdefault(key, []).append(letter)
+    return [letters for letters in groups.values() if len(letters) > 1]
+
+
 def _fold_chart(rows: Sequence[Any]) -> str:
     return charts.dot_rows([(row.letter, row.folds) for row in rows], "Accuracy of each member, a row for each run")
 
@@ -156,15 +174,14 @@ def _differing(settings: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]
 
 
 def _galleries(
-    pairs: Sequence[Pair], runs: dict[str, Run], input: str | Path | None
+    pairs: Sequence[Pair], runs: dict[str, Run], outputs: dict[str, Outputs], input: str | Path | None
 ) -> tuple[list[dict[str, Any]], str, dict[str, Digits | str]]:
     """For each pair the images that only one of its runs read correctly; their sprite; and the digits, or why none."""
-    oof = {letter: runs[letter].outputs() for pair in pairs for letter in (pair.first, pair.second)}
     digits: dict[str, Digits | str] = {}
     pixels: list[NDArray[np.uint8]] = []
     galleries = []
     for pair in pairs:
-        first, second = oof[pair.first], oof[pair.second]
+        first, second = outputs[pair.first], outputs[pair.second]
         data = runs[pair.first].record.data
         if data.fingerprint not in digits:
             digits[data.fingerprint] = _digits_or_reason(data, input)
@@ -181,6 +198,12 @@ def _galleries(
     if input is not None and reasons and len(reasons) == len(digits):
         raise DataNotFound(reasons[0])
     return galleries, draw_sprite(np.stack(pixels)) if pixels else "", digits
+
+
+def _is_worth_opening(gallery: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether there are pictures, and whether there is anything."""
+    places = [place for side in gallery["sides"] for _, place in side]
+    return any(place is not None for place in places), bool(places)
 
 
 def _digits_or_reason(data: Data, input: str | Path | None) -> Digits | str:

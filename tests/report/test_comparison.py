@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def test_every_run_has_its_scores_and_the_best_are_marked(page: Path, compared: 
         assert f"{row.letter} {row.run} {row.cv_accuracy:.4f} ± {row.cv_accuracy_std:.4f}" in text_of(scores)
         forecast = row.forecast
         assert f"{forecast.expected:.4f} {forecast.low:.4f} to {forecast.high:.4f}" in text_of(scores)
-    best = re.findall(r'<td class="best">([\d.]+)', scores)
+    best = re.findall(r'class="best"[^>]*>([\d.]+)', scores)
     expected = (
         max(row.cv_accuracy for row in compared.rows),
         compared.rows[0].oof_accuracy,
@@ -75,7 +76,34 @@ def test_folds_are_dots_with_a_mean_and_differences_have_intervals(page: Path, c
         assert f">{pair.first} − {pair.second}</text>" in differences
         interval = f"{pair.difference:+.4f} {pair.low:+.4f} to {pair.high:+.4f}"
         assert f"{pair.first} − {pair.second} {interval}" in text_of(differences)
-        assert pair.verdict in text_of(page.read_text("utf-8").split("<nav")[0])
+
+
+def test_the_first_lines_name_better_runs_first_and_then_what_is_not_sure(page: Path, compared: Comparison) -> None:
+    lines = [text_of(line) for line in re.findall(r"<li[^>]*>(.*?)</li>", page.read_text("utf-8").split("<nav")[0])]
+    recipes = {row.letter: f"{row.letter} ({row.recipe})" for row in compared.rows}
+    better = [pair for pair in compared.pairs if pair.verdict.endswith(f"better than {pair.second}")]
+    assert [pair.second for pair in better] == ["C", "C"]
+    expected = [f"{recipes[pair.first]} is better than {recipes[pair.second]}" for pair in better]
+    expected += [f"{recipes['A']} and {recipes['B']} do not differ significantly"]
+    assert [line.split(" p ")[0] for line in lines] == expected
+
+
+def test_equal_runs_are_said_once_to_be_equal_and_a_pair_with_pictures_is_open(
+    submissions: Path, few: Digits, compared: Comparison
+) -> None:
+    for copy in ("20261124-200002-copy", "20261124-200003-copy"):
+        shutil.copytree(submissions / compared.rows[0].run, submissions / copy)
+    export_csv(few, Path("input"))
+    compare_runs([], submissions, page=Path("comparison.html"))
+    page = Path("comparison.html").read_text("utf-8")
+    start = text_of(page.split("<nav")[0])
+    assert "A, B and C have the same outputs" in start
+    assert "and B " not in start.replace("A, B and C", "")
+    [opened] = re.findall(
+        r"<details open>(.*?)</details>", section_of(Path("comparison.html"), "disagreements"), re.DOTALL
+    )
+    assert "<h3>A and D</h3>" in opened
+    assert 'class="digit"' in opened
 
 
 def test_the_pictures_are_digits_that_only_one_run_read_correctly(
@@ -248,3 +276,18 @@ def test_a_phone_scrolls_one_way(open_page: Any, page: Path) -> None:
     for width in (390, 320):
         shown.set_viewport_size({"width": width, "height": 844})
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_phone_shows_every_score_and_a_table_that_is_wider_than_the_page_says_so(open_page: Any, page: Path) -> None:
+    shown = open_page(page, **PHONE)
+    for figure in shown.locator(".scores tbody td").all():
+        box = figure.bounding_box()
+        assert box["x"] >= 0, box
+        assert box["x"] + box["width"] <= 390
+    hint = shown.locator("#settings .more")
+    assert not hint.is_visible()
+    shown.locator(".settings").evaluate("table => { table.style.width = '900px'; }")
+    shown.set_viewport_size({"width": 380, "height": 844})
+    assert hint.text_content() == "Scroll the table sideways for the runs up to C."
+    hint.wait_for(state="visible")
+    assert shown.evaluate("document.documentElement.scrollWidth") <= 390
