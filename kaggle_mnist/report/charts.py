@@ -17,6 +17,8 @@ from kaggle_mnist.report.svg import ACCENT, INK, LINE, MUTED, new_chart, to_svg
 LEGEND: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
 DASHED = (0, (3, 2))
 SUBDIVISIONS = ((1,), (1, 3), (1, 2, 5))  # of each power of ten
+ENDS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # multiples of a power of ten at which a logarithmic axis may end
+TICKS_APART = 0.08  # of a logarithmic axis' length, from its ends to the next tick
 EPOCH_STEPS = [1, *(base * 10**power for power in range(6) for base in (5, 10, 25))]
 LABELS_APART = 0.1  # of the axis' height, between the labels at the ends of two lines
 
@@ -183,7 +185,7 @@ def reliability_chart(bins: pd.DataFrame) -> str:
         axes.scatter(bins.confidence, bins.accuracy, s=areas, color=ACCENT)
         axes.text(1.02, 0.04, "dashed: as confident as accurate", ha="right", color=MUTED)
         axes.set_xlim(0, 1.04)
-        axes.set_ylim(0, 1.06)
+        axes.set_ylim(-0.06, 1.06)  # room for the dot of a bin without a correct image
         axes.set_xlabel("confidence: the largest output")
         axes.set_ylabel("accuracy")
         return to_svg(figure, "Accuracy in each bin of confidence; the numbers are in the table")
@@ -201,19 +203,25 @@ def epoch_ticks(last: int) -> list[int]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two positive ones, for a logarithmic axis.
+    """Round numbers for a logarithmic axis, the first at most `low` and the last at least `high`, both positive.
 
-    >>> log_ticks(0.4, 12), log_ticks(0.6, 1.3)
-    ([0.5, 1.0, 2.0, 5.0, 10.0], [0.6, 0.8, 1.0, 1.2])
+    >>> log_ticks(0.4, 12), log_ticks(0.63, 1.3)
+    ([0.4, 1.0, 2.0, 5.0, 12.0], [0.6, 0.8, 1.0, 1.2, 1.5])
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for parts in SUBDIVISIONS:
-        every = [float(f"{part * 10.0**power:.4g}") for power in powers for part in parts]
-        ticks = [tick for tick in every if low <= tick <= high]
-        if len(ticks) >= 4:
-            return ticks
-    even = [float(f"{tick:.6g}") for tick in MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high)]
-    return [tick for tick in even if low <= tick <= high]
+    first = max(end for end in _multiples(powers, ENDS) if end <= low)
+    last = min(end for end in _multiples(powers, ENDS) if end >= high)
+    even = [float(f"{tick:.6g}") for tick in MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(first, last)]
+    apart = (last / first) ** TICKS_APART if last > first else 1.0
+    for ticks in (*(_multiples(powers, parts) for parts in SUBDIVISIONS), even):
+        between = [tick for tick in ticks if first * apart <= tick <= last / apart]
+        if len(between) >= 3:
+            break
+    return sorted({first, *between, last})
+
+
+def _multiples(powers: range, parts: Sequence[float]) -> list[float]:
+    return [float(f"{part * 10.0**power:.4g}") for power in powers for part in parts]
 
 
 def _plot_members(axes: Axes, history: pd.DataFrame, column: str) -> None:
@@ -243,11 +251,14 @@ def _finish(axes: Axes, history: pd.DataFrame, columns: list[str], form: str) ->
     means = history.groupby("epoch")[columns].mean()
     drawn = np.concatenate([history[columns[0]], means.to_numpy().ravel()])
     if drawn.min() > 0:
-        low, high = float(drawn.min()) / 1.08, float(drawn.max()) * 1.08
+        ticks = log_ticks(float(drawn.min()), float(drawn.max()))
         axes.set_yscale("log")
-        axes.set_ylim(low, high)
-        axes.yaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
+        axes.set_ylim(ticks[0] / 1.03, ticks[-1] * 1.03)  # room for the width of a line
         axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        ticks = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(0, float(drawn.max()) or 1).tolist()
+        axes.set_ylim(-0.02 * ticks[-1], 1.02 * ticks[-1])
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter(lambda y, _: form.format(y))
     _name_ends(axes, last, means.iloc[-1].tolist(), form)
 

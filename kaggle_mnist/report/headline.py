@@ -40,7 +40,7 @@ def _metrics(run: Run, submitted: Submitted | None) -> Iterator[Metric]:
     yield Metric("Log loss", f"{scores.oof_log_loss:.4f}", "out of fold")
     yield Metric("Errors", f"{wrong:,}", f"of {images:,} digits")
     forecast = forecast_of(ScoredRun(run, submitted))
-    yield Metric("Forecast", f"{forecast.expected:.4f}", f"{forecast.low:.4f}–{forecast.high:.4f}")
+    yield Metric("Forecast", f"{forecast.expected:.4f}", f"95 % interval: {forecast.low:.4f}–{forecast.high:.4f}")
     if submitted is not None and submitted.public_score is None:
         yield Metric("Public score", "none yet", submitted.status)
     elif submitted is not None and submitted.public_score is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from markupsafe import Markup
@@ -50,8 +51,8 @@ def write_report(
 ) -> Path:
     """Write `report.html` into the run's folder and return its path.
 
-    The same run and digits give the same bytes. Where the digits are not found, a new page has no images, and a page
-    that exists is kept.
+    The same run and digits give the same bytes; a blend's page has links to those of its parents that exist. Where the
+    digits are not found, a new page has no images, and a page that exists is kept.
 
     Parameters
     ----------
@@ -128,6 +129,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "run": run,
         "record": record,
         "scores": record.scores,
+        "parents": [(parent, _link_to(parent.run, run)) for parent in record.parents],
         "headline": headline(run, submitted),
         "folds": run.table("folds").to_dict("records"),
         "labels": read_labels(run.path),
@@ -143,6 +145,11 @@ def _facts(run: Run) -> dict[str, Any]:
         "watched": WATCHED,
         "format_value": format_value,
     }
+
+
+def _link_to(parent: str, run: Run) -> str:
+    """The relative address of a parent's page; empty if there is none beside the blend."""
+    return f"../{quote(parent)}/{PAGE}" if (run.path.parent / parent / PAGE).is_file() else ""
 
 
 def _can_upload(data: Data) -> bool:
@@ -195,7 +202,7 @@ def _network(run: Run) -> tuple[dict[str, Any] | None, str]:
     """The member that reads drawings: its layers, with weights in float16; or None and the reason."""
     recipe = run.record.recipe
     if recipe is None:
-        return None, "Drawing is not available: a blend has no weights. Draw in its parents' reports."
+        return None, ""  # a blend's page has no place for drawing
     repeat = smallest_variant(recipe, run.record.repeats)
     member = {name: array[FOLD] for name, array in weights_of(recipe, repeat, run.weights()).items()}
     recipe = recipe.variants[repeat]

@@ -118,6 +118,27 @@ def test_the_axis_has_the_first_epoch_and_the_last(charts: dict[str, str], histo
     )
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.35, 0.02, 1.7])
+@pytest.mark.parametrize("end", [0.0, 0.001, 0.05])
+def test_the_ticks_reach_beyond_the_lines_at_both_ends(history: pd.DataFrame, scale: float, end: float) -> None:
+    error = scale * (0.5 / history.epoch**1.3).where(history.epoch < 12, end)
+    svg = error_curves(history.assign(watched_accuracy=1 - error))
+    named = [float(text[:-2]) for text in texts_of(svg) if text.endswith(" %")]
+    assert min(named) <= 100 * error.min() + 1e-9
+    assert max(named) >= 100 * error.max() - 1e-9
+    assert 3 <= len(set(named)) <= 8
+
+
+def test_a_bin_without_a_correct_image_has_its_whole_dot_above_the_axis() -> None:
+    bins = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.0, 0.95], "images": [400, 400]})
+    svg = reliability_chart(bins)
+    clip = re.search(r'<rect x="[\d.]+" y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', svg)
+    assert clip
+    bottoms = re.findall(r'<path d="M [\d.]+ ([\d.]+)\nC [^"]*"[^>]*style="fill: var\(--accent\)', svg)
+    assert len(bottoms) == 2
+    assert float(bottoms[0]) < float(clip[1]) + float(clip[2])
+
+
 def test_a_loss_or_an_error_of_zero_is_drawn_on_a_linear_axis(history: pd.DataFrame) -> None:
     zero = history.assign(train_loss=history.train_loss.where(history.epoch < 12, 0.0))
     assert "0" in texts_of(loss_curves(zero))

@@ -91,7 +91,7 @@ def test_the_figures_and_the_submission_come_first_and_the_learning_curves_next(
         f"CV accuracy {scores.cv_accuracy:.4f} ± {scores.cv_accuracy_std:.4f} (SD)",
         f"Log loss {scores.oof_log_loss:.4f} out of fold",
         f"Errors {round((1 - scores.oof_accuracy) * 1500)} of 1,500 digits",
-        f"Forecast {forecast.expected:.4f} {forecast.low:.4f}–{forecast.high:.4f}",
+        f"Forecast {forecast.expected:.4f} 95 % interval: {forecast.low:.4f}–{forecast.high:.4f}",
         f"Time {run.record.seconds['all']:.0f} s on cpu",
         "Submission file submission.csv , next to this page rows 300 ImageIds, each with a digit",
         "It cannot be uploaded: Kaggle's Digit Recognizer expects 28,000 ImageIds.",
@@ -158,7 +158,7 @@ def test_test_images_are_named_by_their_ids_and_a_known_competition_gets_the_upl
     page = write_report(run, digits).read_text("utf-8")
     least = np.sort(run.outputs().test, axis=1)
     first = 5000 + int(np.argmin(least[:, -1] - least[:, -2]))
-    assert f"<span>id <b>{first}</b></span>" in page
+    assert f'<span class="named">id <b>{first}</b></span>' in page
     assert f'aria-label="id {first}"' in page
     assert "300 ids, each with a digit" in page
     assert f"kaggle-mnist upload {run.name} " in text_of(page)
@@ -196,7 +196,7 @@ def test_names_paths_and_messages_with_html_in_them_are_escaped(output: Path, fe
 def test_the_public_score_is_shown_with_its_prediction(run: Run, few: Digits) -> None:
     (run.path / "leaderboard.json").write_text(json.dumps(BOARD))
     text = text_of(write_report(run, few).read_text("utf-8").split("<nav")[0])
-    assert "Forecast 0.9925 0.9901–0.9949 Public score 0.99235 as forecast" in text
+    assert "Forecast 0.9925 95 % interval: 0.9901–0.9949 Public score 0.99235 as forecast" in text
     assert "uploaded 2026-11-24 20:00 UTC, “mlp, <5> folds”" in text
     assert "kaggle-mnist upload" not in text
     (run.path / "leaderboard.json").write_text(json.dumps({**BOARD, "public_score": 0.98}))
@@ -238,17 +238,33 @@ def test_the_page_of_a_blend_says_how_its_weights_were_chosen(output: Path, few:
         assert f"the weighted mean of its parents' outputs ({said})." in text
 
 
-def test_the_page_of_a_blend_has_no_drawing_and_no_learning_curves_and_says_why(output: Path, few: Digits) -> None:
+def test_the_page_of_a_blend_begins_with_its_parents_and_omits_learning_curves_and_drawing(
+    output: Path, few: Digits
+) -> None:
     names = [folder.name for folder in sorted(output.iterdir())][:2]
     blend = blend_runs(names, output)
+    write_report(read_run(output / names[0]), few)
+    (output / names[1] / "report.html").unlink(missing_ok=True)
     page = write_report(blend, few).read_text("utf-8")
-    text = text_of(page)
-    assert "Drawing is not available: a blend has no weights" in text
-    assert "A blend has no learning curves; see its parents' reports" in text
+    start = page.split("<nav")[0]
+    assert re.findall(r'<a href="(\.\./[^"]*)">([^<]*)</a>', start) == [(f"../{names[0]}/report.html", names[0])]
+    assert (blend.path / f"../{names[0]}/report.html").is_file()
+    sections = re.findall(r'<section id="([a-z]+)"', page)
+    assert not {"curves", "draw"} & {*sections, *re.findall(r'<a href="#([a-z]+)"', page)}
+    assert "no learning curves" not in page
+    assert "not available" not in page
     assert 'id="weights"' not in page
     assert data_of(page)["network"] is None
     for parent in blend.record.parents:
-        assert f"{parent.run} {parent.weight:.4f} {parent.sha256}" in text
+        assert f"{parent.weight:.4f} {parent.run}" in text_of(start)
+        assert f"{parent.run} {parent.weight:.4f} {parent.sha256}" in text_of(page)
+
+
+def test_a_legend_names_only_the_lines_of_its_chart(run: Run, few: Digits) -> None:
+    page = write_report(run, few).read_text("utf-8")
+    error, loss = re.findall(r"<figcaption><h3>(.*?)</figcaption>", page, re.DOTALL)
+    assert text_of(error) == "Held-out error mean of 3 members each member"
+    assert text_of(loss) == "Held-out loss mean of 3 members each member mean in training"
 
 
 def test_the_page_has_the_weights_of_one_member_in_float16_and_names_it(run: Run, few: Digits) -> None:

@@ -235,6 +235,30 @@ def test_the_page_is_less_than_half_as_tall_as_it_was(visit: Any) -> None:
         assert page.evaluate("document.documentElement.scrollHeight") < before / 2
 
 
+def test_titles_of_cards_are_not_broken_and_bars_in_a_row_stand_at_one_height(visit: Any) -> None:
+    for screen in SCREENS.values():
+        page = visit(**screen)
+        names = page.locator("#uncertain .cards:not(details *) .named").all()
+        assert all(name.bounding_box()["height"] <= 24 for name in names)  # one line
+        for section in ("mistakes", "uncertain"):
+            found: dict[float, set[float]] = {}  # by the top of a row of cards: where their bars stand
+            for card in page.locator(f"#{section} .cards:not(details *) figure").all():
+                bars = card.locator(".columns").bounding_box()
+                found.setdefault(card.bounding_box()["y"], set()).add(round(bars["y"] + bars["height"], 1))
+            assert all(len(ends) == 1 for ends in found.values())
+
+
+def test_the_preview_of_a_drawing_has_a_margin_around_its_pixels(visit: Any) -> None:
+    page = visit()
+    draw(page)
+    image = image_of(page)
+    assert (np.count_nonzero(image.any(1)), image[-1].any()) == (
+        20,
+        True,
+    )  # a 7's foot is at the edge
+    assert page.locator("#seen").evaluate("preview => parseFloat(getComputedStyle(preview).paddingBottom)") >= 6
+
+
 def test_the_navigation_stays_in_sight_in_one_row_and_marks_the_section(visit: Any) -> None:
     page = visit(**PHONE)
     links = page.locator("nav a").evaluate_all("all => all.map((link) => link.getBoundingClientRect().top)")
