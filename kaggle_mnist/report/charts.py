@@ -256,7 +256,7 @@ def _finish(axes: Axes, history: pd.DataFrame, columns: list[str], form: str) ->
         axes.set_ylim(ticks[0] / 1.03, ticks[-1] * 1.03)  # room for the width of a line
         axes.yaxis.set_minor_locator(NullLocator())
     else:
-        ticks = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(0, float(drawn.max()) or 1).tolist()
+        ticks = list(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(0, float(drawn.max()) or 1))
         axes.set_ylim(-0.02 * ticks[-1], 1.02 * ticks[-1])
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter(lambda y, _: form.format(y))
