@@ -46,8 +46,8 @@ class Audit:
     suspects : columns `image` (position among the labeled images, from 0), `label` (as given), `suggested` (the digit
         with the largest output), `self_confidence` (the given label's share of the outputs, from 0 to 1) and `place`
         (the image's file, or its row in `train.csv`)
-    table : the CSV file; None without suspects, when nothing is written
-    picture : the contact sheet of the first `MAX_PICTURED` suspects; None without any
+    table : the CSV file; without suspects, it is not written
+    picture : the contact sheet of the first `MAX_PICTURED` suspects; without any, it is not written
     confident : whether only labels that the outputs contradict with confidence are listed
     confirmed : on the practice set, how many known label errors are among the suspects
     """
@@ -55,8 +55,8 @@ class Audit:
     run: str
     train_images: int
     suspects: pd.DataFrame
-    table: Path | None
-    picture: Path | None
+    table: Path
+    picture: Path
     confident: bool
     confirmed: Confirmed | None
 
@@ -113,7 +113,7 @@ def audit_run(
     suspects["place"] = [places[image] for image in suspects.image]
     confirmed = _count_confirmed(suspects) if data.practice else None
     if suspects.empty:
-        return Audit(found.name, data.train_images, suspects, None, None, confident, confirmed)
+        return Audit(found.name, data.train_images, suspects, table, picture, confident, confirmed)
     content = suspects_csv(suspects)
     shown = suspects.head(MAX_PICTURED)
     captions = [Caption(f"{row.label}", f"{row.suggested}", f"{row.image}") for row in shown.itertuples(index=False)]

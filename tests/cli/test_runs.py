@@ -13,6 +13,7 @@ from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.labels import Labels, read_labels, write_labels
 from tests.cli.invoke import invoke
+from tests.cli.screens.screen import screen
 
 
 def test_compare_fits_a_terminal_and_has_csv_and_json_for_machines(submissions: Path) -> None:
@@ -55,11 +56,34 @@ def test_blend_prints_weights_and_scores(submissions: Path) -> None:
 
 def test_blend_selects_from_all_runs(submissions: Path) -> None:
     names = [path.name for path in list_runs(submissions)]
-    (submissions / names[0] / "outputs.npz").unlink()
+    (submissions / names[2] / "outputs.npz").unlink()
     done = invoke("blend", "--top", "5")
     assert done.exit_code == 0, done.output
-    assert f"Skipped      submissions/{names[0]}/outputs.npz: is missing" in done.stdout
+    assert f"Skipped      submissions/{names[2]}/outputs.npz: is missing" in done.stdout
     assert "(each fold with runs selected on the others)" in done.stdout
+
+
+def test_blend_says_that_no_blend_is_better_than_a_run(submissions: Path) -> None:
+    done = invoke("blend", "b", "c", "--top", "2")
+    assert (done.exit_code, done.stdout) == (2, "")
+    why = "no blend is better than this run alone, by OOF log loss; nothing was written"
+    assert done.stderr == f"kaggle-mnist: 20261124-200001-b: {why}\n"
+    assert len(list_runs(submissions)) == 3
+
+
+def test_what_runs_was_asked_for_is_shown_in_a_narrow_terminal(
+    submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke("label", "a", "--tag", "good", "--tag", "evening")
+    for options, column in ((["--tag", "good"], "tags"), (["--sort", "Seconds"], "seconds"), (["-r", "a"], "recipe")):
+        text = screen(monkeypatch, width=56, terminal=True)
+        assert invoke("runs", *options).exit_code == 0
+        assert column in text.getvalue().splitlines()[1].split()
+
+
+def test_a_grouping_that_does_not_exist_gets_the_one_that_was_probably_meant() -> None:
+    refused = invoke("compare", "--by", "recpe")
+    assert refused.stderr == "kaggle-mnist: --by recpe: must be run or recipe (did you mean recipe?)\n"
 
 
 def test_runs_lists_and_removes(submissions: Path) -> None:
