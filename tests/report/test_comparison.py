@@ -215,14 +215,6 @@ def test_of_many_runs_only_pairs_with_the_best_are_shown(monkeypatch: pytest.Mon
     assert shown("ABCDE") == ["AB", "AC"]
 
 
-def test_a_blend_is_no_reason_to_list_every_setting(submissions: Path, few: Digits) -> None:
-    blend_runs(["a", "b"], submissions)
-    compare_runs([], submissions, page=Path("page.html"))
-    text = text_of(section_of(Path("page.html"), "settings"))
-    assert re.search(r"hidden (\S+ )*· ", text)
-    assert "batch_size" not in text
-
-
 def test_a_file_that_is_not_a_comparison_is_not_replaced(submissions: Path, few: Digits) -> None:
     Path("page.html").write_text("<!doctype html>\n<html lang='en'>\n<title>mine</title>")
     report = write_report(find_run("latest", submissions), few)
