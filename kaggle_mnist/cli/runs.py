@@ -122,7 +122,7 @@ def runs(
     sort: Annotated[
         str | None,
         typer.Option(
-            help="run, cv, forecast, public, recipe, seconds, note, tags, state or size.",
+            help="run, cv, forecast, public, recipe, seconds (of training), note, tags, state or size.",
             metavar="COLUMN",
             show_default="oldest first",
         ),
