@@ -97,7 +97,8 @@ def test_a_table_that_does_not_fit_a_terminal_is_stacked(monkeypatch: pytest.Mon
     console.show_table(table)
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= 40
-    assert lines[:4] == [
+    assert lines[:5] == [
+        "",
         "             A",
         "CV accuracy  0.9947 ± 0.0003",
         "forecast     0.9953 (0.9941 to 0.9964)",
