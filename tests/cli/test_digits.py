@@ -37,7 +37,7 @@ def test_audit_lists_suspects_that_train_drops(few: Digits, submissions: Path) -
     number = len(pd.read_csv(table))
     every = invoke("audit", A, "--all", "--to", "all")
     wrong = (find_run(A, submissions).outputs().oof.argmax(1) != few.train_labels).sum()
-    assert f"{wrong:,} of 1,500 training labels look wrong" in every.stdout
+    assert f"{wrong:,} of 1,500 training labels are contradicted by the outputs" in every.stdout
     assert len(pd.read_csv("all/audit-all.csv")) == wrong > number
     assert "train --drop-suspects all/audit-all.csv" in every.stdout
     arguments = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]", "--drop-suspects", str(table)]
