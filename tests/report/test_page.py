@@ -92,7 +92,7 @@ def test_the_figures_and_the_submission_come_first_and_the_learning_curves_next(
         f"Log loss {scores.oof_log_loss:.4f} out of fold",
         f"Errors {round((1 - scores.oof_accuracy) * 1500)} of 1,500 digits",
         f"Forecast {forecast.expected:.4f} 95 % interval: {forecast.low:.4f}–{forecast.high:.4f}",
-        f"Time {run.record.seconds['all']:.0f} s on cpu",
+        f"Training {run.record.seconds['train']:.0f} s on cpu",
         "Submission file submission.csv , next to this page rows 300 ImageIds, each with a digit",
         "It cannot be uploaded: Kaggle's Digit Recognizer expects 28,000 ImageIds.",
     )
