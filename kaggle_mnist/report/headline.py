@@ -51,7 +51,9 @@ def _metrics(run: Run, submitted: Submitted | None) -> Iterator[Metric]:
     if scores.withheld_accuracy is not None:
         yield Metric("Withheld", f"{scores.withheld_accuracy:.4f}", f"{record.data.test_images:,} labels")
     if record.recipe is not None:
-        yield Metric("Training", format_seconds(record.seconds["train"]), f"on {record.environment.get('device', 'cpu')}")
+        yield Metric(
+            "Training", format_seconds(record.seconds["train"]), f"on {record.environment.get('device', 'cpu')}"
+        )
 
 
 def format_seconds(seconds: float) -> str:

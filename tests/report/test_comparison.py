@@ -243,7 +243,7 @@ def test_the_command_names_the_page_and_says_what_is_missing(submissions: Path, 
     refused = CliRunner().invoke(app, ["compare", "--input", "input"])
     assert (refused.exit_code, "--html FILE; add it" in refused.output) == (2, True)
     refused = CliRunner().invoke(app, ["compare", "--html", "runs.html", "--by", "recipe"])
-    assert (refused.exit_code, refused.output) == (2, "kaggle-mnist: --html: shows runs; leave out --by recipe\n")
+    assert (refused.exit_code, refused.output) == (2, "kaggle-mnist: --html: compares runs; leave out --by recipe\n")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
