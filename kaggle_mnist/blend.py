@@ -148,7 +148,8 @@ def blend_runs(
         raise BadOption(f"weights {weights}: top {top} chooses its own; leave one of them out")
     if top is not None and top < 2:
         raise BadOption(f"top {top}: must be at least 2")
-    named = [path for name in names for path in find_paths(name, output, "finished")]
+    found_paths = (path for name in names for path in find_paths(name, output, "finished"))
+    named = list({path.resolve(): path for path in found_paths}.values())  # a recipe's runs may have names, too
     runs = [read_run(path) for path in named] if top is None else _candidates(named, output, on_skipped)
     if top is not None and len(runs) < 2:
         raise BadRun(f"{output}: fewer than two runs on the same digits to choose from; train another, or name them")
@@ -267,8 +268,8 @@ def _parent(run: Run, weight: float) -> Parent:
 
 
 def _refuse_incompatible(runs: Sequence[Run], output: Path) -> None:
-    if len({run.path.resolve() for run in runs}) < max(2, len(runs)):
-        raise BadRun("a blend needs two or more different runs, each named once")
+    if len(runs) < 2:
+        raise BadRun("a blend needs two or more different runs")
     for run in runs:
         if run.path.resolve().parent != output.resolve():
             raise BadRun(f"{run.path}: not in {output}; move it there: a blend needs its parents in the same folder")
