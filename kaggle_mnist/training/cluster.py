@@ -6,6 +6,7 @@ threads that it was given compute together on its one job.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
@@ -97,10 +98,12 @@ class Cluster:
         try:
             return Client(place, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
-            raise ClusterError(
-                f"{self.address}: no Dask scheduler answers there ({_reason(error)});"
-                " `dask scheduler` starts one and shows its address"
-            ) from None
+            reason = _reason(error)
+        gc.collect()  # closes the client that failed; collected while the next one starts, it would lock both for ever
+        raise ClusterError(
+            f"{self.address}: no Dask scheduler answers there ({reason});"
+            " `dask scheduler` starts one and shows its address"
+        )
 
     def _inspect(self, client: Client, device: str) -> dict[str, str | int]:
         """The environment of the workers, once all of them and the scheduler, which unpickles jobs too, will do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from distributed import Client
 
 from kaggle_mnist import search as searching
 from kaggle_mnist.data.digits import Digits
@@ -258,6 +260,8 @@ def test_no_scheduler_is_one_line(small: Digits) -> None:
     for wrong in ("nowhere", "tcp://", "ftp://127.0.0.1:1"):
         with pytest.raises(ClusterError, match=f"{wrong}: no Dask scheduler answers there"):
             train(RECIPE, input=small, folds=3, cluster=wrong)
+        left = [one for one in gc.get_objects() if type(one) is Client and one.status != "closed"]
+        assert left == []  # collected while the next client starts, one would lock both for ever
 
 
 def test_a_scheduler_without_workers_is_one_line(tmp_path: Path, small: Digits) -> None:
