@@ -190,8 +190,7 @@ class Watcher:
 
     def on_epoch(self, event: EpochEnd) -> None:
         """Show an epoch's accuracy, and after the first epoch how long training will take."""
-        if event.repeat_epoch is None:  # else the epochs of several repeats would make one zigzag
-            self.curve.add(event.epoch, event.accuracy)
+        self.curve.add(event)
         self._show("Training", event.epoch, event.epochs, f"held-out accuracy {event.accuracy:.4f}")
         left = event.epochs - event.epoch
         if not self.announced and left * event.seconds >= QUICK_SECONDS:
@@ -252,9 +251,10 @@ class Curve:
     earlier: tuple[str, dict[int, float]] = ("", {})
     of: str = ""
 
-    def add(self, epoch: int, accuracy: float) -> None:
-        """Note the accuracy of an epoch."""
-        self.accuracies[epoch] = accuracy
+    def add(self, event: EpochEnd) -> None:
+        """Note the accuracy of an epoch of all repeats; those of single ones would make one zigzag."""
+        if event.repeat_epoch is None:
+            self.accuracies[event.epoch] = event.accuracy
 
     def lines(self, width: int) -> list[Text]:
         """What there is to say after the last epoch, in lines of at most `width` columns; the rest is left out.

@@ -45,9 +45,8 @@ class SeedsScreen:
         """Move the one bar."""
         count, seed = len(self.seeds), self.seeds[self.finished]
         note = f"seed {seed} ({self.finished + 1} of {count}), held-out accuracy {event.accuracy:.4f}"
-        if event.repeat_epoch is None:
-            self.watcher.curve.add(event.epoch, event.accuracy)
-            self.watcher.curve.of = f"seed {seed}"
+        self.watcher.curve.add(event)
+        self.watcher.curve.of = f"seed {seed}"
         self.watcher("Training", self.finished * event.epochs + event.epoch, count * event.epochs, note)
 
     def on_run(self, run: Run) -> None:
