@@ -9,6 +9,7 @@ import torch
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.prepare import estimate_plan, prepare
+from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.folder import ensure_writable
 from kaggle_mnist.utils.progress import Progress, quiet
@@ -43,7 +44,7 @@ def dry_run(
     """
     ensure_writable(Path(output), create=False)
     prepared = prepare(
-        recipe,
+        find_recipe(recipe),
         input=input,
         folds=folds,
         repeats=repeats,

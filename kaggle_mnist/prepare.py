@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.data.suspects import read_suspects
-from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs.folder import ensure_writable
 from kaggle_mnist.runs.record import Data
@@ -40,7 +39,7 @@ def check_seed(seed: int) -> None:
 
 @contextmanager
 def prepare(
-    recipe: str | Recipe,
+    recipe: Recipe,
     *,
     input: str | Path | Digits | None = None,
     output: str | Path | None = None,
@@ -58,7 +57,6 @@ def prepare(
     The arguments are those of `pipeline.train`; without `output` nothing is written. Raises UserError.
     """
     created = datetime.now().astimezone()
-    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     check_seed(seed)
     repeats = len(recipe.variants) if repeats is None else repeats
     if cluster is None:

@@ -103,7 +103,7 @@ def search(
     False
     """
     created = datetime.now().astimezone()
-    start = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    start = find_recipe(recipe)
     dimensions = Space.of(start, space or default_space(start)).texts
     check_seed(seed)
     check_budget(trials, minutes, seeds)

@@ -98,7 +98,7 @@ def train_seeds(
     >>> [run.record.seed for run in train_seeds(recipe, [0, 3], input=digits)]
     [0, 3]
     """
-    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = find_recipe(recipe)
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
     if isinstance(drop_suspects, (str, Path)):
         drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
