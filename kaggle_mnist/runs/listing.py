@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaggle_mnist.data.suspects import TABLES, is_edited
-from kaggle_mnist.runs.finding import find_path_in_full, list_runs, other_runs
+from kaggle_mnist.runs.finding import find_path_in_full, finished_folders, other_runs
 from kaggle_mnist.runs.labels import Labels, read_labels
 from kaggle_mnist.runs.names import CHECKPOINT, LABELS, PAGE, oldest_first
 from kaggle_mnist.runs.record import Record
@@ -64,10 +64,9 @@ def all_runs(output: Path, *, verify: bool = False) -> list[RunStatus]:
     """
     folders = [path.parent for path in output.glob(f"[!.]*/{CHECKPOINT}")]
     folders = [path for path in folders if not (path / SUMS).exists() and _is_run(path)]
-    finished = list_runs(output)
     return [
         _finished(path, verify) if (path / SUMS).exists() else _unfinished(path)
-        for path in oldest_first([*finished, *folders])
+        for path in oldest_first([*finished_folders(output), *folders])
     ]
 
 
