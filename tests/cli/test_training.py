@@ -83,6 +83,7 @@ def test_data_and_train_warn_of_copies_and_data_of_images_that_are_nearly_the_sa
     assert warning in invoke("train", *QUICK).output
 
 
+@pytest.mark.slow
 def test_the_contact_sheet_overwrites_an_earlier_one_but_no_other_file(few: Digits) -> None:
     export_csv(few, Path("input"))
     for _ in range(2):
