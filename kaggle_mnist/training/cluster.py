@@ -137,7 +137,7 @@ class Cluster:
 
     def run(self, jobs: Iterator[Job], on_epoch: Callable[[Job, EpochEnd], bool]) -> Iterator[Outcome]:
         """Carry out the jobs, as `Executor.run` says."""
-        again: deque[Job] = deque()  # that were sent to an unsuitable worker
+        again: deque[Job] = deque()  # whose worker was unsuitable, or has gone with the result
         more, last_seen = True, time.monotonic()
         while True:
             usable = self._workers().keys() - self._refused
@@ -203,12 +203,15 @@ class Cluster:
         self._events.put((key, pickle.loads(pickled)))
 
     def _outcome(self, job: Job, future: Future[Any]) -> Outcome | None:
-        """How a job ended; None if it must be carried out again, elsewhere."""
+        """How a job ended; None if it must be carried out again."""
         if future.status == "finished":
             value, seconds = self._ask(future.result)
             return Outcome(job, value, seconds=seconds)
         if future.status == "cancelled":
             raise self._lost()
+        if future.status == "lost":  # its worker has gone and taken the result with it
+            self._cancel(future)
+            return None
         error = future.exception()
         assert error is not None
         if isinstance(error, Unsuitable):

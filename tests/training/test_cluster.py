@@ -145,6 +145,19 @@ def test_a_worker_that_is_killed_costs_only_its_task(machines: Machines, alone: 
     assert same_files(run, alone)
 
 
+def test_a_result_that_is_lost_with_its_worker_is_computed_again(machines: Machines, small: Digits) -> None:
+    """The worker ends between finishing its job and handing over the result."""
+    with Cluster(machines.address, small) as cluster:
+        outcomes = cluster.run((Job(f"{i}", worker_process) for i in range(2)), lambda job, event: True)
+        first = next(outcomes).value[0]
+        [other] = [worker for worker in machines.workers if worker.pid != first]
+        time.sleep(1)  # the other job is done
+        machines.kill(other)
+        while cluster.workers > 1:
+            time.sleep(0.1)
+        assert [outcome.value[0] for outcome in outcomes] == [first]
+
+
 def test_a_scheduler_that_goes_away_leaves_finished_repeats(machines: Machines, alone: Run, small: Digits) -> None:
     def kill(event: EpochEnd) -> None:
         if event.epoch >= 13:
