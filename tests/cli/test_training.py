@@ -52,6 +52,7 @@ def test_train_prints_the_digits_the_folds_the_confusion_matrix_and_the_csv(few:
     assert (checked.returncode, checked.stdout.split()[0]) == (0, "Valid")
 
 
+@pytest.mark.slow
 def test_data_counts_draws_and_exports_the_digits(few: Digits) -> None:
     export_csv(few, Path("input"))
     done = run_program("data", "--export", "copy")
@@ -97,6 +98,7 @@ def test_the_contact_sheet_overwrites_an_earlier_one_but_no_other_file(few: Digi
     assert Path("pictures/digits.png").read_bytes() == theirs
 
 
+@pytest.mark.slow
 def test_data_says_where_to_get_the_competitions_files() -> None:
     done = run_program("data")
     assert "practice set: 42,000 labeled, 28,000 unlabeled" in done.stdout
@@ -169,6 +171,7 @@ def start(*command: str, until: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_the_first_epoch_is_done_leaves_nothing_and_exits_with_130() -> None:
     with start("-m", "kaggle_mnist", "train", until="Recipe") as process:
         process.send_signal(signal.SIGINT)
@@ -194,7 +197,9 @@ app(prog_name="kaggle-mnist")
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=lambda number: number.name
+)
 def test_a_signal_keeps_the_last_epoch_and_the_resumed_run_has_the_bytes_of_an_uninterrupted_one(
     few: Digits, number: signal.Signals
 ) -> None:
