@@ -14,6 +14,8 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -35,6 +37,7 @@ LOCAL = "local"  # the address of a cluster of processes on this machine
 PATIENCE = 8  # seconds for a scheduler to answer
 ALONE = 60  # seconds without any worker after which a run ends
 GLANCE = 0.5  # seconds between two looks at how many workers there are
+CLOSING = 20  # seconds at most; usual are less than one
 Found = TypeVar("Found")
 
 log = logging.getLogger(__name__)
@@ -204,12 +207,13 @@ class Cluster:
 
     def _outcome(self, job: Job, future: Future[Any]) -> Outcome | None:
         """How a job ended; None if it must be carried out again."""
-        if future.status == "finished":
+        status = future.status  # once: Dask computes a lost result again by itself, and may be done with it any moment
+        if status == "finished":
             value, seconds = self._ask(future.result)
             return Outcome(job, value, seconds=seconds)
-        if future.status == "cancelled":
+        if status == "cancelled":
             raise self._lost()
-        if future.status == "lost":  # its worker has gone and taken the result with it
+        if status == "lost":  # its worker has gone and taken the result with it
             self._cancel(future)
             return None
         error = future.exception()
@@ -241,7 +245,7 @@ class Cluster:
         """The answer of the scheduler or a worker. Raises ClusterError if the connection is lost."""
         try:
             return question()
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, CancelledError) as error:
             raise self._lost() from error
 
     def _lost(self) -> ClusterError:
@@ -266,10 +270,12 @@ class Cluster:
         except (OSError, RuntimeError, ValueError):
             pass  # the scheduler is gone, and with it what was to be stopped
         finally:
-            if client is not None:
-                client.close(timeout=2)
-            if self._local is not None:
-                self._local.close(timeout=5)
+            with suppress(TimeoutError):  # on a machine that is very busy: what was computed is not lost for that
+                if client is not None:
+                    client.close(timeout=CLOSING)
+            with suppress(TimeoutError):
+                if self._local is not None:
+                    self._local.close(timeout=CLOSING)
             self._log.setLevel(self._log_level)
 
 
