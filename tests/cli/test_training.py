@@ -173,9 +173,10 @@ def start(*command: str, until: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_ctrl_c_before_the_first_epoch_is_done_leaves_nothing_and_exits_with_130() -> None:
-    with start("-m", "kaggle_mnist", "train", until="Recipe") as process:
+    long_epochs = ["--set", "batch_size=1"]  # of minutes, however late the signal comes
+    with start("-m", "kaggle_mnist", "train", *long_epochs, until="Recipe") as process:
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
         # After an interrupt inside exec(), as imports do, `python -m` ends by the signal: 130 to a shell too.
         assert process.returncode in (130, -signal.SIGINT)
         assert said == "kaggle-mnist: interrupted; nothing was kept\n"
@@ -189,7 +190,7 @@ from kaggle_mnist.runs import checkpoint
 
 def on_epoch(watcher, event):
     print("epoch", event.epoch)
-    time.sleep(0.5)
+    time.sleep(600 if event.epoch == 3 else 0)  # the signal comes meanwhile
 
 checkpoint.PRICE = 1e9  # none is written before the signal
 console.Watcher.on_epoch = on_epoch
@@ -208,13 +209,12 @@ def test_a_signal_keeps_the_last_epoch_and_the_resumed_run_has_the_bytes_of_an_u
     settings = ["--folds", "2", "--epochs", "9", "--set", "hidden=[32]"]
     with start("-c", SLOW_PROGRAM, "train", *settings, until="epoch 3") as process:
         process.send_signal(number)
-        printed, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
         assert process.returncode == 130
-    kept = 3 + printed.count("epoch ")
     [path] = unfinished_runs(Path("submissions"))
     resumes = f"`kaggle-mnist resume {path.name}` goes on"
-    assert said == f"kaggle-mnist: interrupted; epoch {kept} of 9 is kept; {resumes}\n"
-    assert progress_of(path)[0] == kept
+    assert said == f"kaggle-mnist: interrupted; epoch 3 of 9 is kept; {resumes}\n"
+    assert progress_of(path)[0] == 3
     resumed = pipeline.resume()
     whole = pipeline.train(find_recipe("mlp", ["hidden=[32]"], epochs=9), folds=2)
     for name in ("submission.csv", "outputs.npz", "members.safetensors", "history.csv"):
@@ -232,11 +232,11 @@ def test_the_time_in_all_counts_the_start_of_the_program_and_the_page(
     monkeypatch.setattr(page, "write_report", write_report)
     monkeypatch.setattr(kaggle_mnist, "STARTED", time.monotonic() - 1000)  # as does the start
     shown = invoke("train", *QUICK).output
-    assert re.search(r"\nTime +\d s training, 3[0-4]\d\d s in all\n$", shown), shown
+    assert re.search(r"\nTime +\d+ s training, 3\d{3} s in all\n$", shown), shown
     with pytest.raises(Interrupted):
         pipeline.train(TINY, folds=2, on_epoch=stop_after(2))
     assert re.search(
-        r"\nTime +\d s training in all sessions; this one took 5[0-4]\d\d s in all\n$", invoke("resume").output
+        r"\nTime +\d+ s training in all sessions; this one took 5\d{3} s in all\n$", invoke("resume").output
     )
 
 
