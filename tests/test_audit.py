@@ -213,7 +213,7 @@ def test_a_list_of_suspects_may_be_a_pipe(few: Digits) -> None:
     threading.Thread(target=Path("pipe.csv").write_text, args=[listed], daemon=True).start()
     arguments = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]", "--drop-suspects", "pipe.csv"]
     command = [sys.executable, "-m", "kaggle_mnist", "train", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     assert find_run(None, Path("submissions")).record.dropped == (3,)
 

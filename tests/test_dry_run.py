@@ -39,7 +39,7 @@ def test_the_command_shows_the_same_banner_as_training_and_no_more(few: Digits) 
     assert labels == [*BANNER, "Dry run"]
     assert "Parameters   21,098 per member, 84,392 of all 4 members\n" in done.output
     assert re.search(r"\nMemory +about 0\.\d GB needed, [\d.]+ GB available\n", done.output)
-    assert re.search(r"\nExpected +0:0\d of training, \d\.\d s per epoch; 0:0\d with outputs\n", done.output)
+    assert re.search(r"\nExpected +\d+:\d\d of training, \d+\.\d s per epoch; \d+:\d\d with outputs\n", done.output)
     assert not Path("submissions").exists()
     trained = invoke("train", *settings)
     assert [line.split("  ")[0] for line in trained.output.splitlines()][: len(BANNER)] == list(BANNER)

@@ -97,7 +97,7 @@ def test_the_watch_notices_what_no_reader_may_do(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", WATCHED, f"{tmp_path / 'own'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600, env=environment)
     lines = [line.split(" | ") for line in done.stdout.splitlines()]
     assert len(lines) == 15
     for expected, found in lines:

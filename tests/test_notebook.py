@@ -70,7 +70,7 @@ def run_first_cell(source: str, attached: Path, target: Path) -> subprocess.Comp
         "PIP_NO_CACHE_DIR": "1",
     }
     command = [sys.executable, "-S", "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=600)
 
 
 def test_the_first_cell_installs_the_wheel_of_an_attached_dataset_without_internet(

@@ -56,5 +56,5 @@ def test_only_download_and_upload_use_the_network(few: Digits, submissions: Path
         ["check", f"{submissions / names[0] / 'submission.csv'}", "--run", names[0]],
     ]
     command = [sys.executable, "-c", WITHOUT_NETWORK + COMMANDS, json.dumps(commands)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -46,7 +46,7 @@ fi
 def run_sh(clone: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [str(clone / "run.sh"), *arguments]
     env = {**os.environ, **environment}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=env)
 
 
 @pytest.mark.parametrize(

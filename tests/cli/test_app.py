@@ -119,7 +119,7 @@ def test_help_lists_every_command_on_a_line_of_its_own() -> None:
 def test_a_full_disk_behind_the_output_is_one_line(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "kaggle_mnist", *arguments]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=600)
     assert done.returncode == 2
     assert done.stderr == "kaggle-mnist: cannot print: the disk that the output goes to is full; free some of it\n"
 
@@ -127,11 +127,11 @@ def test_a_full_disk_behind_the_output_is_one_line(arguments: list[str]) -> None
 def test_a_home_that_cannot_be_written_to_causes_no_lines(submissions: Path) -> None:
     command = [sys.executable, "-m", "kaggle_mnist", "compare", "--csv", "--plot", "folds.png"]
     environment = {**os.environ, "HOME": "/proc/nowhere"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_closed_output_is_no_error() -> None:
     command = f"exec '{sys.executable}' -m kaggle_mnist runs >&-"
-    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")

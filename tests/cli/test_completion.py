@@ -94,7 +94,7 @@ from kaggle_mnist.cli import app
 app(prog_name="kaggle-mnist")"""
     asked = {"COMP_WORDS": "kaggle-mnist compare w", "COMP_CWORD": "2", "_KAGGLE_MNIST_COMPLETE": "complete_bash"}
     command, environment = [sys.executable, "-c", code], {**os.environ, **asked}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=600)
     assert done.stdout == "wide\n[]\n"
 
 

@@ -50,6 +50,7 @@ def test_a_terminal_shows_a_bar_with_the_time_left(monkeypatch: pytest.MonkeyPat
     assert all(piece in text.getvalue() for piece in ("Training", "━", "1/2", "CV accuracy 0.9876", "left"))
 
 
+@pytest.mark.usefixtures("clock")
 def test_the_first_epoch_says_how_long_training_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     text = screen(monkeypatch)
     member = MemberEpoch(0, 0, 0.001, 0.1, 0.1, 0.9)

@@ -44,7 +44,9 @@ def test_download_fetches_the_zip_that_train_reads(
     monkeypatch.setenv("VERBOSE", "1")  # the client would print its requests between the lines of progress
     done = run_program("download")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Downloaded   input/digit-recognizer.zip (3.")
+    *progress, downloaded, _ = done.stdout.splitlines()
+    assert downloaded.startswith("Downloaded   input/digit-recognizer.zip (3.")
+    assert all(line.startswith("Downloading  ") for line in progress)  # if it takes two seconds
     assert [path.name for path in Path("input").iterdir()] == ["digit-recognizer.zip"]
     assert load_digits().fingerprint == handful.fingerprint
     again = invoke("download")

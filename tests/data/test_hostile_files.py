@@ -191,7 +191,7 @@ def bounded(reader: str, *files: str) -> tuple[list[str], int]:
     """A reader's message for each file, and its peak memory in bytes, measured in a separate process."""
     command = [sys.executable, "-c", BOUNDED.replace("READER", reader), *files]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600, env=environment)
     messages, grown = json.loads(done.stdout)
     return messages, grown
 

@@ -85,14 +85,14 @@ def bundle(handful: Digits, kaggle: Kaggle) -> bytes:
 
 def kaggle_mnist(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "kaggle_mnist", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=os.environ)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=os.environ)
     assert not any(secret in done.stdout + done.stderr for secret in SECRETS)
     return done
 
 
 def python(script: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=os.environ)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=os.environ)
 
 
 def stored() -> Any:

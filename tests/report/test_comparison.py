@@ -26,6 +26,7 @@ from kaggle_mnist.report.page import write_report
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.significance import Pair
 from kaggle_mnist.utils.errors import DataNotFound, OutputError
+from tests.cli.invoke import invoke
 from tests.report.browsing import PHONE, SCREENS, serious_findings
 from tests.report.test_page import text_of
 
@@ -161,10 +162,10 @@ def test_named_digits_are_used_or_refused(evening: Path, few: Digits, page: Path
 def test_a_page_with_pictures_is_kept_where_the_digits_have_moved(submissions: Path, few: Digits) -> None:
     export_csv(few, Path("input"))
     arguments = ["compare", "--html", "runs.html"]
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert invoke(*arguments).exit_code == 0
     before = Path("runs.html").read_bytes()
     Path("input").rename("moved")
-    refused = CliRunner().invoke(app, arguments)
+    refused = invoke(*arguments)
     [line] = refused.output.splitlines()
     assert refused.exit_code == 2
     assert line.endswith("specify them with --input; runs.html was kept as it is")
