@@ -64,6 +64,7 @@ def lock_run(run: Path) -> Iterator[None]:
     """
     folder = run / CHECKPOINT
     if not folder.is_dir() or folder.is_symlink():
+        _refuse_finished(run)  # since it was found
         raise BadRun(f"{run}: no checkpoint to resume from; `kaggle-mnist train` starts a new run")
     lock = FileLock(folder / LOCK)
     try:

@@ -108,11 +108,13 @@ def test_a_locked_run_is_running_and_is_not_locked_again(run: Path) -> None:
 
 
 def test_a_finished_run_or_one_without_a_checkpoint_is_not_locked(run: Path, output: Path) -> None:
-    with pytest.raises(BadRun, match="no checkpoint to resume from"), lock_run(output / FINISHED):
+    (output / "folder").mkdir()
+    with pytest.raises(BadRun, match="no checkpoint to resume from"), lock_run(output / "folder"):
         pass
     (run / "SHA256SUMS").write_text("")
-    with pytest.raises(BadRun, match="is finished; there is nothing to resume"), lock_run(run):
-        pass
+    for finished in (run, output / FINISHED):  # the second one's checkpoint is gone already
+        with pytest.raises(BadRun, match="is finished; there is nothing to resume"), lock_run(finished):
+            pass
     assert not is_running(run)  # the lock was released
 
 
