@@ -129,7 +129,8 @@ def _remove_old(folder: Path) -> None:
     """Remove all but the newest entries, and partial files of killed processes; foreign files stay."""
     with os.scandir(folder) as found:
         files = [file for file in found if file.is_file(follow_symlinks=False)]
-    age = {file: time.time() - file.stat(follow_symlinks=False).st_mtime for file in files}
+    now = time.time()  # one for all, or a file would seem older for every second that the ones before it took
+    age = {file: now - file.stat(follow_symlinks=False).st_mtime for file in files}
     old = sorted((file for file in files if ENTRY.fullmatch(file.name)), key=age.__getitem__)[KEPT:]
     stale = [file for file in files if PART.fullmatch(file.name) and age[file] > STALE]
     for file in (*old, *stale):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -64,6 +65,18 @@ def test_only_the_newest_entries_are_kept(named: Path, handful: Digits) -> None:
     fill(handful)
     assert not oldest.exists()
     assert len(list((named / "digits").iterdir())) == cache.KEPT
+
+
+def test_the_oldest_entry_goes_however_long_it_takes_to_look_at_all(
+    named: Path, handful: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [write_old(named / "digits" / f"{HASH[:-1]}{number}.npz") for number in range(cache.KEPT)]
+    for number, entry in enumerate(entries):
+        os.utime(entry, (OLD + number, OLD + number))
+    clock = itertools.count(time.time(), 1000)
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    fill(handful, 1)
+    assert [entry.exists() for entry in entries] == [False, *[True] * (cache.KEPT - 1)]
 
 
 def test_a_partial_file_is_removed_once_it_is_stale(named: Path, handful: Digits) -> None:
