@@ -12,6 +12,7 @@ from typing import Any
 import nbformat
 import pandas as pd
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from kaggle_mnist.data.digits import Digits
@@ -40,7 +41,9 @@ def test_three_cells_build_a_submission(few: Digits, cells: list[str]) -> None:
     notebook = read_notebook()
     [train] = [cell for cell in notebook.cells if 'RECIPE = "mlp"' in cell.source]
     train.source = train.source.replace('RECIPE = "mlp"', 'RECIPE = "tiny.toml"')
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": "."}}).execute()
+    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # no port that another program may take first
+    place = {"metadata": {"path": "."}}
+    NotebookClient(notebook, kernel, timeout=600, startup_timeout=600, resources=place).execute()
 
     run = find_run("latest", Path("submissions"))
     assert (len(cells), run.record.name, run.record.data.source) == (3, "tiny", "Kaggle CSV")

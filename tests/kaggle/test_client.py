@@ -24,15 +24,15 @@ from tests.kaggle.server import KEY, TOKEN, USER, Fault, Kaggle
 
 
 def test_a_missing_network_is_reported(kaggle: Kaggle, submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    monkeypatch.setenv("http_proxy", f"http://someone:{KEY}@127.0.0.1:{port}")
-    for call in (upload, download):
-        shown = trace_of(call, KaggleRefused)
-        assert (
-            "Kaggle cannot be reached: the proxy refuses the connection; correct or unset HTTPS_PROXY (HTTP_PROXY)"
-            in shown
-        )
+    with socket.socket() as taken:  # bound but not listening: nobody else can take the port meanwhile
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://someone:{KEY}@127.0.0.1:{taken.getsockname()[1]}")
+        for call in (upload, download):
+            shown = trace_of(call, KaggleRefused)
+            assert (
+                "Kaggle cannot be reached: the proxy refuses the connection; correct or unset HTTPS_PROXY (HTTP_PROXY)"
+                in shown
+            )
     monkeypatch.setenv("http_proxy", f"http://someone:{KEY}@:no-port")
     assert "HTTPS_PROXY (HTTP_PROXY) is not a valid URL" in trace_of(upload, KaggleRefused)
 
