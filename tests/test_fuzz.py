@@ -80,13 +80,14 @@ readers = {
     "warning UserWarning": lambda folder: warnings.warn("x"),
     "3,000 characters": lambda folder: raises(type("Long", (UserError,), {"__str__": lambda self: "x" * 3000})("")),
     "unprintable": lambda folder: raises(type("Two", (UserError,), {"__str__": lambda self: "a\\nb"})("")),
-    "hang": lambda folder: time.sleep(5),
+    "hang": lambda folder: time.sleep(60),
     "memory": lambda folder: bytearray(b"x") * (80 << 20),
 }
-watch.SECONDS, watch.MEMORY = 1, 60 << 20
+watch.MEMORY = 60 << 20
 watcher = watch.Watch(Path(sys.argv[1]))
 watcher.begin()
 for expected, read in readers.items():
+    watch.SECONDS = 1 if expected == "hang" else 100
     outcome = watcher.outcome(read, Path(sys.argv[1]), trace=True)
     print(expected, "|", outcome.kind, outcome.what)
 """
