@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+LONG = 300_000  # milliseconds for what takes few: tests run on busy machines, too
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -34,7 +35,7 @@ def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on the PATH: pages are not tested")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=LONG)
         yield browser
         browser.close()
 
@@ -46,6 +47,7 @@ def open_page(browser: Any) -> Iterator[Any]:
 
     def open_file(file: Path, **options: Any) -> Any:
         contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(LONG)
         page = contexts[-1].new_page()
         page.on("console", lambda message: messages.append(message.text))
         page.on("pageerror", lambda error: messages.append(str(error)))

@@ -27,7 +27,7 @@ from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.significance import Pair
 from kaggle_mnist.utils.errors import DataNotFound, OutputError
 from tests.cli.invoke import invoke
-from tests.report.browsing import PHONE, SCREENS, serious_findings
+from tests.report.browsing import PHONE, SCREENS, resize, serious_findings
 from tests.report.test_page import text_of
 
 
@@ -267,7 +267,7 @@ def test_a_phone_scrolls_one_way(open_page: Any, page: Path) -> None:
     shown = open_page(page, **PHONE)
     shown.locator("details").evaluate_all("all => all.forEach((part) => { part.open = true; })")
     for width in (390, 320):
-        shown.set_viewport_size({"width": width, "height": 844})
+        resize(shown, width, 844)
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -280,7 +280,7 @@ def test_a_phone_shows_every_score_and_a_table_that_is_wider_than_the_page_says_
     hint = shown.locator("#settings .more")
     assert not hint.is_visible()
     shown.locator(".settings").evaluate("table => { table.style.width = '900px'; }")
-    shown.set_viewport_size({"width": 380, "height": 844})
+    resize(shown, 380, 844)
     assert hint.text_content() == "Scroll the table sideways for the runs up to C."
     hint.wait_for(state="visible")
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390

@@ -19,7 +19,7 @@ from kaggle_mnist.report.page import FOLD, write_report
 from kaggle_mnist.runs.run import Run, read_run
 from kaggle_mnist.training.inference import member_outputs
 from tests.conftest import TINY
-from tests.report.browsing import PHONE, SCREENS, serious_findings
+from tests.report.browsing import PHONE, SCREENS, resize, serious_findings, wait_until
 
 SEVEN = ((0.25, 0.2), (0.75, 0.2), (0.5, 0.5), (0.4, 0.85))  # shares of the pad
 SOFTMAX = "softmax, five views"
@@ -59,13 +59,9 @@ def visit(open_page: Any, run: Run) -> Any:
     return lambda shown=run, **options: open_page(shown.path / "report.html", **options)
 
 
-def wait_until(page: Any, condition: str) -> None:
-    """Wait for a condition in JavaScript; Playwright's `wait_for_function` may break the page's security policy."""
-    for _ in range(200):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError(condition)
+def wait_for_drawing(page: Any) -> None:
+    """Wait until the page has shown what is drawn: it does so once for all that happens between two frames."""
+    page.evaluate("() => new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown)))")
 
 
 def draw(page: Any, points: tuple[tuple[float, float], ...] = SEVEN) -> None:
@@ -104,7 +100,8 @@ def test_a_drawn_stroke_gives_the_outputs_that_python_computes(visit: Any, runs:
     [expected] = member_outputs(network, FOLD, image[None], recipe)
     found = page.evaluate("window.kaggleMnist.outputs()")
     np.testing.assert_allclose(found, expected, atol=tolerance)
-    wait_until(page, "document.querySelectorAll('#outputs .top').length === 1")
+    wait_for_drawing(page)
+    assert page.locator("#outputs .top").count() == 1
     shown = [float(text) for text in page.locator("#outputs .row span").all_text_contents()]
     np.testing.assert_allclose(shown, expected, atol=tolerance)
     assert page.locator("#reading").text_content() == f"Read as {expected.argmax()}, output {expected.max():.3f}"
@@ -226,11 +223,11 @@ def test_a_digit_in_the_gallery_is_the_one_in_its_label_with_its_outputs(
 def test_the_first_screen_has_the_figures_and_the_submission_and_a_phone_scrolls_one_way(visit: Any, run: Run) -> None:
     page = visit(**PHONE)
     for width in (390, 320):
-        page.set_viewport_size({"width": width, "height": 844})
+        resize(page, width, 844)
         page.locator("details").evaluate_all("all => all.forEach((part) => { part.open = true; })")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     for size in (PHONE["viewport"], {"width": 1280, "height": 800}):
-        page.set_viewport_size(size)
+        resize(page, size["width"], size["height"])
         for shown in (".headline", ".submission", "nav"):
             box = page.locator(shown).bounding_box()
             assert box["y"] + box["height"] <= size["height"]
@@ -240,7 +237,7 @@ def test_the_first_screen_has_the_figures_and_the_submission_and_a_phone_scrolls
 def test_the_page_is_less_than_half_as_tall_as_it_was(visit: Any) -> None:
     page = visit()
     for width, before in ((1280, 7405), (390, 11551)):
-        page.set_viewport_size({"width": width, "height": 800})
+        resize(page, width, 800)
         assert page.evaluate("document.documentElement.scrollHeight") < before / 2
 
 
@@ -282,6 +279,7 @@ def test_the_navigation_stays_in_sight_in_one_row_and_marks_the_section(visit: A
 def test_a_phone_shows_the_pad_and_all_ten_outputs_at_once(visit: Any) -> None:
     page = visit(**PHONE)
     page.locator("nav a", has_text="Draw").click()
+    wait_until(page, "window.scrollY > 0")
     top = page.locator("nav").bounding_box()["height"]
     boxes = [page.locator("#pad").bounding_box(), *(row.bounding_box() for row in page.locator("#outputs .row").all())]
     assert len(boxes) == 11
