@@ -126,7 +126,7 @@ class Kaggle:
     def _competition(self) -> Json:
         page = f"https://www.kaggle.com/competitions/{self.name}"
         told = {"maxDailySubmissions": self.daily} if self.tells_daily else {}
-        return {"id": 3004, "ref": page, "userHasEntered": self.joined, "deadline": "2030-01-01T00:00:00.000Z"} | told
+        return {"id": 3004, "ref": page, "userHasEntered": self.joined, "deadline": "2999-01-01T00:00:00.000Z"} | told
 
     def _seen(self, one: Json) -> Json:
         shown = {key: value for key, value in one.items() if key != "content"}

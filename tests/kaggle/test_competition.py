@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from kaggle_mnist.kaggle import limits
 from kaggle_mnist.kaggle.competition import competition_name
 from kaggle_mnist.kaggle.leaderboard import download, upload
 from kaggle_mnist.utils.errors import BadData, BadOption, KaggleRefused
+from tests.kaggle import server
 from tests.kaggle.conftest import (
     FILE,
     JOIN,
@@ -141,7 +145,19 @@ def test_nothing_is_sent_beyond_the_daily_limit(kaggle: Kaggle, submissions: Pat
     assert kaggle.asked["StartSubmissionUpload"] == asked
 
 
-def test_nothing_is_sent_if_the_list_of_submissions_shows_that_none_is_left(kaggle: Kaggle, submissions: Path) -> None:
+class Noon(datetime):
+    """A clock that stands still: midnight does not come between two submissions."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2026, 11, 25, 12, tzinfo=tz)
+
+
+def test_nothing_is_sent_if_the_list_of_submissions_shows_that_none_is_left(
+    kaggle: Kaggle, submissions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (limits, server):
+        monkeypatch.setattr(module, "datetime", Noon)
     kaggle.daily, kaggle.tells_daily = 2, True
     kaggle.faults["GetSubmissionLimits"] = [Fault(404, "NotFound") for _ in range(3)]
     assert upload().left == 1
