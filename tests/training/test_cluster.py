@@ -423,7 +423,7 @@ def test_a_cluster_that_does_not_close_in_time_takes_no_result_along(
         closed(self)
         raise TimeoutError
 
-    closed = Client.close
+    closed: Any = Client.close
     with monkeypatch.context() as patch, Cluster(machines.address, small) as cluster:
         [outcome] = cluster.run(iter([Job("one", worker_process)]), lambda job, event: True)
         patch.setattr(Client, "close", close)
