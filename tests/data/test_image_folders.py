@@ -80,7 +80,7 @@ def test_many_images_are_decoded_by_several_processes_in_order(
     assert active_children() == []
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning")  # which what other tests have left may cause
 @pytest.mark.parametrize(
     "bad", ["train/{first}/img_1.png", "test/img_300.png"]
 )  # found by a worker, or by this process
