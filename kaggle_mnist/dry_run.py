@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ def dry_run(
     drop_suspects: str | Path | tuple[int, ...] | None = None,
     progress: Progress = quiet,
 ) -> Start:
-    """What `pipeline.train` would begin with, with an estimate of its memory and time; its `run` is an empty path.
+    """What `pipeline.train` would begin with, and its `estimate` of memory and time; its `run` is an empty path.
 
     The parameters are those of `pipeline.train`, and so are the errors. The estimate leaves out what is not training:
     reading the digits, the run's files and its page. Training is assumed to go on as in the first steps.
@@ -39,7 +40,8 @@ def dry_run(
     --------
     >>> from kaggle_mnist import load_digits
     >>> start = dry_run("fast", input=load_digits("practice").head(500, 100))
-    >>> start.estimate.members, start.estimate.all_parameters
+    >>> estimate = start.estimate()
+    >>> estimate.members, estimate.all_parameters
     (5, 2330930)
     """
     ensure_writable(Path(output), create=False)
@@ -54,6 +56,6 @@ def dry_run(
         drop_suspects=drop_suspects,
         progress=progress,
     )
-    with prepared as (plan, executor, digits, fold_of):
-        estimate = estimate_plan(plan, executor, digits, fold_of, timed=TIMED)
+    with prepared as (plan, _, digits, fold_of):
+        estimate = partial(estimate_plan, plan, digits, fold_of, timed=TIMED)
         return Start(plan, Path(), 0, plan.environment, (), torch.get_num_threads(), estimate=estimate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,8 @@ class Start:
     threads_if_idle : PyTorch's number of threads; `plan.threads` is lower if other programs kept cores busy
     workers : of the cluster; None without one
     repeats : that are done already, of a run whose repeats are trained one by one
-    estimate : of a run that is begun in this process
+    estimate : times a few steps, and says what the run will need; None of a resumed run, and on a cluster, whose
+        workers would have to be timed
     """
 
     plan: Plan
@@ -58,7 +60,7 @@ class Start:
     threads_if_idle: int = 0
     workers: int | None = None
     repeats: int = 0
-    estimate: RunEstimate | None = None
+    estimate: Callable[[], RunEstimate] | None = None
 
 
 def train(
@@ -134,10 +136,10 @@ def train(
     )
     with prepared as (plan, executor, digits, fold_of):
         unfinished = tuple(unfinished_like(output := Path(output), plan))
-        estimate = None if on_start is None else estimate_plan(plan, executor, digits, fold_of)
         with checkpoints.begin(output, plan, labels) as checkpoint:
             if on_start is not None:
                 workers = None if isinstance(executor, Local) else executor.workers
+                estimate = partial(estimate_plan, plan, digits, fold_of) if workers is None else None
                 idle = torch.get_num_threads()
                 on_start(Start(plan, checkpoint.run, 0, plan.environment, unfinished, idle, workers, 0, estimate))
             return _carry_out(checkpoint, executor, digits, fold_of, time.perf_counter() - started, on_epoch, progress)

@@ -119,13 +119,9 @@ def open_executor(cluster: str | None, digits: Digits, device: str, threads: int
     return Cluster(cluster, digits, device, threads)
 
 
-def estimate_plan(
-    plan: Plan, executor: Executor, digits: Digits, fold_of: NDArray[np.int64], *, timed: int = TIMED
-) -> RunEstimate | None:
-    """What the run will need, from that many timed steps; None on a cluster, whose workers would have to be timed."""
-    if not isinstance(executor, Local):
-        return None
+def estimate_plan(plan: Plan, digits: Digits, fold_of: NDArray[np.int64], *, timed: int = TIMED) -> RunEstimate:
+    """What the run will need in this process, from that many timed steps."""
     with thread_count(plan.threads):
         return estimate_run(
-            digits, plan.recipe, fold_of, plan.seed, device=executor.device, dropped=plan.dropped, timed=timed
+            digits, plan.recipe, fold_of, plan.seed, device=plan.device, dropped=plan.dropped, timed=timed
         )

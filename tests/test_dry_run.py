@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist import pipeline
+from kaggle_mnist import pipeline, prepare
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.dry_run import dry_run
@@ -26,8 +26,9 @@ def test_a_dry_run_plans_what_train_would_train_and_writes_nothing(few: Digits, 
     [start] = starts
     assert dry.plan.model_copy(update={"created": start.plan.created}) == start.plan
     assert start.estimate is not None and dry.estimate is not None
-    assert dry.estimate.all_parameters == start.estimate.all_parameters
-    assert dry.estimate.training > 0
+    estimate = dry.estimate()
+    assert estimate.all_parameters == start.estimate().all_parameters
+    assert estimate.training > 0
 
 
 def test_the_command_shows_the_same_banner_as_training_and_no_more(few: Digits) -> None:
@@ -69,8 +70,10 @@ def test_a_dry_run_refuses_an_output_that_cannot_be_written_and_creates_none(few
     assert not Path("new").exists()
 
 
-def test_without_a_listener_nothing_is_timed(few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "estimate_plan", None)  # a call would fail
-    events: list[EpochEnd] = []
-    pipeline.train(tiny.replaced(epochs=1), input=few, folds=2, on_epoch=events.append)
-    assert len(events) == 1
+def test_nothing_is_timed_unless_the_estimate_is_asked_for(
+    few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "estimate_run", None)  # a call would fail
+    events: list[Start | EpochEnd] = []
+    pipeline.train(tiny.replaced(epochs=1), input=few, folds=2, on_start=events.append, on_epoch=events.append)
+    assert [type(event) for event in events] == [Start, EpochEnd]

@@ -12,13 +12,15 @@ from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.data.suspects import HEADER
 from kaggle_mnist.pipeline import Start
+from kaggle_mnist.prepare import estimate_plan
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.run import Run
-from kaggle_mnist.runs.unfinished import unfinished_runs
+from kaggle_mnist.runs.unfinished import Plan, unfinished_runs
 from kaggle_mnist.seeds import list_seeds, parse_seeds, train_seeds
 from kaggle_mnist.training.cross_validation import EpochEnd
+from kaggle_mnist.training.estimate import RunEstimate
 from kaggle_mnist.training.folds import fold_digits
 from kaggle_mnist.utils.errors import BadFolds, BadOption, Diverged, Interrupted, OutputError
 from tests.cli.invoke import invoke
@@ -111,7 +113,7 @@ def leave_unfinished(few: Digits, recipe: Recipe) -> Path:
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_another_run_that_is_interrupted_meanwhile_takes_no_seed_out_of_the_rest(
-    begun: bool, few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+    begun: bool, few: Digits, tiny: Recipe
 ) -> None:
     others: list[Path] = []
 
@@ -120,8 +122,6 @@ def test_another_run_that_is_interrupted_meanwhile_takes_no_seed_out_of_the_rest
         raise KeyboardInterrupt
 
     on = {"on_epoch": stop} if begun else {"on_start": stop}
-    if begun:
-        monkeypatch.setattr(pipeline, "estimate_plan", None)  # nobody is shown an estimate
     with pytest.raises(Interrupted) as stopped:
         train_seeds(tiny, [0, 1, 2], input=few, folds=2, **on)  # type: ignore[arg-type]
     kept = set(unfinished_runs(Path("submissions"))) - set(others)
@@ -229,12 +229,22 @@ def test_seeds_are_listed_as_they_are_read() -> None:
         assert parse_seeds(list_seeds(numbers, ",")) == numbers
 
 
-def test_the_command_trains_a_run_for_each_seed_and_shows_the_line_of_the_recipe(few: Digits) -> None:
+def test_the_command_trains_a_run_for_each_seed_and_shows_the_line_of_the_recipe(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     export_csv(few.head(300, 50), Path("input"))
+    timed: list[int] = []
+
+    def estimate(plan: Plan, *given: Any) -> RunEstimate:
+        timed.append(plan.seed)
+        return estimate_plan(plan, *given)
+
+    monkeypatch.setattr(pipeline, "estimate_plan", estimate)
     done = invoke("train", "--seeds", "0..1", "--name", "quick", *QUICK)
     assert done.exit_code == 0, done.output
     assert "2 folds, seeds 0, 1\n" in done.output
-    assert re.search(r"\n +for each seed; \d+:\d\d for the 2 of them\n", done.output)
+    assert re.search(r"\nExpected .* with outputs\n +for each seed; \d+:\d\d for the 2 of them\n", done.output)
+    assert timed == [0]  # only for the seed that it is shown for
     runs = list_runs(Path("submissions"))
     assert len(runs) == 2
     assert [run.name.rpartition("-quick-")[2] for run in runs] == ["0", "1"]

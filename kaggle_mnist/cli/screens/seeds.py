@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kaggle_mnist.cli.console import Watcher, duration, say
+from kaggle_mnist.cli.console import Watcher, say
 from kaggle_mnist.cli.screens import recipes
 from kaggle_mnist.cli.screens.training import show_start
 from kaggle_mnist.seeds import list_seeds
@@ -31,10 +31,7 @@ class SeedsScreen:
         if self.finished:
             return
         count = len(self.seeds)
-        show_start(start, f"seeds {list_seeds(self.seeds)}" if count > 1 else "")
-        if start.estimate is not None and count > 1:
-            whole = duration(count * (start.estimate.training + start.estimate.evaluation))
-            say("", f"for each seed; {whole} for the {count} of them")
+        show_start(start, f"seeds {list_seeds(self.seeds)}" if count > 1 else "", count)
         repeats = start.plan.repeats
         if any(later - seed < repeats for seed, later in pairwise(sorted(self.seeds))):
             apart = list_seeds(range(0, min(count, 3) * repeats, repeats), ",")

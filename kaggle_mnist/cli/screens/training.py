@@ -69,10 +69,10 @@ def show_namesakes(labels: Labels, output: Path) -> None:
         say("Note", f"another run is called {labels.name}, too; `kaggle-mnist label` gives one another name")
 
 
-def show_start(start: Start, seeds: str = "") -> None:
+def show_start(start: Start, seeds: str = "", count: int = 1) -> None:
     """Print the digits, what is about to be trained, and interrupted runs with the same settings.
 
-    `seeds` are those of a series, in words.
+    `seeds` are those of a series, in words, and `count` is their number.
     """
     plan, data = start.plan, start.plan.data
     _show_source(data.source, data.path, data.train_images, data.test_images, data.practice, data.test_labels)
@@ -93,18 +93,21 @@ def show_start(start: Start, seeds: str = "") -> None:
     others = f" ({busy} fewer, for other programs that keep the machine busy)" if busy > 0 else ""
     say("Device", f"{plan.device}{threads}{others}{mixed}")
     if start.estimate is not None:
-        _show_estimate(start.estimate)
+        _show_estimate(start.estimate(), count)
     for path in start.unfinished:
         say("Unfinished", f"the same run was interrupted earlier; to resume it: {resume_command(path)}")
 
 
-def _show_estimate(estimate: RunEstimate) -> None:
+def _show_estimate(estimate: RunEstimate, count: int) -> None:
     of_one = " to ".join(f"{size:,}" for size in dict.fromkeys((min(estimate.parameters), max(estimate.parameters))))
     say("Parameters", f"{of_one} per member, {estimate.all_parameters:,} of all {estimate.members} members")
     memory, available = gigabytes(estimate.memory.total), gigabytes(estimate.available)
     say("Memory", f"about {memory} needed, {available} available")
-    training, whole = duration(estimate.training), duration(estimate.training + estimate.evaluation)
-    say("Expected", f"{training} of training, {estimate.seconds_per_epoch:.1f} s per epoch; {whole} with outputs")
+    training, whole = estimate.training, estimate.training + estimate.evaluation
+    per_epoch = f"{estimate.seconds_per_epoch:.1f} s per epoch"
+    say("Expected", f"{duration(training)} of training, {per_epoch}; {duration(whole)} with outputs")
+    if count > 1:
+        say("", f"for each seed; {duration(count * whole)} for the {count} of them")
 
 
 def _show_warnings(look: Look) -> None:
