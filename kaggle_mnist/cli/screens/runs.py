@@ -6,16 +6,17 @@ import csv
 import json
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from kaggle_mnist.cli.console import dropped, fits, new_table, say, say_hidden, show_table
 from kaggle_mnist.cli.screens.differences import Line, show_differences
-from kaggle_mnist.runs.labels import read_labels
+from kaggle_mnist.runs.labels import Labels, read_labels
 from kaggle_mnist.settings import changed
 from kaggle_mnist.significance import SIGNIFICANT, format_p
-from kaggle_mnist.utils.errors import one_line
+from kaggle_mnist.utils.errors import BadRun, one_line
 from kaggle_mnist.utils.words import enumerated, plural
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from kaggle_mnist.blend import Gain
     from kaggle_mnist.compare import Comparison, Row
-    from kaggle_mnist.runs.labels import Labels
     from kaggle_mnist.runs.run import Run
     from kaggle_mnist.significance import Pair
 
@@ -68,6 +68,13 @@ def _with_name(run: str, labels: Labels) -> str:
     """A run's folder, with the name that it was given unless the folder ends with it."""
     name = labels.name_beside(run)
     return f"{run} ({name})" if name else run
+
+
+def _labels_of(run: Path) -> Labels:
+    """A run's labels; none if they cannot be read."""
+    with suppress(BadRun):
+        return read_labels(run)
+    return Labels()
 
 
 def _show_blends(rows: list[Row]) -> None:
@@ -240,7 +247,7 @@ def print_json(comparison: Comparison) -> None:
 def show_blend(run: Run, gain: Gain) -> None:
     """Print the parents with their weights, the blend's scores, and what it gains over its best parents."""
     parents, table = run.record.parents, new_table("weight", "run")
-    names = {parent.run: _with_name(parent.run, read_labels(run.path.parent / parent.run)) for parent in parents}
+    names = {parent.run: _with_name(parent.run, _labels_of(run.path.parent / parent.run)) for parent in parents}
     for parent in parents:
         table.add_row(f"{parent.weight:.3f}", escape(one_line(names[parent.run])))
     show_table(table)

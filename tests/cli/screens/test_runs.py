@@ -195,6 +195,9 @@ def test_a_blends_parents_are_shown_with_the_names_that_they_were_given(
     show_blend(blended, gain_of(blended))
     assert "0.500   20261124-200000-a (first)" in text.getvalue()
     assert re.search(r"^Best parent  OOF accuracy .*(-a \(first\)|-b \(second\))$", text.getvalue(), re.MULTILINE)
+    (submissions / "20261124-200000-a" / "labels.json").write_text("{")  # the blend is written already
+    show_blend(blended, gain_of(blended))
+    assert "0.500   20261124-200000-a\n" in re.sub(" +\n", "\n", text.getvalue())
 
 
 def test_scores_outside_their_forecast_are_named(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
