@@ -29,7 +29,7 @@ def earlier_run(output: Path, plan: Plan) -> tuple[str, dict[int, float]]:
     >>> def on_start(start: Start) -> None:
     ...     print(earlier_run(start.run.parent, start.plan))
     """
-    found: tuple[Run, str] | None = None
+    found: tuple[str, dict[int, float]] | None = None
     for path in reversed(list_runs(output)):
         with suppress(BadRun):
             run = read_run(path)
@@ -38,13 +38,13 @@ def earlier_run(output: Path, plan: Plan) -> tuple[str, dict[int, float]]:
                 continue
             differs = differing(settings_of(run.record), {**settings_of(plan), "seed": run.record.seed})
             if found is None or not differs:
-                found = run, as_text(differs, MAX_FIELDS)
+                called = read_labels(run.path).name or run.path.name
+                found = f"{called} ({as_text(differs, MAX_FIELDS)})" if differs else called, _accuracies(run)
             if not differs:
                 break
-    if found is None:
-        return "", {}
-    run, differs_in = found
-    called = read_labels(run.path).name or run.path.name
-    accuracies = run.table("history").groupby("epoch", as_index=False).watched_accuracy.mean()
-    by_epoch = dict(zip(accuracies.epoch, accuracies.watched_accuracy, strict=True))
-    return f"{called} ({differs_in})" if differs_in else called, by_epoch
+    return found or ("", {})
+
+
+def _accuracies(run: Run) -> dict[int, float]:
+    means = run.table("history").groupby("epoch", as_index=False).watched_accuracy.mean()
+    return dict(zip(means.epoch, means.watched_accuracy, strict=True))

@@ -11,6 +11,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.earlier import earlier_run
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.recipes.recipe import Recipe
+from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.labels import Labels
 
 
@@ -34,3 +35,8 @@ def test_a_run_of_the_same_recipe_is_preferred_and_otherwise_what_differs_is_nam
     assert accuracies == pytest.approx(dict(expected))
     assert found()[0].endswith("-tiny (hidden [9])")
     assert found(epochs=7) == ("", {})
+    (run.path / "history.csv").write_text("damaged")
+    assert found(hidden=(8,))[0].endswith("-tiny (hidden [9])")
+    for path in list_runs(Path("submissions")):
+        (path / "labels.json").write_text("{")
+    assert found() == ("", {})
