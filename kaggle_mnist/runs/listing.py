@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaggle_mnist.data.suspects import TABLES, is_edited
-from kaggle_mnist.runs.finding import find_path_in_full, finished_folders, other_runs
+from kaggle_mnist.runs.finding import find_path_in_full, finished_folders, list_runs
 from kaggle_mnist.runs.labels import Labels, read_labels
 from kaggle_mnist.runs.names import CHECKPOINT, LABELS, PAGE, oldest_first
 from kaggle_mnist.runs.record import Record
@@ -116,11 +116,18 @@ def _refuse_needed(chosen: Sequence[Path]) -> None:
     """Raise BadRun if a run is part of a blend that is not to be removed."""
     removed = {path.resolve() for path in chosen}
     for folder in {path.parent for path in removed}:
-        for blend in (scored.run for scored in other_runs(folder, [])):
-            needed = sorted({folder / parent.run for parent in blend.record.parents} & removed)
-            if needed and blend.path.resolve() not in removed:
-                names = " and ".join(path.name for path in needed)
-                raise BadRun(f"{blend.name}: this blend cannot predict without {names}; remove it, too, or add --force")
+        for path in list_runs(folder):
+            needed = sorted({folder / parent for parent in _parents_of(path)} & removed)
+            if needed and path.resolve() not in removed:
+                names = " and ".join(parent.name for parent in needed)
+                raise BadRun(f"{path.name}: this blend cannot predict without {names}; remove it, too, or add --force")
+
+
+def _parents_of(path: Path) -> list[str]:
+    """The names of a blend's parents; none of another run, or if they cannot be read."""
+    with suppress(BadRun):
+        return [parent.run for parent in read_run(path).record.parents]
+    return []
 
 
 def _refuse_edited(chosen: Sequence[Path]) -> None:

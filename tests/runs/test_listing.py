@@ -16,6 +16,7 @@ from kaggle_mnist.runs import checkpoint, unfinished
 from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.labels import Labels, write_labels
 from kaggle_mnist.runs.listing import all_runs, remove_runs
+from kaggle_mnist.runs.run import LEADERBOARD
 from kaggle_mnist.utils.errors import BadRun, Interrupted
 from tests.conftest import TINY
 from tests.runs.test_checkpoint import stop_after
@@ -115,7 +116,10 @@ def test_parents_of_a_blend_are_removed_only_with_it_or_if_forced(submissions: P
         remove_runs([first.name, blend.name], submissions)
     remove_runs([first.name, str(blend.path), whole.name], submissions)
     assert list_runs(submissions) == [second, third]
-    blend_runs([second.name, third.name], submissions)
+    last = blend_runs([second.name, third.name], submissions)
+    (last.path / LEADERBOARD).write_text("{")  # the blend predicts without it
+    with pytest.raises(BadRun, match=f"{last.name}: this blend cannot predict without {third.name}; remove it, too"):
+        remove_runs([third.name], submissions)
     assert CliRunner().invoke(app, ["runs", "--remove", third.name, "--force"]).exit_code == 0
     assert not third.exists()
 
