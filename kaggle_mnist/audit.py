@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kaggle_mnist.data import practice
 from kaggle_mnist.data.contact_sheet import Caption, labeled_sheet
-from kaggle_mnist.data.sources import labeled_places, load_same_digits
+from kaggle_mnist.data.sources import labeled_places, load_same_digits, taken_by_default
 from kaggle_mnist.data.suspects import HEADER, TABLES, is_edited, suspects_csv
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run
@@ -50,6 +50,7 @@ class Audit:
     picture : the contact sheet of the first `MAX_PICTURED` suspects; without any, it is not written
     confident : whether only labels that the outputs contradict with confidence are listed
     confirmed : on the practice set, how many known label errors are among the suspects
+    input : what `train` needs as `input` to read these digits; None if it takes them by itself
     """
 
     run: str
@@ -59,6 +60,7 @@ class Audit:
     picture: Path
     confident: bool
     confirmed: Confirmed | None
+    input: str | None = None
 
 
 def audit_run(
@@ -112,8 +114,10 @@ def audit_run(
     places = labeled_places(digits, digits.input)
     suspects["place"] = [places[image] for image in suspects.image]
     confirmed = _count_confirmed(suspects) if data.practice else None
+    needed = None if taken_by_default(digits.input) else digits.input
+    audit = Audit(found.name, data.train_images, suspects, table, picture, confident, confirmed, needed)
     if suspects.empty:
-        return Audit(found.name, data.train_images, suspects, table, picture, confident, confirmed)
+        return audit
     content = suspects_csv(suspects)
     shown = suspects.head(MAX_PICTURED)
     captions = [Caption(f"{row.label}", f"{row.suggested}", f"{row.image}") for row in shown.itertuples(index=False)]
@@ -125,7 +129,7 @@ def audit_run(
         write_atomic(picture, labeled_sheet(digits.train_images[shown.image.to_numpy()], captions, comment=comment))
     except OSError as error:
         raise OutputError(f"{folder}: cannot write there ({error.strerror}); {OTHER_FOLDER}") from error
-    return Audit(found.name, data.train_images, suspects, table, picture, confident, confirmed)
+    return audit
 
 
 def find_suspects(oof: NDArray[np.float32], y_true: NDArray[np.int64], *, confident: bool = True) -> pd.DataFrame:

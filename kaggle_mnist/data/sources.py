@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -154,6 +155,17 @@ def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]
         return [place.removeprefix(here) for place in list_images(files).train]
     name, first = (files.files[TRAIN].name, row_of_first_image(files.files[TRAIN])) if files else (TRAIN, 2)
     return [f"{name}, row {image + first}" for image in images]
+
+
+def taken_by_default(input: str | None) -> bool:
+    """Whether `load_digits` without an argument takes the digits that have this `input`.
+
+    >>> taken_by_default("/nowhere")
+    False
+    """
+    with suppress(DataNotFound, AmbiguousData, BadData):
+        return _find(None)[1] == (input or PRACTICE)
+    return False
 
 
 def _competition(place: Path) -> str | None:

@@ -33,7 +33,7 @@ def test_audit_lists_suspects_that_train_drops(few: Digits, submissions: Path) -
     assert done.exit_code == 0, done.stderr
     assert "of 1,500 training labels look wrong" in done.stdout
     table = submissions / A / "audit.csv"
-    assert f"train --drop-suspects {table}" in done.stdout
+    assert f"train --drop-suspects {table}\n" in done.stdout
     number = len(pd.read_csv(table))
     every = invoke("audit", A, "--all", "--to", "all")
     wrong = (find_run(A, submissions).outputs().oof.argmax(1) != few.train_labels).sum()
@@ -43,6 +43,10 @@ def test_audit_lists_suspects_that_train_drops(few: Digits, submissions: Path) -
     arguments = ["--folds", "2", "--epochs", "1", "--set", "hidden=[16]", "--drop-suspects", str(table)]
     trained = invoke("train", *arguments)
     assert f"{number:,} images excluded from training; the scores include them" in trained.stdout, trained.stderr
+    moved = Path("input").rename("moved").absolute()
+    there = invoke("audit", A, "--to", "there", "--input", "moved")
+    assert f"train --drop-suspects there/audit.csv --input {moved}\n" in there.stdout
+    moved.rename("input")
     table.write_text("image,label\n1,x\n")
     refused = invoke("train", *arguments)
     assert refused.exit_code == 2

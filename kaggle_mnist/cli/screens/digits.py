@@ -50,7 +50,8 @@ def show_audit(audit: Audit) -> None:
         say("Picture", f"{audit.picture}{f' (the first {MAX_PICTURED})' if number > MAX_PICTURED else ''}")
         say("", "Some of these labels are right and the digits just hard to read.")
         say("", "Delete their rows, then exclude the others from training:")
-        say("", f"kaggle-mnist train --drop-suspects {shlex.quote(str(audit.table))}")
+        digits = "" if audit.input is None else f" --input {shlex.quote(audit.input)}"
+        say("", f"kaggle-mnist train --drop-suspects {shlex.quote(str(audit.table))}{digits}")
     if audit.confident:
         say("", "`audit --all` also lists labels that are contradicted less clearly.")
 
