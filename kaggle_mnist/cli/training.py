@@ -202,6 +202,7 @@ def check(
 def report_on(run: Run, input: str | None, *, quietly: bool = False) -> None:
     """Write the run's page; a failure is printed, since the run itself is complete."""
     from kaggle_mnist.cli import console
+    from kaggle_mnist.runs.run import as_argument
     from kaggle_mnist.utils.errors import Interrupted, UserError
     from kaggle_mnist.utils.progress import quiet
 
@@ -214,7 +215,8 @@ def report_on(run: Run, input: str | None, *, quietly: bool = False) -> None:
         console.say("Report", f"not written, but the run is complete: {error}")
     except KeyboardInterrupt:
         raise Interrupted(
-            f"interrupted; {run.path} is complete except for its page; `kaggle-mnist report` writes that"
+            f"interrupted; {run.path} is complete except for its page;"
+            f" `kaggle-mnist report {as_argument(run.path)}` writes that"
         ) from None
     else:
         if not quietly:

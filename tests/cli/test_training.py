@@ -240,6 +240,21 @@ def test_the_time_in_all_counts_the_start_of_the_program_and_the_page(
     )
 
 
+def test_an_interrupt_while_the_page_is_written_names_the_command_that_writes_it(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_report(run: Run, **_: object) -> Path:
+        raise KeyboardInterrupt
+
+    export_csv(few.head(300, 50), Path("input"))
+    monkeypatch.setattr(page, "write_report", write_report)
+    stopped = invoke("train", *QUICK, "--output", "other")
+    [run] = Path("other").glob("2*-mlp")
+    report = f"`kaggle-mnist report {run.name} --output other`"
+    assert stopped.exit_code == 130
+    assert stopped.stderr == f"kaggle-mnist: interrupted; {run} is complete except for its page; {report} writes that\n"
+
+
 def test_resume_without_an_unfinished_run_is_refused() -> None:
     done = invoke("resume")
     assert done.exit_code == 2
