@@ -23,6 +23,7 @@ from kaggle_mnist.training.device import resolve_device
 from kaggle_mnist.training.folds import assign_folds
 from kaggle_mnist.training.inference import ensemble_outputs
 from kaggle_mnist.training.metrics import shares_of
+from kaggle_mnist.utils.words import plural
 
 PIXELS = SIDE * SIDE
 
@@ -109,7 +110,8 @@ class FoldEnsembleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         counts = np.bincount(codes[np.unique(digits.first_same)], minlength=classes)
         if counts.min() < self.folds:
             rarest = encoder.classes_[counts.argmin()]
-            raise ValueError(f"class {rarest} has {counts.min()} different images, fewer than the {self.folds} folds")
+            images_of_it = plural(int(counts.min()), "different image")
+            raise ValueError(f"class {rarest} has {images_of_it}, fewer than the {self.folds} folds")
         repeats = len(recipe.variants) if self.repeats is None else self.repeats
         self.fold_of_ = assign_folds(
             codes,
@@ -164,8 +166,12 @@ class FoldEnsembleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
 
 def _flat(images: Any) -> Any:
-    """Images ``(n, 28, 28)`` as ``(n, 784)``; anything else as it is, to be checked by scikit-learn."""
+    """Images ``(n, 28, 28)`` as ``(n, 784)``; tables as they are, to be checked by scikit-learn. Raises ValueError."""
     if isinstance(images, (list, tuple)):
         images = np.asarray(images)
-    shape = getattr(images, "shape", ())
-    return images.reshape(-1, PIXELS) if tuple(shape[1:]) == (SIDE, SIDE) else images
+    shape = tuple(getattr(images, "shape", ()))
+    if shape[1:] == (SIDE, SIDE):
+        return images.reshape(-1, PIXELS)
+    if len(shape) > 2:
+        raise ValueError(f"X has the shape {shape}: use (n, {PIXELS}) or (n, {SIDE}, {SIDE})")
+    return images

@@ -117,12 +117,15 @@ def test_copies_of_an_image_are_held_out_together(few: Digits) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y: (x[:, :20], y), r"n_features=560|expected <= 2|dim 3"),
+        (lambda x, y: (x[:, :8, :8], y), r"X has the shape \(120, 8, 8\): use \(n, 784\) or \(n, 28, 28\)"),
+        (lambda x, y: (x[..., None], y), r"X has the shape \(120, 28, 28, 1\): use"),
+        (lambda x, y: (x[:, :8, :8].reshape(-1, 64), y), r"n_features=64, an image has 784: use \(n, 784\)"),
         (lambda x, y: (x / 255, y), "no pixel above 1: pixels are from 0 to 255, multiply them by 255"),
         (lambda x, y: (x * 2.0, y), "a pixel of 510: pixels are from 0"),
         (lambda x, y: (x - 1.0, y), "Negative values in data"),
         (lambda x, y: (x, np.arange(len(y)) // 10), "y has 12 classes; use 2 to 10"),
         (lambda x, y: (x, np.where(np.arange(len(y)) < 2, "few", "many")), "class few has 2 different images, fewer"),
+        (lambda x, y: (x, np.where(np.arange(len(y)) < 1, "few", "many")), "class few has 1 different image, fewer"),
     ],
 )
 def test_other_data_is_refused_in_a_sentence(
