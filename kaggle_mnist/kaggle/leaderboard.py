@@ -113,7 +113,7 @@ def upload(
         Recognizer
     message : description in Kaggle's list of submissions; the recipe and the CV score if None
     wait : seconds to wait for the public score; None to return at once
-    again : submit a CSV that was already submitted
+    again : submit a CSV that was already submitted; its score stays until Kaggle gives the new one
     progress : called while Kaggle scores the submission
 
     Raises
@@ -141,6 +141,7 @@ def upload(
         forecast = predict_score(found)
         kaggle = Competition(competition)
         left = kaggle.submissions_left()
+        known = submitted.public_score if submitted and _same(submitted, competition, sha256) else None
         message = message or describe(found)
         submitted = Submitted(
             competition=competition,
@@ -149,7 +150,7 @@ def upload(
             ref=kaggle.submit(found.submission, message),
             message=message,
             status=PENDING,
-            public_score=None,
+            public_score=known,
             prediction=Prediction(expected=forecast.expected, low=forecast.low, high=forecast.high),
         )
         _store(found, submitted)
@@ -223,7 +224,8 @@ def _fetch_score(
             pause = min(1.5 * pause, LAST_PAUSE)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; Kaggle has submission {ref}; {hint}") from None
-    submitted = submitted.model_copy(update={"status": answer.status, "public_score": answer.public_score})
+    score = submitted.public_score if answer.public_score is None else answer.public_score
+    submitted = submitted.model_copy(update={"status": answer.status, "public_score": score})
     _store(run, submitted)
     if answer.status not in (PENDING, COMPLETE):
         reason = answer.reason or "Kaggle does not say why"

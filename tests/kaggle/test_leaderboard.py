@@ -61,6 +61,11 @@ def test_the_same_csv_is_not_submitted_twice_by_accident(kaggle: Kaggle, submiss
     assert len(kaggle.submissions) == 1
     upload("20261125-080000-twin", again=True)
     assert [one["ref"] for one in kaggle.submissions] == [4711, 4712]
+    kaggle.pending = 1
+    upload(RUN, again=True)
+    upload(RUN)
+    assert stored() == stored() | {"ref": 4713, "status": "pending", "public_score": float(score)}  # of the same CSV
+    assert upload(RUN).submitted.status == "complete"
 
 
 def test_a_changed_csv_of_the_same_run_may_be_submitted(kaggle: Kaggle, submissions: Path) -> None:
