@@ -13,7 +13,7 @@ from kaggle_mnist.pipeline import Start, train
 from kaggle_mnist.prepare import MAX_SEED
 from kaggle_mnist.recipes.named import find_recipe
 from kaggle_mnist.recipes.recipe import Recipe
-from kaggle_mnist.runs.labels import Labels
+from kaggle_mnist.runs.labels import Labels, labels_from
 from kaggle_mnist.runs.names import CHECKPOINT
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import resume_command
@@ -98,7 +98,7 @@ def train_seeds(
     >>> [run.record.seed for run in train_seeds(recipe, [0, 3], input=digits)]
     [0, 3]
     """
-    recipe = find_recipe(recipe)
+    recipe, labeled = find_recipe(recipe), label_seeds(labels or Labels(), seeds)
     digits = input if isinstance(input, Digits) else load_digits(input, progress=progress)
     if isinstance(drop_suspects, (str, Path)):
         drop_suspects = read_suspects(Path(drop_suspects), digits.train_labels)
@@ -109,7 +109,7 @@ def train_seeds(
             progress(stage, done, len(seeds) * total, unit)
 
     try:
-        for seed in seeds:
+        for seed, own in zip(seeds, labeled, strict=True):
             run = train(
                 recipe,
                 input=digits,
@@ -121,7 +121,7 @@ def train_seeds(
                 score=score,
                 drop_suspects=drop_suspects,
                 cluster=cluster,
-                labels=_of_seed(labels, seed),
+                labels=own,
                 on_start=on_start,
                 on_epoch=on_epoch,
                 progress=only_training,
@@ -136,11 +136,15 @@ def train_seeds(
     return runs
 
 
-def _of_seed(labels: Labels | None, seed: int) -> Labels | None:
-    """A name serves one run: that of seed 3 is called `name-3`."""
-    if labels is None or labels.name is None:
-        return labels
-    return Labels(name=f"{labels.name}-{seed}", note=labels.note, tags=labels.tags)
+def label_seeds(labels: Labels, seeds: Sequence[int]) -> list[Labels]:
+    """The labels of each seed's run. Raises BadOption if a name gets too long.
+
+    >>> [labels.name for labels in label_seeds(Labels(name="wide"), [0, 3])]
+    ['wide-0', 'wide-3']
+    """
+    if labels.name is None:
+        return [labels] * len(seeds)
+    return [labels_from(f"{labels.name}-{seed}", labels.note, labels.tags) for seed in seeds]
 
 
 def _what_is_left(seeds: Sequence[int], finished: int, error: BaseException) -> str:

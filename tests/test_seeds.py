@@ -16,6 +16,7 @@ from kaggle_mnist.prepare import estimate_plan
 from kaggle_mnist.recipes.recipe import Recipe
 from kaggle_mnist.runs import checkpoint
 from kaggle_mnist.runs.finding import list_runs
+from kaggle_mnist.runs.labels import Labels
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.unfinished import Plan, unfinished_runs
 from kaggle_mnist.seeds import list_seeds, parse_seeds, train_seeds
@@ -185,6 +186,15 @@ def test_an_error_before_the_first_run_is_that_of_one_run(few: Digits, tiny: Rec
         train_seeds(tiny, [0, 1], input=few, folds=1)
 
 
+def test_a_name_that_is_too_long_for_one_of_the_seeds_is_refused_before_the_first(few: Digits, tiny: Recipe) -> None:
+    name = "n" * 58
+    with pytest.raises(BadOption, match=r"n-10': must be at most 60 letters"):
+        train_seeds(tiny, [9, 10], input=few, folds=2, labels=Labels(name=name))
+    assert not Path("submissions").exists()
+    refused = invoke("train", "--dry-run", "--seeds", "9,10", "--name", name, *QUICK)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+
+
 def test_suspects_are_read_once(few: Digits, tiny: Recipe) -> None:
     suspects = Path("audit.csv")
     suspects.write_bytes(HEADER + f"3,{few.train_labels[3]},0,0.1,row 4\n".encode())
@@ -253,5 +263,7 @@ def test_the_command_trains_a_run_for_each_seed_and_shows_the_line_of_the_recipe
     assert re.search(r"\nA +mlp\n", done.output)
     assert re.search(r"seeds +mean +SD +seconds +seed 0 +seed 1 *\n.*\n A +2 +0\.\d{4} +0\.\d{4} ", done.output)
     assert re.search(r"\nTime +\d+ s training, \d+ s in all\n$", done.output)
+    again = invoke("train", "--dry-run", "--seeds", "0..1", "--name", "quick", *QUICK)
+    assert again.output.startswith("Note         other runs are called quick-0 and quick-1, too; ")
     both = invoke("train", "--seeds", "0..1", "--seed", "3")
     assert (both.exit_code, both.stderr) == (2, "kaggle-mnist: --seed and --seeds: give one of them\n")

@@ -107,10 +107,12 @@ def blend(
     from kaggle_mnist.blend import blend_runs, gain_of
     from kaggle_mnist.cli.console import say
     from kaggle_mnist.cli.screens import runs as screens
+    from kaggle_mnist.cli.screens.overview import show_namesakes
 
     def skipped(reason: str) -> None:
         say("Skipped", reason)
 
+    show_namesakes([labels], output)
     run = blend_runs(runs or [], output, weights=weights, top=top, score=score, input=input, on_skipped=skipped)
     write_labels(run.path, labels)
     screens.show_blend(run, gain_of(run))
@@ -199,6 +201,8 @@ def label(
     path = find_path(run, output)
     before = read_labels(path)
     labels = labels_from(name, note, tag or [], untag or [], before=before)
+    if labels.name != before.name:
+        screens.show_namesakes([labels], path.parent)
     if labels != before:
         write_labels(path, labels)
     screens.show_labels(path, labels, changed=labels != before)

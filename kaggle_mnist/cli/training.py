@@ -82,12 +82,13 @@ def train(
     from kaggle_mnist.cli.console import Watcher, say
     from kaggle_mnist.cli.screens import seeds as of_seeds
     from kaggle_mnist.cli.screens import training as screens
+    from kaggle_mnist.cli.screens.overview import show_namesakes
     from kaggle_mnist.logs import open_log
 
-    screens.show_namesakes(labels, output)
+    many = [seed or 0] if seeds is None else series.parse_seeds(seeds)
+    show_namesakes([labels] if seeds is None else series.label_seeds(labels, many), output)
     options: dict[str, Any] = {"input": input, "folds": folds, "repeats": repeats, "device": device, "score": score}
     options |= {"drop_suspects": drop_suspects}
-    many = [seed or 0] if seeds is None else series.parse_seeds(seeds)
     with Watcher() as watcher, open_log(log, partial(say, "Note")) as curves:
         screen = of_seeds.SeedsScreen(watcher, many, lambda run: report_on(run, input, quietly=True))
         if dry_run:

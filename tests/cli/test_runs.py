@@ -121,7 +121,8 @@ def test_label_gives_a_run_a_name_that_other_commands_take(submissions: Path) ->
 
 def test_compare_takes_all_runs_of_a_name_and_other_commands_ask_for_one(submissions: Path) -> None:
     for run in ("a", "b"):
-        invoke("label", run, "--name", "steady")
+        noted = invoke("label", run, "--name", "steady").stdout
+        assert ("another run is called steady, too" in noted) == (run == "b")
     both = json.loads(invoke("compare", "steady", "latest", "--json").stdout)
     assert [run["recipe"] for run in both["runs"]] == ["a", "b", "c"]
     refused = invoke("report", "steady")

@@ -1,4 +1,4 @@
-"""What `runs` and `label` print."""
+"""What `runs` and `label` print, and a note for every command that gives a name."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from kaggle_mnist.cli.console import dropped, new_table, say, say_hidden, show_table
-from kaggle_mnist.runs.names import PAGE
+from kaggle_mnist.runs.names import PAGE, named_runs
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.settings import as_text
 from kaggle_mnist.utils.errors import one_line
-from kaggle_mnist.utils.words import plural
+from kaggle_mnist.utils.words import enumerated, plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,7 @@ NUMBERS = ("CV", "forecast", "public", "seconds")
 SPARE = ("seconds", "recipe", "tags", "forecast", "note", "differs", "public")  # the first to go
 LEGIBLE = 16  # columns that a longer text gets
 MAX_FIELDS = 4  # of what differs
+MAX_NAMES = 5  # that are taken
 STOPPED = re.compile(r"stopped after (?:epoch )?(\d+) of (\d+)")
 
 
@@ -118,6 +119,17 @@ _FIELDS += ["forecast_high", "public_score", "seconds", "state", "size", "note",
 def print_json(overview: Overview) -> None:
     """Print everything as JSON."""
     print(json.dumps({"runs": [entry.as_dict() for entry in overview.entries]}, indent=2))
+
+
+def show_namesakes(labels: Sequence[Labels], output: Path) -> None:
+    """Print a note if other runs have the names: where one run is asked for, these will not do."""
+    known = {run.name for run in named_runs(output)}
+    taken = [one.name for one in labels if one.name is not None and one.name in known]
+    if len(taken) == 1:
+        say("Note", f"another run is called {taken[0]}, too; `kaggle-mnist label` gives one another name")
+    elif taken:
+        names = taken if len(taken) <= MAX_NAMES else [*taken[:MAX_NAMES], f"{len(taken) - MAX_NAMES:,} more"]
+        say("Note", f"other runs are called {enumerated(names)}, too; `kaggle-mnist label` gives them other names")
 
 
 def show_labels(run: Path, labels: Labels, *, changed: bool) -> None:

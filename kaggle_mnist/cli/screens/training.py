@@ -17,7 +17,6 @@ from kaggle_mnist.data.practice import is_practice
 from kaggle_mnist.recipes.named import named_recipes
 from kaggle_mnist.recipes.recipe import Recipe, format_value
 from kaggle_mnist.recipes.variants import summary_of
-from kaggle_mnist.runs.names import named_runs
 from kaggle_mnist.runs.submission import Verdict
 from kaggle_mnist.runs.unfinished import resume_command
 from kaggle_mnist.training.device import changes_of
@@ -27,7 +26,6 @@ from kaggle_mnist.utils.words import plural
 if TYPE_CHECKING:
     from kaggle_mnist.check import DataCheck
     from kaggle_mnist.pipeline import Start
-    from kaggle_mnist.runs.labels import Labels
     from kaggle_mnist.runs.run import Run
     from kaggle_mnist.training.estimate import RunEstimate
 
@@ -61,12 +59,6 @@ def show_data(found: DataCheck, export: Path | None) -> None:
     say("Picture", f"{found.picture}")
     if export is not None:
         say("Exported", f"{export}/train.csv, test.csv and sample_submission.csv")
-
-
-def show_namesakes(labels: Labels, output: Path) -> None:
-    """Print a note if another run has the name: where one run is asked for, the name will not do."""
-    if labels.name is not None and any(known.name == labels.name for known in named_runs(output)):
-        say("Note", f"another run is called {labels.name}, too; `kaggle-mnist label` gives one another name")
 
 
 def show_start(start: Start, seeds: str = "", count: int = 1) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.cli.screens.overview import show_overview
+from kaggle_mnist.cli.screens.overview import show_namesakes, show_overview
 from kaggle_mnist.forecast import Forecast
 from kaggle_mnist.overview import Entry, Overview
-from kaggle_mnist.runs.labels import Labels
+from kaggle_mnist.runs.labels import Labels, write_labels
 from tests.cli.screens.screen import screen
 
 WIDE = Entry(
@@ -141,3 +141,15 @@ def test_an_interrupted_run_is_listed_with_how_to_resume_it_and_a_damaged_one_wi
     assert "Total        2 runs, 2 MB\n" in text
     assert "To resume    kaggle-mnist resume a --output elsewhere\n" in text
     assert "Damaged      elsewhere/b/run.json: is missing\n" in text
+
+
+def test_names_that_other_runs_have_are_noted(submissions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for run, name in (("20261124-200000-a", "wide-0"), ("20261124-200001-b", "wide-1")):
+        write_labels(submissions / run, Labels(name=name))
+    text = screen(monkeypatch)
+    show_namesakes([Labels(), Labels(name="narrow"), Labels(name="wide")], submissions)
+    assert text.getvalue() == ""
+    show_namesakes([Labels(name="wide-0"), Labels(name="wide-2")], submissions)
+    assert "another run is called wide-0, too; `kaggle-mnist label` gives one another name\n" in text.getvalue()
+    show_namesakes([Labels(name=f"wide-{seed}") for seed in range(3)], submissions)
+    assert "other runs are called wide-0 and wide-1, too; `kaggle-mnist label` gives them" in text.getvalue()

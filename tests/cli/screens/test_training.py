@@ -10,7 +10,6 @@ import pytest
 
 from kaggle_mnist import pipeline
 from kaggle_mnist.cli.screens.training import (
-    show_namesakes,
     show_recipes,
     show_resumed,
     show_run,
@@ -21,7 +20,6 @@ from kaggle_mnist.data.digits import Digits, WithheldLabels
 from kaggle_mnist.data.practice import open_withheld_labels
 from kaggle_mnist.pipeline import Start
 from kaggle_mnist.recipes.recipe import Recipe
-from kaggle_mnist.runs.labels import Labels
 from kaggle_mnist.runs.submission import Verdict
 from tests.cli.screens.screen import screen
 
@@ -122,12 +120,3 @@ def test_recipes_fit_a_narrow_terminal_and_are_explained_in_a_wide_one(
     assert max(map(len, text.getvalue().splitlines())) <= width
     assert ("Widen the terminal" in text.getvalue()) == (width < 140)
     assert ("meaning" in text.getvalue()) == (width == 150)
-
-
-def test_a_name_that_another_run_has_is_noted(few: Digits, tiny: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline.train(tiny.replaced(epochs=1), input=few, folds=2, labels=Labels(name="wide"))
-    text = screen(monkeypatch)
-    show_namesakes(Labels(name="narrow"), Path("submissions"))
-    assert text.getvalue() == ""
-    show_namesakes(Labels(name="wide"), Path("submissions"))
-    assert "another run is called wide, too" in text.getvalue()
