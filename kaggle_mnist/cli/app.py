@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
 import shutil
+import signal
 import sys
 import textwrap
 import warnings
@@ -66,6 +68,8 @@ def _one_line_errors(*, debug: bool = False) -> Iterator[None]:
         if explained is None or debug:
             raise
         message, status = explained
+        if isinstance(error, KeyboardInterrupt):  # another one, while Python ends, shows no traceback of that
+            atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
         line = f"kaggle-mnist: {message}"
         if sys.stderr is not None and sys.stderr.isatty():  # no word is broken at the terminal's edge
             width = shutil.get_terminal_size().columns

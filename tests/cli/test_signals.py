@@ -3,6 +3,8 @@ from __future__ import annotations
 import atexit
 import gc
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -58,3 +60,24 @@ def test_a_thread_may_call_a_command() -> None:
     thread.start()
     thread.join()
     assert failed == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+def test_a_second_interrupt_while_python_ends_shows_no_traceback() -> None:
+    script = """
+import atexit, os, signal, time
+from kaggle_mnist.cli import app
+
+@app.command()
+def wait() -> None:
+    raise KeyboardInterrupt
+
+def end() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+atexit.register(end)
+app(["wait"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=50)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "kaggle-mnist: interrupted; nothing was kept\n")
