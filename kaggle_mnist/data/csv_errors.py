@@ -75,8 +75,7 @@ def first_error(stream: IO[bytes], columns: list[str], separator: str = ",", *, 
     """
     usual, blank, number = _usual_row(columns, separator), 0, int(header)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
-    if header:
-        text.readline(MAX_START)
+    names = text.readline(MAX_START).strip() if header else None
     while line := text.readline(MAX_LINE):
         number += 1
         if usual.fullmatch(line):
@@ -85,8 +84,12 @@ def first_error(stream: IO[bytes], columns: list[str], separator: str = ",", *, 
             blank += 1
             if blank > MAX_BLANK:
                 return f"row {number}: more than {MAX_BLANK:,} blank rows; delete them"
+        elif line.strip() == names:
+            return f"row {number}: is the header again; delete the row"
         elif error := _row_error(line, columns, separator):
-            cut = not text.readline(1)
+            values = line.rstrip("\r\n").split(separator)
+            unfinished = len(values) < len(columns) or (len(values) == len(columns) and not values[-1])
+            cut = unfinished and not text.readline(1)
             return f"row {number}: {error}{'; the file looks truncated, download it again' if cut else ''}"
     return None if number - blank > header else "row 2: missing; the file has only a header"
 
@@ -107,6 +110,8 @@ def _row_error(line: str, columns: list[str], separator: str) -> str | None:
         row = next(csv.reader([line], delimiter=separator))  # one line: a value cannot continue in the next
     except csv.Error as error:
         return f"not valid CSV ({error})"
+    if len(row) == len(columns) + 1 and not row[-1].strip():
+        return "ends with an empty value; remove the separator at the end of the rows"
     if len(row) != len(columns):
         return f"has {plural(len(row), 'value')} instead of {len(columns)}"
     for name, text in zip(columns, row, strict=True):

@@ -85,14 +85,16 @@ def recognize(start: bytes, expected: Sequence[str]) -> Format | str:
             named = tuple(rest) if header else pixels
             return Format((LABEL,) if leading else (), named, header, separator, encoding)
         if len(leading) > 1:
-            return (
-                f"row 1: has {plural(len(names), 'value')} instead of {len(expected)};"
-                " if it was saved with its index, save it without: index=False in pandas"
+            index = (
+                "; if it was saved with its index, save it without: index=False in pandas" if len(leading) == 2 else ""
             )
+            return f"row 1: has {plural(len(names), 'value')} instead of {len(expected)}{index}"
     elif all(map(MANGLED.fullmatch, names)):
         return "row 1: is an image that pandas took for the header; read that file with header=None, and save it again"
     elif kinds is not None and (LABEL in kinds or not wants_label):
         return Format(kinds, tuple(rest), True, separator, encoding)
+    if problem := _misplaced(names, len(pixels)):
+        return f"row 1: {problem}"
     problem = header_error(line, list(expected), separator) or "row 1: not the names of columns"
     return problem if separator == "," else f"{problem}; the values are separated by {SEPARATORS[separator]}"
 
@@ -105,6 +107,23 @@ def _leading(names: Sequence[str], pixels: Sequence[str]) -> tuple[str, ...] | N
     kinds = [next((kind for kind, known in patterns.items() if known.fullmatch(name)), "") for name in names]
     in_order = tuple(kind for kind in patterns if kind in kinds)
     return in_order if kinds == list(in_order) else None
+
+
+def _misplaced(names: Sequence[str], pixels: int) -> str | None:
+    """What is wrong with a header whose names are known: a column too many or elsewhere, or images of another size."""
+    if not any(names):
+        return "is blank; delete it"
+    if not names[-1] and all(names[:-1]):
+        return "ends with an empty name; remove the separator at the end of the rows"
+    if LABELS.fullmatch(names[-1]) and _in_order(names[-pixels - 1 : -1]):
+        return "the label is the last column; it must be the first"
+    if sum(name.lower().startswith("unnamed: ") for name in names) > 1:
+        return "saved with its index several times; save it without: index=False in pandas"
+    for images in (names, names[1:], names[2:]):
+        side = math.isqrt(len(images))
+        if side > 1 and side * side == len(images) != pixels and _in_order(images):
+            return f"has images of {side}×{side} pixels; every image must be {math.isqrt(pixels)}×{math.isqrt(pixels)}"
+    return None
 
 
 def _in_order(names: Sequence[str]) -> bool:

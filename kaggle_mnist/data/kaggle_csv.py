@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.csv_errors import LIMITS, MAX_LINE, MAX_START, first_error
 from kaggle_mnist.data.csv_format import ID, LABEL, Format, are_ids, other_classes, recognize
-from kaggle_mnist.data.digits import SIDE, Digits, WithheldLabels
+from kaggle_mnist.data.digits import CLASSES, SIDE, Digits, WithheldLabels
 from kaggle_mnist.data.places import StoredFile
 from kaggle_mnist.data.sample import read_sample, with_ids
 from kaggle_mnist.utils.dialect import AsUtf8
@@ -189,7 +189,10 @@ def _read(file: StoredFile, expected: list[str], report: Callable[[StoredFile, i
                     by_kind = {kind: leading[:, i].copy() for i, kind in enumerate(found.leading)}
                     if found.leading and not found.header and expected == PIXELS and are_ids(leading[:, 0].tolist()):
                         raise _ids(file, expected)
-                    return Table(np.ascontiguousarray(np.concatenate([pixels for _, pixels in parts])), by_kind)
+                    pixels = np.ascontiguousarray(np.concatenate([pixels for _, pixels in parts]))
+                    if found.leading and not found.header and _are_labels_last(leading[:, 0], pixels[:, -1]):
+                        raise BadData(f"{file}: the last column has the labels; they must be in the first")
+                    return Table(pixels, by_kind)
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):
         pass
     raise _bad_row(file, found, expected)
@@ -207,6 +210,11 @@ def _bad_row(file: StoredFile, found: Format, expected: list[str]) -> BadData:
     if classes := other_classes(labels):
         return BadData(f"{file}: has {classes}; only sets of ten classes, 0 to 9, can be used")
     return BadData(f"{file}, {_first_error(file, found) or 'some row: not whole numbers'}")
+
+
+def _are_labels_last(first: NDArray[np.int64], last: NDArray[np.uint8]) -> bool:
+    """Whether the labels are in the last column, whose pixel is background, and the first has a pixel like it."""
+    return bool((first == first[0]).all() and last.max() < CLASSES and len(np.unique(last)) > 2)
 
 
 def _ids(file: StoredFile, expected: list[str]) -> BadData:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -66,7 +67,25 @@ def test_blank_lines_count_as_rows_but_are_not_errors(handful: Digits, end: str)
 def test_a_file_that_ends_within_a_row_looks_truncated(handful: Digits) -> None:
     rows = rows_of(handful)
     assert described([*rows[:-1], rows[-1][:600]]).endswith("; the file looks truncated, download it again")
+    assert described([*rows[:-1], rows[-1].rpartition(",")[0] + ","], end="\r\n").endswith("download it again")
     assert not described([rows[0][:600], *rows[1:]]).endswith("download it again")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda row: "x" + row[1:], "label is 'x'; it must be a whole number from 0 to 9"),
+        (lambda row: f"{row},", "ends with an empty value; remove the separator at the end of the rows"),
+        (lambda row: f"{row},7", "has 786 values instead of 785"),
+        (lambda row: ",".join(TRAIN), "is the header again; delete the row"),
+    ],
+)
+def test_a_whole_row_at_the_end_does_not_look_truncated(
+    change: Callable[[str], str], error: str, handful: Digits
+) -> None:
+    rows = rows_of(handful)
+    assert described([*rows[:-1], change(rows[-1])]) == f"row 121: {error}"
+    assert described([*rows[:50], change(rows[50]), *rows[51:]]) == f"row 52: {error}"
 
 
 def test_a_file_without_rows_or_with_endless_blank_lines_is_described() -> None:

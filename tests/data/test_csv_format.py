@@ -153,12 +153,24 @@ def test_an_id_column_gives_the_ids_of_the_test_images(handful: Digits) -> None:
         (",".join(["label", *TEST[1:], "pixel0"]), "row 1: columns are out of order: column 2 is 'pixel1'"),
         (",".join(["label", *GRID[1:], "28x29"]), "row 1: missing columns 'pixel0'"),
         (",".join(["label", "id", *TEST]), "row 1: unknown column 'id'"),
+        (",".join([*TEST, "label"]), "row 1: the label is the last column; it must be the first"),
+        (",".join([*FROM_1, "class"]), "row 1: the label is the last column; it must be the first"),  # OpenML's
+        (",".join([*TRAIN, ""]), "row 1: ends with an empty name; remove the separator at the end of the rows"),
+        (",".join(["Table 1", *[""] * 784]), "row 1: starts with 'Table 1,"),
+        ("\n" + ",".join(TRAIN), "row 1: is blank; delete it"),
+        (",".join(["Unnamed: 0.1", "Unnamed: 0", *TRAIN]), "row 1: saved with its index several times; save it"),
+        (
+            ",".join(["label", *(f"pixel{i}" for i in range(1024))]),
+            "row 1: has images of 32×32 pixels; every image must be 28×28",
+        ),
+        (",".join(["5"] * 1025), "row 1: has 1,025 values instead of 785"),
     ],
 )
 def test_what_cannot_be_read_without_doubt_is_named(start: str, problem: str) -> None:
     found = recognize(start.encode(), TRAIN)
     assert isinstance(found, str)
     assert found.startswith(problem)
+    assert "index" not in found or "index" in problem
 
 
 @pytest.mark.parametrize(
@@ -233,3 +245,20 @@ def test_a_bad_pixel_is_named_in_rows_whose_labels_happen_to_count(handful: Digi
     save(train, table(handful.test_images, TEST), header=False)
     with pytest.raises(BadData, match=r"train\.csv, row 5: pixel9 is '300'"):
         load_digits()
+
+
+@pytest.mark.parametrize("half", ["train", "test"])
+def test_labels_in_the_last_column_without_a_header_are_not_taken_for_pixels(half: str, handful: Digits) -> None:
+    images, labels = {
+        "train": (handful.train_images, handful.train_labels),
+        "test": (handful.test_images, open_withheld_labels()[:12]),
+    }[half]
+    tables = {
+        "train": table(handful.train_images, TEST, label=handful.train_labels),
+        "test": table(handful.test_images, TEST),
+    }
+    tables[half] = table(images, TEST).assign(label=labels)
+    save(**tables, header=False)
+    with pytest.raises(BadData) as error:
+        load_digits()
+    assert str(error.value) == f"input/{half}.csv: the last column has the labels; they must be in the first"

@@ -93,7 +93,11 @@ ERRORS: dict[str, tuple[int, Change, str]] = {
         lambda v: ["digit", *v[1:]],
         "missing column 'label' and unknown column 'digit'",
     ),
-    "columns in another order": (1, lambda v: [*v[1:], v[0]], "column 1 is 'pixel0' instead of 'label'"),
+    "columns in another order": (
+        1,
+        lambda v: [*v[1:], v[0]],
+        "row 1: the label is the last column; it must be the first",
+    ),
     "no header": (1, lambda v: ["x"] * 785, "row 1: starts with 'x,x,x"),
     "an empty pixel": (7, lambda v: [*v[:9], "", *v[10:]], "row 7: pixel8 is empty"),
     "a word": (7, lambda v: [*v[:9], "grey", *v[10:]], "row 7: pixel8 is 'grey'"),
