@@ -29,7 +29,7 @@ from kaggle_mnist.data.places import StoredFile, info_of
 from kaggle_mnist.data.sample import read_sample, with_ids
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.progress import Progress, quiet
-from kaggle_mnist.utils.reading import ZIP_ERRORS, format_size, open_zip
+from kaggle_mnist.utils.reading import ZIP_ERRORS, format_size, open_zip, zip_problem
 
 JPEG = b"\xff\xd8\xff"  # first bytes of a file
 CHUNK = 250  # images decoded between two progress reports
@@ -138,7 +138,7 @@ def _content_in_zip(opened: ZipFile, file: str, member: str) -> bytes:
         _refuse_too_large(file, info.file_size)
         return opened.read(info)  # zipfile reads no more than that
     except ZIP_ERRORS as error:
-        raise BadData(f"{file}: the zip cannot be read ({error}); download it again") from error
+        raise BadData(f"{file}: the zip {zip_problem(error)}") from error
 
 
 def _refuse_too_large(file: str, size: int) -> None:

@@ -16,7 +16,8 @@ from zipfile import ZipFile, ZipInfo
 
 from kaggle_mnist.utils.dialect import GZIP, ZIP
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.reading import ZIP_ERRORS, TranslatedErrors, open_regular, open_zip
+from kaggle_mnist.utils.formats import START, form_of
+from kaggle_mnist.utils.reading import ZIP_ERRORS, TranslatedErrors, open_regular, open_zip, zip_problem
 
 MAX_BYTES = 1 << 29  # of one file, uncompressed; Kaggle's train.csv has 77 MB
 SLASH = re.compile(r"[/\\]")  # Windows PowerShell's Compress-Archive writes backslashes
@@ -77,7 +78,7 @@ class StoredFile:
             raise BadData(f"{self}: cannot be read ({error.strerror or error})") from error
         except ZIP_ERRORS as error:
             zipped = "the zip " if self.member else ""
-            raise BadData(f"{self.path}: {zipped}cannot be read ({error}); download it again") from error
+            raise BadData(f"{self.path}: {zipped}{zip_problem(error)}") from error
 
     @property
     def size(self) -> int:
@@ -210,7 +211,12 @@ def zip_place(path: Path) -> Place:
     except OSError as error:
         raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error
     except ZIP_ERRORS as error:
-        raise BadData(f"{path}: not a readable zip ({error}); download it again") from error
+        with open_regular(path) as file:
+            form = form_of(file.read(START))
+        problem = (
+            f"is {form.what}, not a zip; {form.advice}" if form else f"not a readable zip ({error}); download it again"
+        )
+        raise BadData(f"{path}: {problem}") from error
     files: dict[str, list[str]] = {"": []}
     folders: dict[str, set[str]] = {"": set()}
     for member in members:

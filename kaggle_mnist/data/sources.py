@@ -20,9 +20,10 @@ from kaggle_mnist.data.image_listing import (
     same_images,
 )
 from kaggle_mnist.data.kaggle_csv import load_csv, row_of_first_image
-from kaggle_mnist.data.places import Place, StoredFile, walk, zip_place
+from kaggle_mnist.data.places import Place, StoredFile, is_zip, walk, zip_place
 from kaggle_mnist.data.polarity import with_dark_background
 from kaggle_mnist.data.practice import FINGERPRINT, load_practice
+from kaggle_mnist.data.unread import unread
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound
 from kaggle_mnist.utils.progress import Progress, quiet
 from kaggle_mnist.utils.reading import read_bounded
@@ -195,16 +196,21 @@ def _find(where: str | Path | None) -> tuple[Found | None, str]:
 
 
 def _find_named(path: Path) -> Found:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise DataNotFound(f"{path.absolute()}: no such file or folder") from error
+    except OSError as error:
+        raise DataNotFound(f"{path.absolute()}: cannot be read ({error.strerror})") from error
     if path.is_dir():
         if found := _find_in(Place(path)):
             return found
-        raise DataNotFound(f"{path}: contains no digits; expected {EXPECTED}")
-    if not path.exists():
-        raise DataNotFound(f"{path.absolute()}: no such file or folder")
-    if path.suffix.lower() == ".zip":
+        raise DataNotFound(_unread_in(Place(path)) or f"{path}: contains no digits; expected {EXPECTED}")
+    if path.suffix.lower() == ".zip" or (path.is_file() and is_zip(StoredFile(path))):
         if found := _find_in(zip_place(path)):
             return found
-        raise DataNotFound(f"{path}: contains neither train.csv nor test.csv, nor image folders; expected {EXPECTED}")
+        nothing = f"{path}: contains neither train.csv nor test.csv, nor image folders; expected {EXPECTED}"
+        raise DataNotFound(_unread_in(zip_place(path)) or nothing)
     for pair in csv_sets(Place(path.parent)):  # one half names both
         if not pair.missing and any(file.path == path for file in pair.files.values()):
             return Found(pair, pair.files.get(SAMPLE))
@@ -213,15 +219,7 @@ def _find_named(path: Path) -> Found:
 
 def _find_in(searched: Place) -> Found | None:
     """The only data set in a folder, its subfolders and the zips in them."""
-    skipped = frozenset((*TRAIN_NAMES, *TEST_NAMES))  # with tens of thousands of files
-    places = list(walk(searched, skip=skipped))
-    broken: list[BadData] = []
-    for file in [file for place in places for file in zips(place)]:
-        try:
-            places += walk(zip_place(file.path), skip=skipped)
-        except BadData as error:
-            broken.append(error)
-
+    places, broken = _places(searched)
     images, half_images = _image_sets(places)
     for pair in [pair for pair in images if not pair.train.names.folders and csv_sets(pair.train)]:
         images.remove(pair)  # train/train.csv and test/test.csv
@@ -235,8 +233,8 @@ def _find_in(searched: Place) -> Found | None:
         if apart:
             raise DataNotFound(f"{searched}: found {parts[0]} and {apart[0]}, in unrelated folders; put both in one")
         if parts:
-            missing = f"found {parts[0]} but no {parts[0].missing[0]}"
-            raise DataNotFound(f"{searched}: {missing}; provide both or the competition's zip")
+            missing = f"found {parts[0]} but no {parts[0].missing[0]}; provide both or the competition's zip"
+            raise DataNotFound(unread(places, parts[0].missing) or f"{searched}: {missing}")
         return None
 
     chosen: CsvSet | ImageFolders = whole[0] if whole else images[0]
@@ -248,6 +246,23 @@ def _find_in(searched: Place) -> Found | None:
     own = chosen.files.get(SAMPLE) if isinstance(chosen, CsvSet) else None
     samples = (CsvSet({SAMPLE: found.files[SAMPLE]}) for found in found_csv if SAMPLE in found.files)
     return Found(chosen, own or merged(samples).files.get(SAMPLE))
+
+
+def _places(searched: Place) -> tuple[list[Place], list[BadData]]:
+    """A folder, its subfolders and what is in their zips; and what is wrong with zips that cannot be read."""
+    skipped = frozenset((*TRAIN_NAMES, *TEST_NAMES))  # with tens of thousands of files
+    places = list(walk(searched, skip=skipped))
+    broken: list[BadData] = []
+    for file in [file for place in places for file in zips(place)]:
+        try:
+            places += walk(zip_place(file.path), skip=skipped)
+        except BadData as error:
+            broken.append(error)
+    return places, broken
+
+
+def _unread_in(searched: Place) -> str | None:
+    return unread(_places(searched)[0])
 
 
 def _image_sets(places: Sequence[Place]) -> tuple[list[ImageFolders], list[BadData]]:
@@ -279,6 +294,5 @@ def _refuse_unrecognized(folder: Path) -> None:
     """Raise DataNotFound for other files in `input/`: their owner does not expect the practice set."""
     names = sorted(path.name for path in folder.glob("[!.]*") if path.name != "README.md")
     if names:
-        raise DataNotFound(
-            f"{folder}: contains {names[0]} but no digits; expected {EXPECTED} (or use --input {PRACTICE})"
-        )
+        problem = _unread_in(Place(folder)) or f"{folder}: contains {names[0]} but no digits; expected {EXPECTED}"
+        raise DataNotFound(f"{problem} (or use --input {PRACTICE})")

@@ -102,6 +102,21 @@ def open_zip(file: Path | io.BytesIO) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
+def zip_problem(error: Exception) -> str:
+    """What is wrong with a zip that raised one of `ZIP_ERRORS`, and what to do.
+
+    Examples
+    --------
+    >>> zip_problem(EOFError("no end")), zip_problem(NotImplementedError("method 9"))
+    ('cannot be read (no end); download it again', 'is compressed in a way that is not read; extract it')
+    """
+    if isinstance(error, NotImplementedError):
+        return "is compressed in a way that is not read; extract it"
+    if isinstance(error, RuntimeError) and "encrypted" in str(error):
+        return "is encrypted; extract it with its password"
+    return f"cannot be read ({error}); download it again"
+
+
 class _BoundedReads:
     """A file for `zipfile`, which reads a table of contents of any size at once: larger reads are refused."""
 

@@ -258,7 +258,7 @@ def test_labels_in_the_last_column_without_a_header_are_not_taken_for_pixels(hal
         "test": table(handful.test_images, TEST),
     }
     tables[half] = table(images, TEST).assign(label=labels)
-    save(**tables, header=False)
+    save(tables["train"], tables["test"], header=False)
     with pytest.raises(BadData) as error:
         load_digits()
     assert str(error.value) == f"input/{half}.csv: the last column has the labels; they must be in the first"

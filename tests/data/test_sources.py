@@ -35,8 +35,8 @@ def test_without_files_in_input_the_practice_set_is_loaded() -> None:
 
 def test_unrecognized_files_in_input_are_an_error() -> None:
     Path("input").mkdir()
-    Path("input/archive.7z").write_text("x")
-    with pytest.raises(DataNotFound, match=r"input: contains archive\.7z but no digits; expected .*--input practice"):
+    Path("input/notes.pdf").write_text("x")
+    with pytest.raises(DataNotFound, match=r"input: contains notes\.pdf but no digits; expected .*--input practice"):
         load_digits()
     assert load_digits("practice").fingerprint == FINGERPRINT
 
@@ -118,9 +118,21 @@ def test_half_a_data_set_does_not_fall_back_to_the_practice_set(handful: Digits)
         load_digits()
 
 
-@pytest.mark.parametrize("name", ["nowhere", "nowhere.zip"])
-def test_a_path_that_does_not_exist_is_an_error(name: str) -> None:
-    with pytest.raises(DataNotFound, match="no such file or folder"):
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("nowhere", "no such file or folder"),
+        ("nowhere.zip", "no such file or folder"),
+        ("input/README.md/input", "no such file or folder"),
+        ("loop", r"loop: cannot be read \(Too many levels of symbolic links\)"),
+        ("x" * 300, r"x: cannot be read \(File name too long\)"),
+    ],
+)
+def test_a_path_that_does_not_exist_is_an_error(name: str, problem: str) -> None:
+    Path("loop").symlink_to("loop")
+    Path("input").mkdir()
+    Path("input/README.md").write_text("put your files here")
+    with pytest.raises(DataNotFound, match=problem):
         load_digits(name)
 
 
