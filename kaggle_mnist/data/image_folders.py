@@ -28,6 +28,7 @@ from kaggle_mnist.data.pictures import is_avif, is_transparent, on_paper
 from kaggle_mnist.data.places import StoredFile, info_of
 from kaggle_mnist.data.sample import read_sample, with_ids
 from kaggle_mnist.utils.errors import BadData
+from kaggle_mnist.utils.formats import form_of
 from kaggle_mnist.utils.progress import Progress, quiet
 from kaggle_mnist.utils.reading import ZIP_ERRORS, format_size, open_zip, zip_problem
 
@@ -174,6 +175,10 @@ def _decode_image(path: str, content: bytes) -> bytes:
     except BadData:
         raise
     except UnidentifiedImageError as error:
+        if form := form_of(content):
+            raise BadData(f"{path}: is {form.what}, not an image; {form.advice}") from error
+        if not content:
+            raise BadData(f"{path}: is empty; copy it again") from error
         raise BadData(f"{path}: not a JPG or PNG image despite its name; convert it") from error
     except Image.DecompressionBombError as error:
         raise BadData(f"{path}: has too many pixels; every image must be {SIDE}×{SIDE}") from error

@@ -17,8 +17,21 @@ from kaggle_mnist.utils.reading import open_zip
 TRAIN_NAMES = {"train": "test", "training": "testing", "trainingset": "testSet"}  # in lower case, and the other half
 TEST_NAMES = {"test": "train", "testing": "training", "testset": "trainingSet"}
 SUFFIXES = (".jpg", ".jpeg", ".png", ".avif")
+OTHERS = (
+    ".jpe",
+    ".jfif",
+    ".bmp",
+    ".webp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".pgm",
+    ".svg",
+    ".heic",
+)  # pictures that are not read
 LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*\.[^.]*$")  # the last one before the suffix
 DIGITS = [str(digit) for digit in range(CLASSES)]
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 ONLY = "only the folders 0 to 9 are expected here"
 
 
@@ -101,9 +114,9 @@ def list_images(folders: ImageFolders, ids: Sequence[int] | None = None) -> List
     BadData
         A digit has no images, a file is not named as an image, or the test images are not numbered as expected.
     """
-    unknown = [name for name in (*folders.train.names.folders, *folders.train.names.files) if name not in DIGITS]
+    unknown = [name for name in folders.train.names.folders if digit_of(name) is None] + folders.train.names.files
     if unknown:
-        raise BadData(f"{folders.train}{_other_classes(folders.train) or f'/{unknown[0]}: {ONLY}; remove it'}")
+        raise BadData(f"{folders.train}{_other_classes(folders.train) or f'/{unknown[0]}: {_misplaced(unknown[0])}'}")
     train, labels = _in_digit_folders(folders.train)
     if len(set(labels)) < CLASSES:
         lacking = next(digit for digit in DIGITS if int(digit) not in labels)
@@ -111,9 +124,9 @@ def list_images(folders: ImageFolders, ids: Sequence[int] | None = None) -> List
     test, names = folders.test, folders.test.names
     if len(names.folders) == 1 and not names.files:  # one folder for all: no class
         test, names = test.folder(names.folders[0]), test.folder(names.folders[0]).names
-    if names.folders and (names.files or set(names.folders) - set(DIGITS)):
-        odd = next((name for name in names.folders if name not in DIGITS), names.folders[0])
-        raise BadData(f"{test}/{odd}: is a folder among the test images; move its images into {test}/, or remove it")
+    unknown = [name for name in names.folders if digit_of(name) is None]
+    if unknown or (names.folders and names.files):
+        raise BadData(f"{test}/{(unknown or names.folders)[0]}: {_among_images(test)}")
     if names.folders:
         images, test_labels = _in_digit_folders(test)
         if not images:
@@ -130,6 +143,29 @@ def same_images(first: ImageFolders, second: ImageFolders) -> bool:
         return False
 
 
+def digit_of(folder: str) -> int | None:
+    """The digit that a folder's name stands for; None if it is not the name of one.
+
+    Examples
+    --------
+    >>> digit_of("7"), digit_of("07"), digit_of("Seven"), digit_of("10")
+    (7, 7, 7, None)
+    """
+    names = {folder.lower(), folder.lstrip("0") or "0"}
+    return next((digit for digit in range(CLASSES) if names & {DIGITS[digit], WORDS[digit]}), None)
+
+
+def _misplaced(name: str) -> str:
+    """What is wrong with a file or folder beside the digit folders."""
+    if name.lower().endswith((*SUFFIXES, *OTHERS)):
+        return "is not in one of the folders 0 to 9; move it to that of its digit"
+    return f"{ONLY}; rename or remove it"
+
+
+def _among_images(place: Place) -> str:
+    return f"is a folder among images; move its images into {place}/, or remove it"
+
+
 def _other_classes(train: Place) -> str | None:
     """What a set with many more class folders than digits is."""
     classes = train.names.folders
@@ -140,26 +176,32 @@ def _other_classes(train: Place) -> str | None:
 
 
 def _unnested(folder: Place, name: str) -> Place:
-    """`testSet/testSet` if the archive was extracted into a folder of the same name, else `testSet`."""
-    return folder.folder(name) if name in folder.names.folders else folder
+    """`testSet/testSet` or `train/images` if that has everything in this folder, else the folder itself."""
+    files, folders = folder.names
+    nested = name if name in folders else folders[0] if len(folders) == 1 and not files else None
+    return folder if nested is None or digit_of(nested) is not None else folder.folder(nested)
 
 
 def _in_digit_folders(place: Place) -> tuple[list[str], list[int]]:
     """The images in digit folders and their labels, sorted by the numbers in their names."""
     found = [
-        (_number(name) or 0, int(digit), name)
-        for digit in place.names.folders
-        for name in _image_names(place.folder(digit))
+        (_number(name) or 0, digit, name, folder)
+        for folder in place.names.folders
+        if (digit := digit_of(folder)) is not None
+        for name in _image_names(place.folder(folder))
     ]
     found.sort()
-    return [f"{place}/{digit}/{name}" for _, digit, name in found], [digit for _, digit, _ in found]
+    return [f"{place}/{folder}/{name}" for *_, name, folder in found], [digit for _, digit, *_ in found]
 
 
 def _image_names(folder: Place) -> list[str]:
     files, folders = folder.names
-    odd = next((name for name in files if not name.lower().endswith(SUFFIXES)), next(iter(folders), None))
+    if folders:
+        raise BadData(f"{folder}/{folders[0]}: {_among_images(folder)}")
+    odd = next((name for name in files if not name.lower().endswith(SUFFIXES)), None)
     if odd is not None:
-        raise BadData(f"{folder}/{odd}: not a .jpg or .png file; remove it")
+        advice = "convert the images to PNG" if odd.lower().endswith(OTHERS) else "remove it"
+        raise BadData(f"{folder}/{odd}: not a .jpg or .png file; {advice}")
     return files
 
 

@@ -22,7 +22,7 @@ from kaggle_mnist.utils.reading import ZIP_ERRORS, TranslatedErrors, open_regula
 MAX_BYTES = 1 << 29  # of one file, uncompressed; Kaggle's train.csv has 77 MB
 SLASH = re.compile(r"[/\\]")  # Windows PowerShell's Compress-Archive writes backslashes
 DEPTH = 2  # folders below the one that is searched
-LEFTOVERS = {"__macosx", "thumbs.db", "desktop.ini"}  # of file managers, like names that start with a dot
+LEFTOVERS = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir"}  # like names with a dot first
 
 
 @dataclass(frozen=True)

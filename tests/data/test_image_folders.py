@@ -144,7 +144,15 @@ def gif(path: Path) -> None:
 ERRORS: dict[str, tuple[Callable[[Path], object], str]] = {
     "another size": (larger, "img_5.png: is 32×32 pixels; every image must be 28×28"),
     "a truncated file": (cut, "img_5.png: cannot be decoded"),
-    "an empty file": (lambda path: path.write_bytes(b""), "img_5.png: not a JPG or PNG image"),
+    "an empty file": (lambda path: path.write_bytes(b""), "img_5.png: is empty; copy it again"),
+    "a web page": (
+        lambda path: path.write_bytes(b"<!DOCTYPE html><html>"),
+        "img_5.png: is a web page, not an image; download it again, signed in",
+    ),
+    "a format that is not read": (
+        lambda path: path.rename(path.with_suffix(".BMP")),
+        "img_5.BMP: not a .jpg or .png file; convert the images to PNG",
+    ),
     "another format under this name": (gif, "img_5.png: not a JPG or PNG image"),
     "a file of another kind": (
         lambda path: path.with_name("notes.txt").write_text("x"),
@@ -182,7 +190,7 @@ def test_an_empty_or_a_missing_digit_folder_is_refused(folder: Path) -> None:
 
 def test_an_unexpected_folder_among_the_digits_is_refused(folder: Path) -> None:
     (folder / "train/ten").mkdir()
-    with pytest.raises(BadData, match=r"train/ten: only the folders 0 to 9 are expected"):
+    with pytest.raises(BadData, match=r"train/ten: only the folders 0 to 9 are expected here; rename or remove it"):
         load(folder)
 
 
@@ -190,6 +198,8 @@ def test_files_left_by_file_managers_are_ignored(folder: Path, handful: Digits) 
     for place in (folder / "train", folder / "train/3", folder / "test"):
         (place / ".DS_Store").write_bytes(b"x")
         (place / "Thumbs.db").write_bytes(b"x")
+        (place / "Icon\r").write_bytes(b"x")
+        (place / "@eaDir").mkdir()
     assert same_digits(load(folder), handful)
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, features
 
 from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.image_listing import WORDS
 from kaggle_mnist.data.practice import open_withheld_labels
 from kaggle_mnist.data.sources import labeled_places, load_digits
 from kaggle_mnist.utils.errors import AmbiguousData, BadData
@@ -103,12 +104,28 @@ def test_test_images_in_one_folder_of_their_own_are_unlabeled(images: Files, han
     assert load_digits().withheld is None
 
 
+@pytest.mark.parametrize("names", [WORDS, [word.upper() for word in WORDS], [f"{digit:03}" for digit in range(10)]])
+@pytest.mark.parametrize("inside", ["", "images/", "train/"])
+def test_digit_folders_may_have_other_names_of_the_digits(
+    names: list[str], inside: str, images: Files, handful: Digits
+) -> None:
+    def renamed(path: str) -> str:
+        half, *folder, name = path.split("/")
+        return f"{half}/{inside}{names[int(folder[0])]}/{name}" if folder else path
+
+    write({renamed(path): content for path, content in images.items()})
+    digits = load_digits()
+    assert same_digits(digits, handful)
+    assert labeled_places(digits)[0] == f"input/train/{inside}{names[handful.train_labels[0]]}/img_1.png"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("test/0/1.png", "input/test/0: is a folder among the test images; move its images into input/test/, or"),
-        ("train/0/more/1.png", "input/train/0/more: not a .jpg or .png file"),
-        ("train/ten/1.png", "input/train/ten: only the folders 0 to 9 are expected here; remove it"),
+        ("test/0/1.png", "input/test/0: is a folder among images; move its images into input/test/, or remove it"),
+        ("train/0/more/1.png", "input/train/0/more: is a folder among images; move its images into input/train/0/"),
+        ("train/ten/1.png", "input/train/ten: only the folders 0 to 9 are expected here; rename or remove it"),
+        ("train/1.png", "input/train/1.png: is not in one of the folders 0 to 9; move it to that of its digit"),
         ("training/0/1.png", "found two sets of images: input/train; input/training; remove one"),
     ],
 )
