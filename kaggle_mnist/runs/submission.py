@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.data.digits import SUBMISSION
-from kaggle_mnist.utils.dialect import GZIP, INDEX, SEPARATORS, ZIP, encoding_of, separator_of
+from kaggle_mnist.utils.dialect import GZIP, INDEX, SEPARATORS, ZIP, encoding_of, is_blank, separator_of
 from kaggle_mnist.utils.errors import BadData
+from kaggle_mnist.utils.formats import SAVE, START, Form, form_of
 from kaggle_mnist.utils.reading import read_bounded
 from kaggle_mnist.utils.words import plural
 
@@ -90,15 +92,26 @@ def check_submission(
         content = read_bounded(path, MAX_BYTES, pipe=True)
     except OSError as error:
         raise BadData(f"{path}: cannot be read as a submission ({error.strerror})") from error
-    if content.startswith((ZIP, GZIP)):
-        kind = "an Excel workbook" if b"xl/workbook.xml" in content else "a zip" if content[:2] == b"PK" else "gzipped"
-        advice = "save it as CSV" if "Excel" in kind else "extract it and check the file inside"
-        raise BadData(f"{path}: is {kind}, not a CSV; {advice}")
+    if form := _packed(content) or form_of(content[:START]):
+        raise BadData(f"{path}: is {form.what}, not a CSV; {form.advice}")
     wanted = range(1, expected + 1) if isinstance(expected, int) else [int(number) for number in expected]
+    check = _Check(wanted, header)
     try:
-        return _Check(wanted, header).check(content)
+        return check.check(content)
     except csv.Error as error:
-        raise BadData(f"{path}: cannot be read as CSV ({error})") from error
+        quote = f"{error}; perhaps a quote is not closed there"
+        raise BadData(f"{path}, row {check.read + 1}: cannot be read as CSV ({quote})") from error
+
+
+def _packed(content: bytes) -> Form | None:
+    """What a file is that is a zip or gzipped."""
+    if not content.startswith((ZIP, GZIP)):
+        return None
+    if b"xl/workbook.xml" in content:
+        return Form("an Excel workbook", SAVE)
+    if b"opendocument" in content:
+        return Form("an OpenDocument spreadsheet", SAVE)
+    return Form("a zip" if content.startswith(ZIP) else "gzipped", "extract it and check the file inside")
 
 
 class _Check:
@@ -112,10 +125,14 @@ class _Check:
         self.kinds: dict[str, str] = {}  # by kind of cause: the message of the first
         self.row_of: dict[int, int] = {}  # by id
         self.skip, self.swapped, self.first = 0, False, 2  # columns of an index, whether labels are first, first row
-        self.blank = 0  # rows at the end
+        self.blank = self.read = 0  # blank rows at the end, rows read
+        self.width, self.has_rows = 2, False  # columns that the header names, whether anything is below it
 
     def check(self, content: bytes) -> Verdict:
         self._decode(content)
+        if not self.text.strip():
+            self.verdict.errors.append("is empty")
+            return self.verdict
         self.separator = separator_of(self.text.partition("\n")[0])
         self._check_header(next(self._reader(), []))
         self._check_swapped()
@@ -125,7 +142,7 @@ class _Check:
             in_all = f" ({times:,} rows in all)" if times > 1 else ""
             self.verdict.errors.append(f"row {first}: {message}{in_all}")
         missing = [number for number in self.wanted if number not in self.row_of]
-        if missing and not shifted:
+        if missing and not shifted and (self.row_of or not self.has_rows):
             ids = f"{self.id}s" if len(missing) > 1 else self.id
             in_all = f" ({len(missing)} in all)" if len(missing) > 1 else ""
             self.verdict.errors.append(f"{ids} without a row: {_ranges(missing)}{in_all}")
@@ -153,6 +170,7 @@ class _Check:
         """Rows with their numbers, without the header, an index and blank rows at the end; id first."""
         blank = 0
         for number, row in enumerate(self._reader(), start=1):
+            self.read = number
             if number < self.first:
                 continue
             if number > MAX_ROWS:
@@ -180,6 +198,11 @@ class _Check:
             self.swapped = True
             self.verdict.errors.append(f"row 1: the columns are swapped; {self.id} must be the first")
             return
+        if next(itertools.islice(self._reader(), 1, None), []) == header:
+            self.first = 3
+            self.verdict.errors.append("row 1: must be the header, which is in row 2; delete row 1")
+            return
+        self.width = len(found) or 2  # then this line says it of every row
         if len(found) == 2 and all(map(NUMBER.fullmatch, found)):
             self.first = 1  # a row like the others
         self.verdict.errors.append(f"row 1: is {','.join(found[:10])[:60]!r}; it must be {','.join(header)!r}")
@@ -216,6 +239,15 @@ class _Check:
         whole = most - least + 1 == len(self.allowed)
         wanted = f"from {least} to {most}" if whole else "one of those in sample_submission.csv"
         for number, row in self._rows():
+            self.has_rows = True
+            if tuple(row) == self.header:
+                self._note("header", number, "is the header again; delete the row")
+                continue
+            if is_blank(row):
+                self._note("blank", number, "has no values; delete the row")
+                continue
+            if len(row) != 2 and len(row) == self.width:
+                continue
             if len(row) != 2:
                 self._note("values", number, f"has {plural(len(row), 'value')}; it must have 2")
                 continue

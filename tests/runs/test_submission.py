@@ -46,7 +46,7 @@ def test_a_bom_crlf_and_another_order_only_give_a_warning(content: bytes, warnin
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "row 1: is ''"),
+        (b"", "is empty"),
         (b"id,label\n1,3\n2,0\n3,9\n", "row 1: is 'id,label'; it must be 'ImageId,Label'"),
         (GOOD.replace(b"2,0", b"2,10"), "row 3: Label is '10'; it must be a digit from 0 to 9"),
         (GOOD.replace(b"2,0", b"2,"), "row 3: Label is ''"),
@@ -57,7 +57,7 @@ def test_a_bom_crlf_and_another_order_only_give_a_warning(content: bytes, warnin
         (GOOD.replace(b"2,0", b"1,0"), "row 3: ImageId 1 is already in row 2"),
         (GOOD.replace(b"2,0", b"4,0"), "row 3: ImageId is '4'; it must be from 1 to 3"),
         (GOOD.replace(b"2,0\n", b""), "ImageId without a row: 2"),
-        (GOOD.replace(b"2,0\n", b"\n2,0\n"), "row 3: has 0 values; it must have 2"),
+        (GOOD.replace(b"2,0\n", b"\n2,0\n"), "row 3: has no values; delete the row"),
         (GOOD + b"4,1\n", "row 5: ImageId is '4'"),
     ],
 )
@@ -126,7 +126,7 @@ def test_blank_lines_at_the_end_are_a_warning_and_others_an_error(end: bytes, wa
     assert errors == []
     assert warning in warnings
     errors, _ = verdict(GOOD.replace(b"2,0\n", b"\n\n2,0\n") + end)
-    assert errors == ["row 3: has 0 values; it must have 2 (2 rows in all)"]
+    assert errors == ["row 3: has no values; delete the row (2 rows in all)"]
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,23 @@ def test_blank_lines_at_the_end_are_a_warning_and_others_an_error(end: bytes, wa
             "row 1: saved with its index; save it without: index=False in pandas",
         ),
         (GOOD.partition(b"\n")[2], "row 1: is '1,3'; it must be 'ImageId,Label'"),
+        (GOOD + GOOD.partition(b"\n")[0], "row 5: is the header again; delete the row"),
+        (b"sep=,\n" + GOOD, "row 1: must be the header, which is in row 2; delete row 1"),
+        (b"\n" + GOOD, "row 1: must be the header, which is in row 2; delete row 1"),
+        (GOOD + b",\n  ,\n", "row 5: has no values; delete the row (2 rows in all)"),
+        (GOOD.replace(b",", b"|"), "row 1: is 'ImageId|Label'; it must be 'ImageId,Label'"),
+        (GOOD.replace(b"\n", b",0.9\n"), "row 1: is 'ImageId,Label,0.9'; it must be 'ImageId,Label'"),
+        (b"Label\n3\n0\n9\n", "row 1: is 'Label'; it must be 'ImageId,Label'"),
+        (b"ImageId,Label\n1,3,\n2,0,\n3,9,\n", "row 2: has 3 values; it must have 2 (3 rows in all)"),
+        (b"ImageId,Label\nimg_1,3\nimg_2,0\n", "row 2: ImageId is 'img_1'; it must be from 1 to 3 (2 rows in all)"),
+        (b" \n\n", "is empty"),
         (
             b"ImageId,Label\n1.0,3\n2.0,0\n3.0,9\n",
             "row 2: ImageId is '1.0'; write it without decimals (3 rows in all)",
         ),
     ],
 )
-def test_what_excel_and_pandas_do_to_a_file_is_one_line(content: bytes, error: str) -> None:
+def test_what_happens_to_a_whole_file_is_one_line(content: bytes, error: str) -> None:
     assert verdict(content) == ([error], [])
 
 
@@ -155,10 +165,17 @@ def test_what_excel_and_pandas_do_to_a_file_is_one_line(content: bytes, error: s
     [
         (b"PK\x03\x04....submission.csv", "is a zip, not a CSV; extract it and check the file inside"),
         (b"PK\x03\x04....xl/workbook.xml", "is an Excel workbook, not a CSV; save it as CSV"),
+        (
+            b"PK\x03\x04....mimetypeapplication/vnd.oasis.opendocument",
+            "is an OpenDocument spreadsheet, not a CSV; save",
+        ),
         (b"\x1f\x8b\x08....", "is gzipped, not a CSV; extract it"),
+        (b"BZh91AY&SY;;;;", "is compressed by bzip2, not a CSV; extract it"),
+        (b"<!DOCTYPE html>\n<html>", "is a web page, not a CSV; download it again, signed in"),
+        (GOOD + b'4,"' + b"7\n" * 70_000, r"submission\.csv, row 5: cannot be read as CSV .*a quote is not closed"),
     ],
 )
-def test_a_zip_is_called_a_zip(content: bytes, kind: str) -> None:
+def test_what_is_no_csv_is_called_what_it_is(content: bytes, kind: str) -> None:
     with pytest.raises(BadData, match=kind):
         verdict(content)
 
