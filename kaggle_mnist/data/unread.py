@@ -1,4 +1,4 @@
-"""Files that may have the digits but are in a form that is not read, where nothing else is found."""
+"""Where no digits are found: files that may have them in a form that is not read, and folders that cannot be read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from kaggle_mnist.data.csv_files import ZIPPED, role_of
 from kaggle_mnist.data.places import Place
+from kaggle_mnist.utils.errors import BadData
 
 EXTRACT, CONVERT = "extract it", "save its images as train.csv (label,pixel0,…,pixel783) and test.csv"
 RENAME = (".txt", ".tsv", ".data")  # text that is a CSV but for its name
@@ -22,7 +23,7 @@ ENDINGS = {
 
 
 def unread(places: Sequence[Place], missing: Collection[str] = ()) -> str | None:
-    """Say which file may be a half that is missing, or any, and what to do with it; None if there is none.
+    """Say which file or folder may be a half that is missing, or any, and what to do with it; None for none.
 
     Parameters
     ----------
@@ -45,6 +46,11 @@ def unread(places: Sequence[Place], missing: Collection[str] = ()) -> str | None
             half = _half(name)
             if (not missing or (half or of_zip) in missing) and (problem := _problem(place, name, half)):
                 return f"{place.file(name)}: {problem}"
+    for folder in [place.folder(name) for place in places for name in place.names.folders]:
+        try:
+            _ = folder.names
+        except BadData as error:
+            return f"{error}"
     return None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import lzma
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,3 +146,17 @@ def test_a_csv_by_its_name_alone_is_called_what_it_is(half: str, halves: tuple[b
     with pytest.raises(BadData) as error:
         load_digits()
     assert str(error.value) == f"input/{half}: is compressed by xz, not a CSV; extract it"
+
+
+def test_a_folder_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def denied(path: Path) -> object:  # root may read every folder
+        if Path(path).name == "mine":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), f"{path}")
+        return scandir(path)
+
+    Path("input/digits/mine").mkdir(parents=True)
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataNotFound, match=r"input/digits/mine: cannot be read \(Permission denied\)"):
+        load_digits()
