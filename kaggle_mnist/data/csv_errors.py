@@ -75,7 +75,7 @@ def first_error(stream: IO[bytes], columns: list[str], separator: str = ",", *, 
     """
     usual, blank, number = _usual_row(columns, separator), 0, int(header)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
-    names = text.readline(MAX_START).strip() if header else None
+    names = split_line(text.readline(MAX_START).lower(), separator) if header else None
     while line := text.readline(MAX_LINE):
         number += 1
         if usual.fullmatch(line):
@@ -84,7 +84,7 @@ def first_error(stream: IO[bytes], columns: list[str], separator: str = ",", *, 
             blank += 1
             if blank > MAX_BLANK:
                 return f"row {number}: more than {MAX_BLANK:,} blank rows; delete them"
-        elif line.strip() == names:
+        elif split_line(line.lower(), separator) == names:
             return f"row {number}: is the header again; delete the row"
         elif error := _row_error(line, columns, separator):
             values = line.rstrip("\r\n").split(separator)

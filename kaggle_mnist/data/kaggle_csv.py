@@ -21,7 +21,7 @@ from kaggle_mnist.data.sample import read_sample, with_ids
 from kaggle_mnist.utils.dialect import AsUtf8
 from kaggle_mnist.utils.errors import BadData, OutputError
 from kaggle_mnist.utils.files import write_atomic
-from kaggle_mnist.utils.formats import form_of
+from kaggle_mnist.utils.formats import form_of, packed_form
 from kaggle_mnist.utils.progress import Progress, quiet
 from kaggle_mnist.utils.reading import BoundedLines
 
@@ -139,7 +139,7 @@ def _format(file: StoredFile, expected: list[str]) -> Format:
         start = stream.read(MAX_START).removeprefix(b"\xef\xbb\xbf")
     if not start.strip():
         raise BadData(f"{file}: is empty; download it again")
-    if form := form_of(start):
+    if form := packed_form(start) or form_of(start):
         raise BadData(f"{file}: is {form.what}, not a CSV; {form.advice}")
     found = recognize(start, expected)
     if isinstance(found, str):
@@ -193,7 +193,8 @@ def _read(file: StoredFile, expected: list[str], report: Callable[[StoredFile, i
                     if found.leading and not found.header and expected == PIXELS and are_ids(leading[:, 0].tolist()):
                         raise _ids(file, expected)
                     pixels = np.ascontiguousarray(np.concatenate([pixels for _, pixels in parts]))
-                    if found.leading and not found.header and _are_labels_last(leading[:, 0], pixels[:, -1]):
+                    unnamed = not found.header or found.pixels[0].isdigit()
+                    if found.leading and unnamed and _are_labels_last(leading[:, 0], pixels[:, -1]):
                         raise BadData(f"{file}: the last column has the labels; they must be in the first")
                     return Table(pixels, by_kind)
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError, OverflowError):

@@ -50,11 +50,14 @@ def read_sample(file: StoredFile) -> Sample:
     text = content.decode(encoding_of(content), "replace").removeprefix("\ufeff")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text.partition("\n")[0]))
     row_of: dict[int, int] = {}
+    last = 0  # row read
     try:
         header = [name.strip() for name in next(rows, [])]
-        if len(header) != 2 or not all(map(_is_name, header)):
+        last = rows.line_num
+        if len(header) != 2 or not all(map(_is_name, header)) or all(map(str.isdigit, header)):
             raise BadData(f"{file}, row 1: must have two names, such as {','.join(SUBMISSION)}; download it again")
         for row in rows:
+            last = rows.line_num
             if is_blank(row):
                 continue
             text = row[0].strip()
@@ -66,7 +69,7 @@ def read_sample(file: StoredFile) -> Sample:
                 raise BadData(f"{file}, row {rows.line_num}: {header[0]} {text} is already in row {first}")
             row_of[int(text)] = rows.line_num
     except csv.Error as error:
-        raise BadData(f"{file}, row {rows.line_num}: is not valid CSV ({error}); download it again") from error
+        raise BadData(f"{file}, row {last + 1}: is not valid CSV ({error}); download it again") from error
     return Sample(file, (header[0], header[1]), np.array(list(row_of), np.int64))
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kaggle_mnist.utils.dialect import ZIP, encoding_of, is_blank, separator_of
+from kaggle_mnist.utils.dialect import encoding_of, is_blank, separator_of
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.files import sha256_of
+from kaggle_mnist.utils.formats import form_of, packed_form
 from kaggle_mnist.utils.reading import open_regular, read_bounded
 
 COLUMNS = ("image", "label")  # all that is read; other columns are optional
@@ -86,19 +87,22 @@ def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:
         content = read_bounded(file, MAX_BYTES, pipe=True)
     except OSError as error:
         raise BadData(f"{file}: cannot be read ({error.strerror}); use a CSV from `kaggle-mnist audit`") from error
+    if form := packed_form(content) or form_of(content):
+        raise BadData(f"{file}: is {form.what}, not a CSV; {form.advice}")
     text = content.decode(encoding_of(content), errors="replace").removeprefix("\ufeff")
     separator = separator_of(text.partition("\n")[0])
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     row_of: dict[int, int] = {}
+    last = 0  # row read
     try:
         header = [name.strip() for name in next(rows, [])]
+        last = rows.line_num
         missing = [name for name in COLUMNS if name not in header]
         if missing:
-            zipped = "is a zip or an Excel workbook; save it as CSV" if content.startswith(ZIP) else None
-            what = zipped or f"has no column {missing[0]}; use a CSV from `kaggle-mnist audit`"
-            raise BadData(f"{file}, row 1: {what}")
+            raise BadData(f"{file}, row 1: has no column {missing[0]}; use a CSV from `kaggle-mnist audit`")
         column = {name: header.index(name) for name in COLUMNS}
         for row in rows:
+            last = rows.line_num
             if is_blank(row):
                 continue
             place = f"{file}, row {rows.line_num}"
@@ -113,7 +117,7 @@ def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:
                 )
             row_of[image] = rows.line_num
     except csv.Error as error:
-        raise BadData(f"{file}, row {rows.line_num}: is not valid CSV ({error})") from error
+        raise BadData(f"{file}, row {last + 1}: is not valid CSV ({error}); perhaps a quote is not closed") from error
     return tuple(sorted(row_of))
 
 

@@ -16,7 +16,7 @@ ENDINGS = {
     r"\.(xz|bz2|zst|lzma|lz4)": f"is compressed in a way that is not read; {EXTRACT}",
     r"\.(xlsx?|ods)": "is a spreadsheet; save it as CSV",
     r"\bworkbook\.xml": "is part of an Excel workbook; save that as CSV",
-    r"\.(parquet|feather|arff|npz|npy|pkl|mat|h5)": f"is in a form that is not read; {CONVERT}",
+    r"\.(parquet|feather|arff|npz|npy|pkl|mat|h5)(\.gz)?": f"is in a form that is not read; {CONVERT}",
     r"idx[13]-ubyte(\.gz)?": f"is in the format IDX, which is not read; {CONVERT}",
     r"\.(crdownload|part|partial|download)": "is an unfinished download; download it again",
 }

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaggle_mnist.data.digits import SUBMISSION
-from kaggle_mnist.utils.dialect import GZIP, INDEX, SEPARATORS, ZIP, encoding_of, is_blank, separator_of
+from kaggle_mnist.utils.dialect import INDEX, SEPARATORS, encoding_of, is_blank, separator_of
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.formats import SAVE, START, Form, form_of
+from kaggle_mnist.utils.formats import EXTRACT, form_of, packed_form
 from kaggle_mnist.utils.reading import read_bounded
 from kaggle_mnist.utils.words import plural
 
@@ -92,8 +92,9 @@ def check_submission(
         content = read_bounded(path, MAX_BYTES, pipe=True)
     except OSError as error:
         raise BadData(f"{path}: cannot be read as a submission ({error.strerror})") from error
-    if form := _packed(content) or form_of(content[:START]):
-        raise BadData(f"{path}: is {form.what}, not a CSV; {form.advice}")
+    if form := packed_form(content) or form_of(content):
+        then = " and check the file inside" if form.advice == EXTRACT else ""
+        raise BadData(f"{path}: is {form.what}, not a CSV; {form.advice}{then}")
     wanted = range(1, expected + 1) if isinstance(expected, int) else [int(number) for number in expected]
     check = _Check(wanted, header)
     try:
@@ -101,17 +102,6 @@ def check_submission(
     except csv.Error as error:
         quote = f"{error}; perhaps a quote is not closed there"
         raise BadData(f"{path}, row {check.read + 1}: cannot be read as CSV ({quote})") from error
-
-
-def _packed(content: bytes) -> Form | None:
-    """What a file is that is a zip or gzipped."""
-    if not content.startswith((ZIP, GZIP)):
-        return None
-    if b"xl/workbook.xml" in content:
-        return Form("an Excel workbook", SAVE)
-    if b"opendocument" in content:
-        return Form("an OpenDocument spreadsheet", SAVE)
-    return Form("a zip" if content.startswith(ZIP) else "gzipped", "extract it and check the file inside")
 
 
 class _Check:

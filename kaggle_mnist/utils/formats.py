@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from kaggle_mnist.utils.dialect import GZIP, ZIP
+
 START = 1 << 10  # bytes that tell what a file is
 EXTRACT, SAVE = "extract it", "save it as CSV"
 WEB_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html)\b", re.IGNORECASE)
 TAR = b"ustar"  # at byte 257
+
+
+WORKBOOK, DOCUMENT = b"xl/workbook.xml", b"opendocument"  # parts of zips
 
 
 class Form(NamedTuple):
@@ -45,3 +50,20 @@ def form_of(start: bytes) -> Form | None:
     if start[257:262] == TAR:
         return Form("a tar archive", EXTRACT)
     return next((form for first, form in SIGNATURES.items() if start.startswith(first)), None)
+
+
+def packed_form(content: bytes) -> Form | None:
+    r"""What a file is that is a zip or gzipped, by its content; None for any other.
+
+    Examples
+    --------
+    >>> packed_form(b"PK\3\4... xl/workbook.xml").what, packed_form(b"\x1f\x8b\x08").what, packed_form(b"ImageId,Label")
+    ('an Excel workbook', 'gzipped', None)
+    """
+    if not content.startswith((ZIP, GZIP)):
+        return None
+    if WORKBOOK in content:
+        return Form("an Excel workbook", SAVE)
+    if DOCUMENT in content:
+        return Form("an OpenDocument spreadsheet", SAVE)
+    return Form("a zip" if content.startswith(ZIP) else "gzipped", EXTRACT)

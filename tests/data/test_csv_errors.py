@@ -77,6 +77,7 @@ def test_a_file_that_ends_within_a_row_looks_truncated(handful: Digits) -> None:
         (lambda row: "x" + row[1:], "label is 'x'; it must be a whole number from 0 to 9"),
         (lambda row: f"{row},", "ends with an empty value; remove the separator at the end of the rows"),
         (lambda row: f"{row},7", "has 786 values instead of 785"),
+        (lambda row: ",".join(f'"{name.upper()}"' for name in TRAIN), "is the header again; delete the row"),
         (lambda row: ",".join(TRAIN), "is the header again; delete the row"),
     ],
 )

@@ -248,7 +248,10 @@ def test_a_bad_pixel_is_named_in_rows_whose_labels_happen_to_count(handful: Digi
 
 
 @pytest.mark.parametrize("half", ["train", "test"])
-def test_labels_in_the_last_column_without_a_header_are_not_taken_for_pixels(half: str, handful: Digits) -> None:
+@pytest.mark.parametrize("header", [False, True])  # which pandas makes of the columns' numbers
+def test_labels_in_the_last_column_without_a_name_are_not_taken_for_pixels(
+    half: str, header: bool, handful: Digits
+) -> None:
     images, labels = {
         "train": (handful.train_images, handful.train_labels),
         "test": (handful.test_images, open_withheld_labels()[:12]),
@@ -258,7 +261,8 @@ def test_labels_in_the_last_column_without_a_header_are_not_taken_for_pixels(hal
         "test": table(handful.test_images, TEST),
     }
     tables[half] = table(images, TEST).assign(label=labels)
-    save(tables["train"], tables["test"], header=False)
+    named = {half: rows.set_axis(range(rows.shape[1]), axis=1) for half, rows in tables.items()}
+    save(named["train"], named["test"], header=header)
     with pytest.raises(BadData) as error:
         load_digits()
     assert str(error.value) == f"input/{half}.csv: the last column has the labels; they must be in the first"

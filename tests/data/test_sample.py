@@ -55,6 +55,8 @@ def test_image_files_are_numbered_as_in_the_sample_submission(handful: Digits) -
         (sample(range(1, 12)), "sample_submission.csv: has 11 ids, but input/test.csv has 12 images"),
         (sample(range(1, 2)), "sample_submission.csv: has 1 id, but input/test.csv has 12 images"),
         ("", "sample_submission.csv, row 1: must have two names, such as ImageId,Label"),
+        (sample(range(2, 13), "1,0"), "row 1: must have two names"),  # an id and its label
+        (sample(range(1, 3)) + '3,"0\n' + "4,0\n" * 40_000, "row 4: is not valid CSV"),
         ("a,b,c\n", "row 1: must have two names"),
         ("id,\x1b[31m\n", "row 1: must have two names"),
         (sample(range(1, 13)).replace("7,", "x,"), "row 8: id is 'x'; it must be a whole number (or remove the file)"),

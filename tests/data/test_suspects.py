@@ -61,8 +61,8 @@ def test_the_table_of_an_audit_is_read_after_excel_saved_it(separator: str, enco
 
 
 def test_an_excel_workbook_is_called_one(handful: Digits) -> None:
-    Path("audit.csv").write_bytes(b"PK\x03\x04" + bytes(100))
-    with pytest.raises(BadData, match=r"audit\.csv, row 1: is a zip or an Excel workbook; save it as CSV"):
+    Path("audit.csv").write_bytes(b"PK\x03\x04...xl/workbook.xml" + bytes(100))
+    with pytest.raises(BadData, match=r"audit\.csv: is an Excel workbook, not a CSV; save it as CSV"):
         read_suspects(Path("audit.csv"), handful.train_labels)
 
 
@@ -96,6 +96,13 @@ def test_an_error_names_the_file_and_row(handful: Digits, content: str, message:
         read_suspects(Path("drop.csv"), y_true)
     assert str(error.value).startswith("drop.csv")
     assert message in str(error.value)
+
+
+def test_a_quote_that_is_not_closed_is_named_with_its_row(handful: Digits) -> None:
+    rows = f'0,{handful.train_labels[0]}\n1,"{handful.train_labels[1]}\n' + "2,0\n" * 40_000
+    Path("audit.csv").write_text(f"image,label\n{rows}")
+    with pytest.raises(BadData, match=r"audit\.csv, row 3: is not valid CSV .*; perhaps a quote is not closed"):
+        read_suspects(Path("audit.csv"), handful.train_labels)
 
 
 def test_a_missing_file_is_refused(handful: Digits) -> None:

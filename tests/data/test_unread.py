@@ -138,6 +138,13 @@ def test_a_zip_without_that_ending_can_be_named(halves: tuple[bytes, bytes], han
     assert same_digits(load_digits("input/download"), handful)
 
 
+def test_a_zip_or_workbook_named_as_a_csv_in_a_zip_is_called_that(halves: tuple[bytes, bytes]) -> None:
+    for content, what in ((zip_of({"train.csv": halves[0]}), "a zip"), (WORKBOOK, "an Excel workbook")):
+        write(zipped({"train.csv": content, "test.csv": halves[1]}))
+        with pytest.raises(BadData, match=rf"digit-recognizer\.zip/train\.csv: is {what}, not a CSV"):
+            load_digits()
+
+
 @pytest.mark.parametrize("half", ["train.csv", "test.csv.gz"])
 def test_a_csv_by_its_name_alone_is_called_what_it_is(half: str, halves: tuple[bytes, bytes]) -> None:
     write({"train.csv": halves[0], "test.csv": halves[1]})
