@@ -116,7 +116,8 @@ def list_images(folders: ImageFolders, ids: Sequence[int] | None = None) -> List
     """
     unknown = [name for name in folders.train.names.folders if digit_of(name) is None] + folders.train.names.files
     if unknown:
-        raise BadData(f"{folders.train}{_other_classes(folders.train) or f'/{unknown[0]}: {_misplaced(unknown[0])}'}")
+        problem = _other_classes(folders.train) or f"/{unknown[0]}: {_misplaced(folders.train, unknown[0])}"
+        raise BadData(f"{folders.train}{problem}")
     train, labels = _in_digit_folders(folders.train)
     if len(set(labels)) < CLASSES:
         lacking = next(digit for digit in DIGITS if int(digit) not in labels)
@@ -125,6 +126,8 @@ def list_images(folders: ImageFolders, ids: Sequence[int] | None = None) -> List
     if len(names.folders) == 1 and not names.files:  # one folder for all: no class
         test, names = test.folder(names.folders[0]), test.folder(names.folders[0]).names
     unknown = [name for name in names.folders if digit_of(name) is None]
+    if names.files and len(names.folders) > 1 and not unknown:
+        raise BadData(f"{test}/{names.files[0]}: {_misplaced(test, names.files[0])}")
     if unknown or (names.folders and names.files):
         raise BadData(f"{test}/{(unknown or names.folders)[0]}: {_among_images(test)}")
     if names.folders:
@@ -155,8 +158,10 @@ def digit_of(folder: str) -> int | None:
     return next((digit for digit in range(CLASSES) if names & {DIGITS[digit], WORDS[digit]}), None)
 
 
-def _misplaced(name: str) -> str:
-    """What is wrong with a file or folder beside the digit folders."""
+def _misplaced(place: Place, name: str) -> str:
+    """What is wrong with a file or folder beside the digit folders, or in their place."""
+    if name in place.names.folders and any(digit_of(inside) is not None for inside in place.folder(name).names.folders):
+        return f"has folders of digits; move them into {place}/"
     if name.lower().endswith((*SUFFIXES, *OTHERS)):
         return "is not in one of the folders 0 to 9; move it to that of its digit"
     return f"{ONLY}; rename or remove it"

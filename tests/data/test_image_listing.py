@@ -46,6 +46,20 @@ def test_a_labeled_test_set_of_image_folders_has_its_labels_kept_apart(
         assert digits.test_ids.tolist() == list(range(1, 13))
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("readme.txt", "only the folders 0 to 9 are expected here; rename or remove it"),
+        ("13.png", "is not in one of the folders 0 to 9; move it to that of its digit"),
+    ],
+)
+def test_a_file_beside_the_digit_folders_of_a_labeled_test_set_is_named(name: str, advice: str, images: Files) -> None:
+    write(labeled(images, "train", "test") | {f"test/{name}": b"x"})
+    with pytest.raises(BadData) as error:
+        load_digits()
+    assert str(error.value) == f"input/test/{name}: {advice}"
+
+
 def test_class_folders_without_test_images_are_refused(images: Files) -> None:
     write(labeled(images, "train", "test"))
     for file in Path("input/test").rglob("*.png"):
@@ -125,6 +139,7 @@ def test_digit_folders_may_have_other_names_of_the_digits(
         ("test/0/1.png", "input/test/0: is a folder among images; move its images into input/test/, or remove it"),
         ("train/0/more/1.png", "input/train/0/more: is a folder among images; move its images into input/train/0/"),
         ("train/ten/1.png", "input/train/ten: only the folders 0 to 9 are expected here; rename or remove it"),
+        ("train/more/7/1.png", "input/train/more: has folders of digits; move them into input/train/"),
         ("train/1.png", "input/train/1.png: is not in one of the folders 0 to 9; move it to that of its digit"),
         ("training/0/1.png", "found two sets of images: input/train; input/training; remove one"),
     ],
