@@ -46,7 +46,7 @@ def form_of(start: bytes) -> Form | None:
     ('compressed by xz', 'a web page', None)
     """
     if WEB_PAGE.match(start):
-        return Form("a web page", "download it again, signed in")
+        return Form("a web page", "download it again, signed in if it asks for that")
     if start[257:262] == TAR:
         return Form("a tar archive", EXTRACT)
     return next((form for first, form in SIGNATURES.items() if start.startswith(first)), None)

@@ -147,7 +147,7 @@ ERRORS: dict[str, tuple[Callable[[Path], object], str]] = {
     "an empty file": (lambda path: path.write_bytes(b""), "img_5.png: is empty; copy it again"),
     "a web page": (
         lambda path: path.write_bytes(b"<!DOCTYPE html><html>"),
-        "img_5.png: is a web page, not an image; download it again, signed in",
+        "img_5.png: is a web page, not an image; download it again, signed in if it asks for that",
     ),
     "a format that is not read": (
         lambda path: path.rename(path.with_suffix(".BMP")),

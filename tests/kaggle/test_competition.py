@@ -233,7 +233,8 @@ def test_a_broken_download_resumes_where_it_stopped(
             KaggleRefused,
             "does not say why (DownloadDataFiles 403): either",
         ),
-        (change(bundle=b"<html>"), BadData, "digit-recognizer.zip: not a readable zip"),
+        (change(bundle=b"<html>"), BadData, "digit-recognizer.zip: is a web page, not a zip; download it again"),
+        (change(bundle=b"x"), BadData, "digit-recognizer.zip: not a readable zip"),
     ],
 )
 def test_a_failed_download_leaves_no_files(
