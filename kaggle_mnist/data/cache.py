@@ -65,7 +65,7 @@ def _manifest(files: Iterable[str | Path]) -> str:
         state = os.stat(file)
         require_regular(file, state)
         lines.append(f"{os.path.join(here, file)}\0{state.st_size}\0{state.st_mtime_ns}\n")
-    content = "kaggle-mnist digits, version 2\n" + "".join(lines)
+    content = "kaggle-mnist digits, version 3\n" + "".join(lines)
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -24,8 +24,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from kaggle_mnist.data.cache import cached
 from kaggle_mnist.data.digits import SIDE, Digits, WithheldLabels
 from kaggle_mnist.data.image_listing import ImageFolders, list_images
-from kaggle_mnist.data.pictures import is_avif, is_transparent, on_paper
+from kaggle_mnist.data.pictures import has_clear_paper, is_avif, is_transparent, on_paper
 from kaggle_mnist.data.places import StoredFile, info_of
+from kaggle_mnist.data.polarity import with_one_paper
 from kaggle_mnist.data.sample import read_sample, with_ids
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.formats import form_of
@@ -37,6 +38,7 @@ CHUNK = 250  # images decoded between two progress reports
 PER_WORKER = 2000  # images; fewer are decoded before another process has started
 MAX_WORKERS = 7
 MAX_BYTES = 1 << 20  # of an image file with its metadata
+ROW = SIDE * SIDE + 1  # bytes of a decoded image: its pixels, and whether its background is transparent
 
 
 def load_images(folders: ImageFolders, sample: StoredFile | None = None, *, progress: Progress = quiet) -> Digits:
@@ -70,7 +72,8 @@ def load_images(folders: ImageFolders, sample: StoredFile | None = None, *, prog
     files, archive = [*found.train, *found.test], folders.archive
 
     def decode() -> Digits:
-        images = _decode_all(files, progress) if archive is None else _decode_in_zip(archive, files, progress)
+        rows = _decode_all(files, progress) if archive is None else _decode_in_zip(archive, files, progress)
+        images = with_one_paper(rows[:, :-1].reshape(-1, SIDE, SIDE), rows[:, -1] > 0)
         digits = Digits(
             source="image folders",
             path=str(folders),
@@ -87,8 +90,8 @@ def load_images(folders: ImageFolders, sample: StoredFile | None = None, *, prog
 
 
 def _decode_all(paths: Sequence[str], progress: Progress) -> NDArray[np.uint8]:
-    """All images, shape ``(n, 28, 28)``; worker processes decode from the front while this one works from the back."""
-    images = np.empty((len(paths), SIDE, SIDE), np.uint8)
+    """All images as rows of `ROW` bytes; worker processes decode from the front while this one works from the back."""
+    images = np.empty((len(paths), ROW), np.uint8)
     todo = deque(range(0, len(paths), CHUNK))
     submitted: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
     workers = 0 if current_process().daemon else min(cpu_count() - 1, len(paths) // PER_WORKER, MAX_WORKERS)
@@ -113,20 +116,19 @@ def _decode_all(paths: Sequence[str], progress: Progress) -> NDArray[np.uint8]:
 def _decode(paths: Sequence[str]) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about invalid metadata, which is not used
-        return np.frombuffer(b"".join(map(_decode_one, paths)), np.uint8).reshape(-1, SIDE, SIDE)
+        return np.frombuffer(b"".join(map(_decode_one, paths)), np.uint8).reshape(-1, ROW)
 
 
 def _decode_in_zip(archive: Path, files: Sequence[str], progress: Progress) -> NDArray[np.uint8]:
-    """All images, shape ``(n, 28, 28)``, read where they are by this process: a zip is opened once."""
-    images, start = np.empty((len(files), SIDE, SIDE), np.uint8), len(f"{archive}/")
+    """All images as rows of `ROW` bytes, read where they are by this process: a zip is opened once."""
+    images, start = np.empty((len(files), ROW), np.uint8), len(f"{archive}/")
     try:
         with warnings.catch_warnings(), open_zip(archive) as opened:
             warnings.simplefilter("ignore")
             for i, file in enumerate(files):
                 if i % CHUNK == 0:
                     progress("Reading images", i, len(files))
-                image = _decode_image(file, _content_in_zip(opened, file, file[start:]))
-                images[i] = np.frombuffer(image, np.uint8).reshape(SIDE, SIDE)
+                images[i] = np.frombuffer(_decode_image(file, _content_in_zip(opened, file, file[start:])), np.uint8)
     except OSError as error:
         raise BadData(f"{archive}: cannot be read ({error.strerror or error})") from error
     progress("Reading images", len(files), len(files))
@@ -159,6 +161,7 @@ def _decode_one(path: str) -> bytes:
 
 
 def _decode_image(path: str, content: bytes) -> bytes:
+    """The pixels, and whether the background is transparent: then its brightness was chosen by `on_paper`."""
     try:
         if content.startswith(JPEG):  # calling the decoder directly is a sixth faster than Image.open
             image: Image.Image = JpegImageFile(BytesIO(content))
@@ -168,10 +171,10 @@ def _decode_image(path: str, content: bytes) -> bytes:
             width, height = image.size
             raise BadData(f"{path}: is {width}×{height} pixels; every image must be {SIDE}×{SIDE}")
         if image.mode.startswith("I"):  # 16 bits
-            return (np.asarray(image, np.int64) // 257).astype(np.uint8).tobytes()
+            return (np.asarray(image, np.int64) // 257).astype(np.uint8).tobytes() + b"\0"
         if is_transparent(image):
-            return np.rint(255 * on_paper(image)).astype(np.uint8).tobytes()
-        return (image if image.mode == "L" else image.convert("L")).tobytes()
+            return np.rint(255 * on_paper(image)).astype(np.uint8).tobytes() + bytes([has_clear_paper(image)])
+        return (image if image.mode == "L" else image.convert("L")).tobytes() + b"\0"
     except BadData:
         raise
     except UnidentifiedImageError as error:

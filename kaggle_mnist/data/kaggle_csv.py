@@ -95,9 +95,12 @@ def load_csv(
     return cached(dict.fromkeys(file.path for file in files), parse, path=path)
 
 
-def row_of_first_image(train: StoredFile) -> int:
-    """The row of a CSV with the first image: 2, or 1 without a header. Raises BadData as `load_csv` does."""
-    return 1 + _format(train, COLUMNS["train.csv"]).header
+def row_of_first_image(file: StoredFile, half: str) -> int:
+    """The row of a `train.csv` or `test.csv` with the first image: 2, or 1 without a header.
+
+    Raises BadData as `load_csv` does.
+    """
+    return 1 + _format(file, COLUMNS[half]).header
 
 
 def export_csv(digits: Digits, folder: Path, *, progress: Progress = quiet) -> None:

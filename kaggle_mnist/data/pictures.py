@@ -117,10 +117,21 @@ def is_transparent(image: Image.Image) -> bool:
     return "transparency" in image.info or image.mode in ("LA", "PA", "La", "RGBA", "RGBa")
 
 
+def has_clear_paper(image: Image.Image) -> bool:
+    """Whether some of a transparent picture shows what it lies on, and some does not."""
+    alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+    return bool(alpha.min() < 128 <= alpha.max())
+
+
 def on_paper(image: Image.Image) -> Grey:
-    """A transparent picture in grey, 0 to 1, on paper: white for dark ink, black for light ink."""
+    """A transparent picture in grey, 0 to 1, on paper: white for dark ink, black for light ink.
+
+    If all of it is equally transparent, paper and ink are told apart by their brightness alone.
+    """
     pixels = np.asarray(image.convert("RGBA").convert("LA"), np.float32) / 255
     light, alpha = pixels[..., 0], pixels[..., 1]
+    if alpha.min() == alpha.max() and light.min() < light.max():
+        return light.astype(np.float32)
     paper = 1 if (light * alpha).sum() <= 0.5 * alpha.sum() else 0
     grey: Grey = (light * alpha + paper * (1 - alpha)).astype(np.float32)
     return grey

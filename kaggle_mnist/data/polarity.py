@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.digits import CLASSES, Digits
 from kaggle_mnist.utils.errors import BadData
 
 BRIGHT = 127  # mean of an image's outermost pixels from which its background is paper
@@ -15,38 +16,94 @@ STRAY = 0.05  # share of labeled or of unlabeled images that may differ, such as
 EXAMPLES = 3  # that a message names
 
 
-def with_dark_background(digits: Digits) -> Digits:
+def with_dark_background(digits: Digits, places: Callable[[], Sequence[str]] | None = None) -> Digits:
     """The digits, turned over (255 minus every pixel) if their background is bright.
 
-    Raises BadData if some have a bright background and others a dark one.
+    It is if most of an image's border is bright, or if nearly all borders are brighter than the middle between the
+    image's darkest and brightest pixel, as those of grey paper are.
+
+    Parameters
+    ----------
+    digits : as they were read
+    places : gives the place of every labeled image, then of every unlabeled one, for messages; by default, they are
+        counted from 1
+
+    Raises
+    ------
+    BadData
+        Some have a bright background and others a dark one, in all, or one of the digits in contrast to the others.
     """
-    halves = [_is_bright(digits.train_images), _is_bright(digits.test_images)]
-    if all(_are_few(half) for half in halves):
-        return digits
-    if all(_are_few(~half) for half in halves):
+    halves = [_Half(digits.train_images), _Half(digits.test_images)]
+    turned_over = not all(half.may_be_dark for half in halves)
+    if turned_over and not all(half.may_be_light for half in halves):
+        _refuse_mixture(digits, np.concatenate([half.bright | half.brighter for half in halves]), places)
+    if turned_over:
         train, test = 255 - digits.train_images, 255 - digits.test_images
-        return replace(digits, train_images=train, test_images=test, turned_over=True)
-    bright = np.concatenate(halves)
-    share = float(bright.mean())
-    names, others = (_examples(np.flatnonzero(kind), len(digits.train_images)) for kind in (bright, ~bright))
-    raise BadData(
-        f"{digits.path}: {share:.0%} of the images are dark on light paper (such as {names}),"
-        f" the others light on dark (such as {others}); turn over one kind"
-    )
+        digits = replace(digits, train_images=train, test_images=test, turned_over=True)
+    odd = on_paper_all_around(digits.train_images)
+    images, odd_ones = digits.counts, np.bincount(digits.train_labels[odd], minlength=CLASSES)
+    if ((odd_ones > 1) & (2 * odd_ones >= images)).any():  # the background would give these digits away
+        bright = np.concatenate([odd, on_paper_all_around(digits.test_images)]) ^ turned_over
+        _refuse_mixture(digits, bright, places)
+    return digits
+
+
+def on_paper_all_around(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which images are dark on light paper without any doubt: no pixel at the border is dark, and one inside is.
+
+    `images` are ``(n, 28, 28)``, the result is ``(n,)``.
+    """
+    found: NDArray[np.bool_] = (_border(images).min(1) > BRIGHT) & (images.min((1, 2)) < BRIGHT)
+    return found
+
+
+def with_one_paper(images: NDArray[np.uint8], transparent: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Turn transparent pictures over whose paper differs from that of the others, or of most if all are transparent.
+
+    Their paper is white or black depending on their ink only. `images` are ``(n, 28, 28)``, `transparent` is ``(n,)``.
+    """
+    bright = _border(images).mean(1) > BRIGHT
+    others = bright if transparent.all() else bright[~transparent]
+    differ = transparent & (bright != (others.mean() > 0.5))
+    return np.where(differ[:, None, None], 255 - images, images)
+
+
+class _Half:
+    """The labeled or the unlabeled images: which have a bright border, and what their background may be."""
+
+    def __init__(self, images: NDArray[np.uint8]):
+        border = _border(images).mean(1)
+        darkest, brightest = images.min((1, 2)).astype(float), images.max((1, 2)).astype(float)
+        self.bright: NDArray[np.bool_] = border > BRIGHT
+        self.brighter: NDArray[np.bool_] = border > (darkest + brightest) / 2
+        grey_paper = _are_few(~self.brighter) and not _are_few(self.brighter)
+        self.may_be_light = grey_paper or _are_few(~self.bright)
+        self.may_be_dark = _are_few(self.bright) and not grey_paper
 
 
 def _are_few(images: NDArray[np.bool_]) -> bool:
     return int(images.sum()) <= max(1, STRAY * len(images))
 
 
-def _is_bright(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    edges = [images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]]
-    bright: NDArray[np.bool_] = np.concatenate(edges, axis=1).mean(1) > BRIGHT
-    return bright
+def _border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The outermost pixels, shape ``(n, 108)``."""
+    return np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
 
 
-def _examples(numbers: NDArray[np.int64], labeled: int) -> str:
+def _refuse_mixture(digits: Digits, bright: NDArray[np.bool_], places: Callable[[], Sequence[str]] | None) -> None:
+    """Raise BadData that names images of both kinds; `bright` has the labeled ones first."""
+    labeled, named = len(digits.train_images), places() if places else None
+    examples, others = (_examples(np.flatnonzero(kind), labeled, named) for kind in (bright, ~bright))
+    raise BadData(
+        f"{digits.path}: {bright.sum():,} of the {len(bright):,} images are dark on light paper (such as {examples}),"
+        f" the others light on dark (such as {others}); turn over one kind"
+    )
+
+
+def _examples(numbers: NDArray[np.int64], labeled: int, places: Sequence[str] | None) -> str:
     """The first of these images; `numbers` count from 0, the labeled ones first."""
     kind, before = ("labeled", 0) if numbers[0] < labeled else ("unlabeled", labeled)
-    first = [f"{i - before + 1:,}" for i in numbers[:EXAMPLES] if (i < labeled) == (before == 0)]
-    return f"{kind} images {', '.join(first)}"
+    first = [i for i in numbers[:EXAMPLES] if (i < labeled) == (before == 0)]
+    if places is not None:
+        return "; ".join(places[i] for i in first)
+    return f"{kind} images {', '.join(f'{i - before + 1:,}' for i in first)}"

@@ -23,6 +23,7 @@ from kaggle_mnist.data.kaggle_csv import load_csv, row_of_first_image
 from kaggle_mnist.data.places import Place, StoredFile, is_zip, walk, zip_place
 from kaggle_mnist.data.polarity import with_dark_background
 from kaggle_mnist.data.practice import FINGERPRINT, load_practice
+from kaggle_mnist.data.sample import read_sample
 from kaggle_mnist.data.unread import unread
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound
 from kaggle_mnist.utils.progress import Progress, quiet
@@ -75,7 +76,10 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
         digits = load_images(found.files, found.sample, progress=progress)
     else:
         digits = load_csv(found.files.files[TRAIN], found.files.files[TEST], found.sample, progress=progress)
-    return replace(with_dark_background(digits), input=input, competition=_competition(Path(input)) if found else None)
+    if found is None:
+        return replace(digits, input=input)
+    digits = with_dark_background(digits, lambda: _places(found, digits))
+    return replace(digits, input=input, competition=_competition(Path(input)))
 
 
 def load_same_digits(
@@ -146,16 +150,25 @@ def labeled_places(digits: Digits, where: str | Path | None = None) -> list[str]
     >>> labeled_places(load_digits("practice"))[:2]
     ['practice set, image 0', 'practice set, image 1']
     """
-    images = range(len(digits.train_images))
     if digits.source == "practice set":
-        return [f"practice set, image {image}" for image in images]
-    found = _find(where)[0]
-    files = found.files if found else None
-    if isinstance(files, ImageFolders):
-        here = f"{Path.cwd()}/"
-        return [place.removeprefix(here) for place in list_images(files).train]
-    name, first = (files.files[TRAIN].name, row_of_first_image(files.files[TRAIN])) if files else (TRAIN, 2)
-    return [f"{name}, row {image + first}" for image in images]
+        return [f"practice set, image {image}" for image in range(len(digits.train_images))]
+    return _places(_find(where)[0], digits)[: len(digits.train_images)]
+
+
+def _places(found: Found | None, digits: Digits) -> list[str]:
+    """The place of every labeled image, then of every unlabeled one."""
+    if found is not None and isinstance(found.files, ImageFolders):
+        ids = read_sample(found.sample).ids.tolist() if found.sample else None
+        listed, here = list_images(found.files, ids), f"{Path.cwd()}/"
+        return [place.removeprefix(here) for place in (*listed.train, *listed.test)]
+    places = []
+    for half, images in ((TRAIN, digits.train_images), (TEST, digits.test_images)):
+        name, first = half, 2
+        if found is not None and isinstance(found.files, CsvSet):
+            file = found.files.files[half]
+            name, first = file.name, row_of_first_image(file, half)
+        places += [f"{name}, row {image + first}" for image in range(len(images))]
+    return places
 
 
 def taken_by_default(input: str | None) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
@@ -63,6 +64,65 @@ def test_a_test_set_of_the_other_kind_is_a_mixture_however_small(few: Digits, nu
         with_dark_background(replace(few, test_images=255 - test))
     with pytest.raises(BadData, match="such as labeled images 1, 2, 3"):
         with_dark_background(replace(few, train_images=255 - few.train_images, test_images=test))
+
+
+@pytest.mark.parametrize("paper", [(110, 110), (60, 190)], ids=["dim", "of any brightness"])
+def test_grey_paper_is_turned_over(few: Digits, paper: tuple[int, int]) -> None:
+    """Digits of a brightness of 10 on paper that may be darker than half of white."""
+    rng = np.random.default_rng(0)
+
+    def drawn(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        bright = rng.integers(*paper, len(images), endpoint=True)[:, None, None]
+        return np.rint(bright - images / 255 * (bright - 10)).astype(np.uint8)
+
+    train, test = drawn(few.train_images), drawn(few.test_images)
+    found = with_dark_background(replace(few, train_images=train, test_images=test))
+    assert found.turned_over
+    assert np.array_equal(found.train_images, 255 - train)
+    with pytest.raises(BadData, match="300 of the 1,800 images are dark on light paper"):
+        with_dark_background(replace(few, test_images=test))
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["light on dark", "dark on light"])
+def test_a_rare_digit_of_the_other_kind_is_a_mixture_and_its_files_are_named(few: Digits, over: bool) -> None:
+    """Its background would give it away, and 27 of 1,800 images are too few to be a mixture otherwise."""
+    kept = (few.train_labels != 4) | (np.arange(1500) < 200)
+    images, labels = few.train_images[kept], few.train_labels[kept]
+    images = np.where((labels == 4)[:, None, None], 255 - images, images)
+    odd = replace(few, train_images=images, train_labels=labels)
+    export_csv(negative(odd) if over else odd, Path("input"))
+    rows = [
+        [f"train.csv, row {row + 2}" for row in np.flatnonzero((labels == 4) == kind)[:3]] for kind in (True, False)
+    ]
+    dark, light = ("; ".join(rows[i]) for i in ((1, 0) if over else (0, 1)))
+    with pytest.raises(BadData) as error:
+        load_digits()
+    assert f"dark on light paper (such as {dark}), the others light on dark (such as {light}); turn" in str(error.value)
+
+
+def test_transparent_pictures_are_one_set_whatever_the_colour_of_their_ink(few: Digits) -> None:
+    plain, folder = few.head(100, 20), Path("drawn")
+    write_folders(plain, folder)
+    for number, file in enumerate(sorted(folder.rglob("*.png"))):
+        alpha = np.asarray(Image.open(file))
+        colour = np.full((28, 28, 3), [(0, 0, 0), (255, 255, 255)][number % 3 > 0], np.uint8)
+        Image.fromarray(np.dstack([colour, alpha])).save(file)
+    assert same_digits(load_digits(folder), plain)
+    for file in folder.rglob("*.png"):
+        if file.name not in ("img_7.png", "img_8.png"):  # the others are drawn on white paper
+            Image.fromarray(255 - np.asarray(Image.open(file))[..., 3]).save(file)
+    digits = load_digits(folder)
+    assert digits.turned_over
+    assert same_digits(digits, plain)
+
+
+def test_one_opacity_for_a_whole_picture_does_not_matter(few: Digits) -> None:
+    plain, folder = few.head(100, 20), Path("drawn")
+    write_folders(plain, folder)
+    for number, file in enumerate(folder.rglob("*.png")):
+        ink = np.asarray(Image.open(file))
+        Image.fromarray(np.dstack([255 - ink, np.full_like(ink, [0, 100, 255][number % 3])]), "LA").save(file)
+    assert same_digits(load_digits(folder), plain)
 
 
 @pytest.mark.parametrize("ink", [0, 255], ids=["black", "white"])

@@ -7,7 +7,7 @@ from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
-from kaggle_mnist.data.sources import load_digits
+from kaggle_mnist.data.sources import labeled_places, load_digits
 from kaggle_mnist.utils.errors import BadData
 from tests.conftest import same_digits, write_folders
 
@@ -41,6 +41,7 @@ def test_image_files_are_numbered_as_in_the_sample_submission(handful: Digits) -
     digits = load_digits()
     assert same_digits(digits, handful)
     assert digits.test_ids.tolist() == list(range(12))
+    assert labeled_places(digits)[0] == f"input/train/{handful.train_labels[0]}/img_1.png"
     Image.new("L", (28, 28)).save("input/test/img_99.png")
     with pytest.raises(BadData, match=r"test: only one of this folder and sample_submission\.csv has the number 99"):
         load_digits()
