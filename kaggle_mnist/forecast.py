@@ -30,7 +30,7 @@ def predict_score(run: Run) -> Forecast:
     """Forecast a run's score on the withheld labels or on Kaggle's public leaderboard."""
     data, scores = run.record.data, run.record.scores
     scored = data.test_images if data.practice or data.test_labels else max(1, round(PUBLIC_SHARE * data.test_images))
-    return forecast(scores.oof_accuracy, scores.ensemble_gain or 0.0, data.train_images, scored)
+    return forecast(scores.oof_accuracy, scores.ensemble_gain or 0.0, data.independent_images, scored)
 
 
 def forecast_of(scored: ScoredRun) -> Forecast:
@@ -40,7 +40,7 @@ def forecast_of(scored: ScoredRun) -> Forecast:
     return predict_score(scored.run)
 
 
-def forecast(oof_accuracy: float, gain: float, train_images: int, scored_images: int) -> Forecast:
+def forecast(oof_accuracy: float, gain: float, train_images: float, scored_images: int) -> Forecast:
     """Forecast a score from OOF accuracy and the gain of the ensemble.
 
     A test image is classified by the mean of all members, an OOF image by one of each repeat, so scores are higher than
@@ -52,7 +52,7 @@ def forecast(oof_accuracy: float, gain: float, train_images: int, scored_images:
     ----------
     oof_accuracy : from 0 to 1
     gain : as `metrics.estimate_gain` finds it; 0 if it is not known
-    train_images, scored_images : how many there are
+    train_images, scored_images : how many there are; of labeled images with copies, as many as tell as much
 
     Examples
     --------
@@ -65,6 +65,6 @@ def forecast(oof_accuracy: float, gain: float, train_images: int, scored_images:
     return Forecast(expected, max(0.0, expected - half_width), min(1.0, expected + half_width))
 
 
-def _variance(accuracy: float, images: int) -> float:
+def _variance(accuracy: float, images: float) -> float:
     smoothed = (accuracy * images + 2) / (images + 4)
     return smoothed * (1 - smoothed) / (images + 4)

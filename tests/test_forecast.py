@@ -47,6 +47,14 @@ def test_the_gain_of_the_ensemble_is_added_on_kaggles_share_of_the_test_images(r
     assert without == forecast(scores.oof_accuracy, 0.0, 1500, 75)
 
 
+def test_copies_of_labeled_images_do_not_narrow_the_interval(run: Run) -> None:
+    data, scores = run.record.data, run.record.scores
+    assert data.look is not None
+    copied = data.model_copy(update={"look": data.look.model_copy(update={"independent": 300.0})})
+    found = predict_score(Run(run.path, run.record.model_copy(update={"data": copied})))
+    assert found == forecast(scores.oof_accuracy, scores.ensemble_gain or 0.0, 300, 75)
+
+
 def test_the_gain_is_found_without_labels_of_the_test_images(practice: Digits) -> None:
     """8,000 test images with labels, so that the true gain is known."""
     test = slice(2000, 10_000)

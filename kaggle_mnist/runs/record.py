@@ -98,6 +98,12 @@ class Data(Strict):
             look=inspect(digits),
         )
 
+    @property
+    def independent_images(self) -> float:
+        """Labeled images that would tell accuracy as well as all of them, of which some may be copies."""
+        known = self.look and self.look.independent
+        return known or float(self.train_images)
+
     def require_same(self, digits: Digits) -> None:
         """Raise BadData if `digits` are not these."""
         if digits.fingerprint == self.fingerprint and (digits.header, digits.ids is not None) == (

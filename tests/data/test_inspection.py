@@ -47,6 +47,15 @@ def shifted(digits: Digits) -> Digits:
     return replace(digits, train_images=np.roll(digits.train_images, 4, 1))
 
 
+def inverted(digits: Digits) -> Digits:
+    images = np.where((np.arange(1500) < 3)[:, None, None], 255 - digits.train_images, digits.train_images)
+    return replace(digits, train_images=images)
+
+
+def inverted_on_paper(digits: Digits) -> Digits:
+    return replace(inverted(digits), turned_over=True)
+
+
 def unbalanced(digits: Digits) -> Digits:
     kept = (digits.train_labels != 4) | (np.arange(1500) < 200)
     return replace(digits, train_images=digits.train_images[kept], train_labels=digits.train_labels[kept])
@@ -65,6 +74,14 @@ def unbalanced(digits: Digits) -> Digits:
         ),
         (in_both, ["2 unlabeled images are also labeled; the score on these says little"]),
         (blank, ["1 image is blank: all pixels are the same"]),
+        (inverted, ["3 images are dark on light paper, unlike MNIST's"]),
+        (
+            inverted_on_paper,
+            [
+                "the images are dark on light paper; they have been turned over, as MNIST's are light on dark",
+                "3 images are light on dark, unlike the others",
+            ],
+        ),
         (faint, ["the images have 0.6% ink, MNIST's 13.1%"]),
         (shifted, ["the ink is 3.9 pixels from the middle on average, MNIST's 0.8"]),
         (unbalanced, ["the commonest digit has 170 images, the rarest 27"]),
@@ -73,6 +90,13 @@ def unbalanced(digits: Digits) -> Digits:
 def test_what_is_unusual_is_said(few: Digits, change: Callable[[Digits], Digits], warnings: list[str]) -> None:
     found = inspect(change(few)).warnings
     assert found == warnings
+
+
+def test_copies_of_an_image_tell_no_more_than_it(few: Digits) -> None:
+    assert inspect(few).independent == 1500
+    five = replace(few, train_images=np.tile(few.train_images, (5, 1, 1)), train_labels=np.tile(few.train_labels, 5))
+    assert inspect(five).independent == 1500
+    assert inspect(repeated(few)).independent == pytest.approx(1503**2 / (1498 + 9 + 4))
 
 
 def test_labeled_images_that_are_all_the_same_are_refused(few: Digits) -> None:
