@@ -262,7 +262,7 @@ def _of_folds(found: Sequence[Outputs], weights: NDArray[np.float64], folds: int
 def _parent(run: Run, weight: float) -> Parent:
     try:
         name = run.name.encode().decode()
-        return Parent(run=name, sha256=sha256_of(run.path / SUMS), weight=weight)
+        return Parent(run=name, sha256=sha256_of(run.path / SUMS), weight=weight, dropped=run.record.most_dropped)
     except ValueError as error:  # from pydantic, or a non-UTF-8 folder name
         raise BadRun(f"{run.path}: a blend cannot record a parent of this name; rename it") from error
 

@@ -32,7 +32,7 @@ class Row:
     run, recipe : names of the run and of its recipe
     differs : settings whose value differs from the common base's; for a blend, its parents
     data : fingerprint of the digits
-    dropped : number of images that no member was trained on
+    dropped : number of images that it, or one of its parents, was not trained on
     folds : accuracy of each member on its held-out images, from 0 to 1
     cv_accuracy, cv_accuracy_std : mean and standard deviation of `folds`
     oof_accuracy, oof_log_loss : of the out-of-fold outputs
@@ -256,7 +256,7 @@ def _row(letter: str, result: _RunResult, base: Settings) -> Row:
         recipe=run.record.name,
         differs=differing(settings, base) if settings else blended,
         data=run.record.data.fingerprint,
-        dropped=len(run.record.dropped),
+        dropped=run.record.most_dropped,
         folds=result.folds,
         cv_accuracy=scores.cv_accuracy,
         cv_accuracy_std=scores.cv_accuracy_std,

@@ -95,6 +95,8 @@ def write_comparison(
         best=_best(rows),
         images=sorted({run.record.data.train_images for run in runs[:MAX_RUNS]}),
         same_data=comparison.same_data,
+        dropped=any(row.dropped for row in comparison.rows),
+        blends=any("blend of" in row.differs for row in comparison.rows),
         pairs=pairs,
         verdicts=verdicts(pairs, {row.letter: _title(row) for row in rows}, _alike(by_letter, outputs)),
         all_pairs=len(comparison.pairs),

@@ -141,11 +141,12 @@ class Scores(Strict):
 
 
 class Parent(Strict):
-    """A run that is part of a blend: its folder name, the checksum of its SHA256SUMS, and its weight."""
+    """A run that is part of a blend: its folder name, the checksum of its SHA256SUMS, its weight, what it dropped."""
 
     run: Folder
     sha256: Sha256
     weight: Accuracy
+    dropped: Count = Field(0, description="number of labeled images that the run, or one of its parents, dropped")
 
 
 class Record(Strict):
@@ -177,6 +178,11 @@ class Record(Strict):
         in_words = {None: "", "equal": "equal weights", "fit": "fitted weights"}
         most = (self.weights or "").removeprefix("top ")
         return in_words.get(self.weights, f"runs selected by OOF log loss, at most {most}")
+
+    @property
+    def most_dropped(self) -> int:
+        """The most images that the run, or one of its parents, was not trained on."""
+        return max(len(self.dropped), *(parent.dropped for parent in self.parents), 0)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

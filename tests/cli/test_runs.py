@@ -14,6 +14,7 @@ from kaggle_mnist.runs.finding import list_runs
 from kaggle_mnist.runs.labels import Labels, read_labels, write_labels
 from tests.cli.invoke import invoke
 from tests.cli.screens.screen import screen
+from tests.conftest import reseal
 
 
 def test_compare_fits_a_terminal_and_has_csv_and_json_for_machines(submissions: Path) -> None:
@@ -52,6 +53,30 @@ def test_blend_prints_weights_and_scores(submissions: Path) -> None:
     assert re.search(r"^Gain +(mixed: |none, .*: )?(\d+ \w+ images?|as many images) right", done.stdout, re.MULTILINE)
     weights = [float(line.split()[0]) for line in done.stdout.splitlines() if line.startswith(" 0.")]
     assert sum(weights) == pytest.approx(1, abs=0.002)
+
+
+@pytest.mark.slow
+def test_runs_without_suspects_are_said_to_look_too_good(submissions: Path) -> None:
+    first, second, third = (path.name for path in list_runs(submissions))
+    record = json.loads((submissions / first / "run.json").read_text())
+    (submissions / first / "run.json").write_text(json.dumps({**record, "dropped": [3, 8]}))
+    reseal(submissions / first)
+    note = "Note         runs without the images that `audit` suspected look slightly better than they are:\n"
+    assert note in invoke("blend", first, second, "--name", "half").output
+    assert note not in invoke("blend", third, second).output
+    assert note in invoke("blend", "half", third, "--name", "quarter").output
+    assert note in invoke("compare", "quarter", second, "--html", "compared.html").output
+    assert "suspected look slightly better than they are" in Path("compared.html").read_text()
+    assert "a blend and its own parent are less certain" in Path("compared.html").read_text()
+    assert note not in invoke("compare", third, second, "--html", "compared.html").output
+    assert "slightly better" not in Path("compared.html").read_text()
+    assert note in invoke("compare", "--by", "recipe").output
+    assert note not in invoke("compare", "--by", "recipe", third, second).output
+    for run in (first, "half"):
+        done = invoke("report", run)
+        assert done.exit_code == 0, done.output
+        page = next(submissions.glob(f"*{'blend' if run == 'half' else first}/report.html"))
+        assert "scores are slightly optimistic" in page.read_text()
 
 
 def test_blend_selects_from_all_runs(submissions: Path) -> None:

@@ -34,6 +34,12 @@ class Line:
     settings: Mapping[str, Any]
 
 
+def note_dropped() -> None:
+    """Print that the scores of runs without suspect images, or of blends of such runs, are too good."""
+    say("Note", "runs without the images that `audit` suspected look slightly better than they are:")
+    say("", "models that had seen a held-out image helped to choose what to drop")
+
+
 def show_differences(kind: str, lines: Sequence[Line]) -> None:
     """Print what all lines have in common, then their names and the settings that are not the same for all.
 

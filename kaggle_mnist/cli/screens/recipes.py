@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kaggle_mnist.cli.console import dropped, new_table, say, say_hidden, show_table
-from kaggle_mnist.cli.screens.differences import Line, show_differences
+from kaggle_mnist.cli.screens.differences import Line, note_dropped, show_differences
 from kaggle_mnist.significance import format_p
 from kaggle_mnist.utils.words import plural
 
@@ -73,6 +73,8 @@ def _show(comparison: RecipeComparison) -> None:
                 "Note",
                 f"{row.letter} has {row.runs:,} runs with {seeds_of}; of those with the same one, the newest counts",
             )
+    if any(row.settings["dropped"] for row in comparison.rows):
+        note_dropped()
     if comparison.blends:
         say("Skipped", f"{plural(comparison.blends, 'blend')}: a blend has no recipe")
     for problem in comparison.passed_over[:MAX_RECIPES]:

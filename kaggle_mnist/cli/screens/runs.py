@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from kaggle_mnist.cli.console import dropped, fits, new_table, say, say_hidden, show_table
-from kaggle_mnist.cli.screens.differences import Line, show_differences
+from kaggle_mnist.cli.screens.differences import Line, note_dropped, show_differences
 from kaggle_mnist.runs.labels import Labels, read_labels
 from kaggle_mnist.settings import changed
 from kaggle_mnist.significance import SIGNIFICANT, format_p
@@ -156,8 +156,7 @@ def _show_pairs(comparison: Comparison, all_pairs: bool) -> None:
         if set(changed([row.settings for row in comparison.rows if row.settings])) - {"seed"}:
             say("", "Several seeds of each tell more: `compare --by recipe`.")
     if any(row.dropped for row in comparison.rows):
-        say("Note", "runs without the images that `audit` suspected look slightly better than they are:")
-        say("", "models that had seen a held-out image helped to choose what to drop")
+        note_dropped()
 
 
 def _show_verdicts(comparison: Comparison, pairs: list[Pair], all_pairs: bool) -> None:
@@ -260,6 +259,8 @@ def show_blend(run: Run, gain: Gain) -> None:
     say("Best parent", f"OOF accuracy {gain.accuracy:.4f}, {names[gain.accurate]}")
     say("", f"log loss {gain.log_loss:.4f}, {names[gain.likely]}")
     say("Gain", f"{gain.verdict}")
+    if run.record.most_dropped:
+        note_dropped()
     if run.withheld_accuracy is not None:
         kind = "labels that the test images came with" if run.record.data.test_labels else "withheld labels"
         say("Withheld", f"{run.withheld_accuracy:.4f} on the {run.record.data.test_images:,} {kind}")
