@@ -189,12 +189,17 @@ def _unnested(folder: Place, name: str) -> Place:
 
 def _in_digit_folders(place: Place) -> tuple[list[str], list[int]]:
     """The images in digit folders and their labels, sorted by the numbers in their names."""
-    found = [
-        (_number(name) or 0, digit, name, folder)
-        for folder in place.names.folders
-        if (digit := digit_of(folder)) is not None
-        for name in _image_names(place.folder(folder))
-    ]
+    found: list[tuple[int, int, str, str]] = []
+    for folder in place.names.folders:
+        if (digit := digit_of(folder)) is None:
+            continue
+        by_stem = dict[str, str]()
+        for name in _image_names(place.folder(folder)):
+            other = by_stem.setdefault(name.rpartition(".")[0], name)
+            if other != name:  # the same picture: held out by one member, and learned by it in the other format
+                both = f"{place}/{folder}/{name} and {other}"
+                raise BadData(f"{both}: have the same name; remove one, or rename it if they are different pictures")
+            found.append((_number(name) or 0, digit, name, folder))
     found.sort()
     return [f"{place}/{folder}/{name}" for *_, name, folder in found], [digit for _, digit, *_ in found]
 

@@ -149,6 +149,13 @@ def test_a_folder_in_the_wrong_place_is_named(name: str, message: str, images: F
     refused(load_digits, message)
 
 
+def test_a_labeled_picture_in_two_formats_is_refused(images: Files, handful: Digits) -> None:
+    """Else one member would learn from it and be scored on it."""
+    name = f"train/{handful.train_labels[2]}/img_3"
+    write({**images, f"{name}.jpg": images[f"{name}.png"]})
+    refused(load_digits, f"input/{name}.png and img_3.jpg: have the same name; remove one, or rename it if they are")
+
+
 @pytest.mark.parametrize(
     ("count", "known"), [(24, "24 classes, as Sign Language MNIST"), (47, "47 classes, as EMNIST")]
 )
