@@ -14,7 +14,7 @@ from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.inspection import Look, inspect
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.near_copies import near_copies
-from kaggle_mnist.data.sources import load_digits
+from kaggle_mnist.data.sources import labeled_places, load_digits
 from kaggle_mnist.runs.finding import find_run
 from kaggle_mnist.runs.run import Run
 from kaggle_mnist.runs.submission import COMPETITION_IDS, Verdict, check_submission
@@ -30,12 +30,14 @@ class DataCheck:
     digits : as `train` would use them
     look : what is usual or unusual about their images
     near_copies : labeled images that are nearly the same as an earlier one, as `near_copies` lists them
+    example : the places of the first of these and of the earlier one; None without any
     picture : the contact sheet that shows some of them
     """
 
     digits: Digits
     look: Look
     near_copies: NDArray[np.int64]
+    example: tuple[str, str] | None
     picture: Path
 
 
@@ -80,10 +82,12 @@ def check_data(
     digits = load_digits(input, progress=progress)
     look = inspect(digits)
     near = near_copies(digits.train_images, digits.first_same, progress=progress)
+    places = labeled_places(digits, digits.input) if len(near) else []
+    example = (places[near[0, 0]], places[near[0, 1]]) if len(near) else None
     write_contact_sheet(digits, sheet)
     if export is not None:
         export_csv(digits, export, progress=progress)
-    return DataCheck(digits, look, near, sheet)
+    return DataCheck(digits, look, near, example, sheet)
 
 
 def check_csv(file: str | Path, *, run: str | Run | None = None, output: str | Path = "submissions") -> CsvCheck:

@@ -42,6 +42,7 @@ def near_copies(
     """
     from scipy.spatial import cKDTree
 
+    images = images - images.min((1, 2), keepdims=True)  # without the background, which a set on grey paper has
     distinct = np.flatnonzero((first_same == np.arange(len(images))) & (images.reshape(len(images), -1).max(1) > 0))
     vectors = _centred(images[distinct]).reshape(-1, SIDE * SIDE).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

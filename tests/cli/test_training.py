@@ -80,7 +80,8 @@ def test_data_and_train_warn_of_copies_and_data_of_images_that_are_nearly_the_sa
     shown = invoke("data").output
     assert "Images       302 distinct, 5 repeated, 2 nearly the same as another\n" in shown
     assert warning in shown
-    assert "Warning      2 labeled images are nearly the same as others (such as 306 as 8):\n" in shown
+    assert "Warning      2 labeled images are nearly the same as others,\n" in shown
+    assert "             such as train.csv, row 307 as train.csv, row 9:\n" in shown
     assert warning in invoke("train", *QUICK).output
 
 

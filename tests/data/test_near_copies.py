@@ -35,6 +35,11 @@ def test_changed_copies_are_found_with_their_originals(few: Digits, change: obje
     assert (found[:, 0] - 500 == found[:, 1]).all()
 
 
+def test_a_grey_background_does_not_make_digits_alike(few: Digits) -> None:
+    grey = (145 + few.train_images * 0.4).astype(np.uint8)
+    assert near_copies(grey, few.first_same).shape == (0, 2)
+
+
 def test_exact_copies_and_blank_images_are_not_counted(few: Digits) -> None:
     images = np.concatenate([few.train_images[:50], few.train_images[:50], np.zeros((3, 28, 28), np.uint8)])
     first_same = np.concatenate([np.arange(50), np.arange(50), [100, 100, 100]])

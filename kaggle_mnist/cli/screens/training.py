@@ -50,10 +50,11 @@ def show_data(found: DataCheck, export: Path | None) -> None:
     say("", f"{look.ink:.1%} ink (MNIST: {MNIST_INK:.1%}),")
     say("", f"{look.offset:.1f} pixels from the middle on average (MNIST: {MNIST_OFFSET:.1f})")
     _show_warnings(look)
-    if len(near):
-        copy, earlier = near[0] + 1
+    if found.example is not None:
+        copy, earlier = found.example
         are = "is nearly the same as another" if len(near) == 1 else "are nearly the same as others"
-        say("Warning", f"{plural(len(near), 'labeled image')} {are} (such as {copy:,} as {earlier:,}):")
+        say("Warning", f"{plural(len(near), 'labeled image')} {are},")
+        say("", f"such as {copy} as {earlier}:")
         say("", "CV accuracy counts them as new; remove copies that were shifted or saved again")
     say("Fingerprint", digits.fingerprint)
     say("Picture", f"{found.picture}")
