@@ -89,7 +89,7 @@ def inspect(digits: Digits) -> Look:
     Raises
     ------
     BadData
-        All labeled images are the same.
+        All labeled images are the same, or no pixel of the labeled or of the unlabeled images is above 1.
 
     Examples
     --------
@@ -102,6 +102,8 @@ def inspect(digits: Digits) -> Look:
     if len(first) > 1 and copies.sum() == len(first) - 1:
         what = f"all {len(first):,} labeled images are the same"
         raise BadData(f"{digits.path}: {what}; nothing can be learned from them: make the files anew")
+    if 1 in (digits.train_images.max(), digits.test_images.max(initial=0)):
+        raise BadData(f"{digits.path}: no pixel is above 1; pixels are from 0 to 255: multiply them by 255")
     contradicted = np.unique(first[labels != labels[first]])
     ink, offset = _ink(digits.train_images)
     times = np.bincount(first).astype(float)  # that each distinct image occurs

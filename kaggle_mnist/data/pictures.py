@@ -126,15 +126,15 @@ def has_clear_paper(image: Image.Image) -> bool:
 def on_paper(image: Image.Image) -> Grey:
     """A transparent picture in grey, 0 to 1, on paper: white for dark ink, black for light ink.
 
-    If all of it is equally transparent, paper and ink are told apart by their brightness alone.
+    That is the paper on which more is to be seen. If all of it is equally transparent, there is nothing to choose.
     """
     pixels = np.asarray(image.convert("RGBA").convert("LA"), np.float32) / 255
     light, alpha = pixels[..., 0], pixels[..., 1]
     if alpha.min() == alpha.max() and light.min() < light.max():
         return light.astype(np.float32)
-    paper = 1 if (light * alpha).sum() <= 0.5 * alpha.sum() else 0
-    grey: Grey = (light * alpha + paper * (1 - alpha)).astype(np.float32)
-    return grey
+    on_black: Grey = (light * alpha).astype(np.float32)
+    on_white: Grey = (on_black + 1 - alpha).astype(np.float32)
+    return on_white if on_white.std() >= on_black.std() else on_black
 
 
 def _reduced(image: Image.Image) -> Grey:

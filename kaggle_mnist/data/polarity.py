@@ -19,8 +19,8 @@ EXAMPLES = 3  # that a message names
 def with_dark_background(digits: Digits, places: Callable[[], Sequence[str]] | None = None) -> Digits:
     """The digits, turned over (255 minus every pixel) if their background is bright.
 
-    It is if most of an image's border is bright, or if nearly all borders are brighter than the middle between the
-    image's darkest and brightest pixel, as those of grey paper are.
+    An image's is if its border is brighter than 127 and than the middle between its darkest and its brightest pixel. If
+    nearly all borders are brighter than that middle, they are on grey paper.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ class _Half:
 
     def __init__(self, images: NDArray[np.uint8]):
         border = _border(images).mean(1)
-        darkest, brightest = images.min((1, 2)).astype(float), images.max((1, 2)).astype(float)
-        self.bright: NDArray[np.bool_] = border > BRIGHT
-        self.brighter: NDArray[np.bool_] = border > (darkest + brightest) / 2
+        middle = (images.min((1, 2)).astype(float) + images.max((1, 2))) / 2
+        self.bright: NDArray[np.bool_] = (border > BRIGHT) & (border >= middle)  # not chalk on a grey board
+        self.brighter: NDArray[np.bool_] = border > middle
         grey_paper = _are_few(~self.brighter) and not _are_few(self.brighter)
         self.may_be_light = grey_paper or _are_few(~self.bright)
         self.may_be_dark = _are_few(self.bright) and not grey_paper

@@ -92,6 +92,12 @@ def test_what_is_unusual_is_said(few: Digits, change: Callable[[Digits], Digits]
     assert found == warnings
 
 
+@pytest.mark.parametrize("half", ["train_images", "test_images"])
+def test_pixels_of_0_and_1_are_refused(few: Digits, half: str) -> None:
+    with pytest.raises(BadData, match="no pixel is above 1; pixels are from 0 to 255: multiply them by 255"):
+        inspect(replace(few, **{half: getattr(few, half) // 200}))
+
+
 def test_copies_of_an_image_tell_no_more_than_it(few: Digits) -> None:
     assert inspect(few).independent == 1500
     five = replace(few, train_images=np.tile(few.train_images, (5, 1, 1)), train_labels=np.tile(few.train_labels, 5))
