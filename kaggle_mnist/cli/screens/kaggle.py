@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kaggle_mnist.cli.console import say
 from kaggle_mnist.forecast import PUBLIC_SHARE
+from kaggle_mnist.kaggle.competition import DIGIT_RECOGNIZER
 from kaggle_mnist.kaggle.leaderboard import Uploaded
 from kaggle_mnist.runs.run import as_argument
 from kaggle_mnist.utils.words import plural
@@ -32,7 +33,9 @@ def show_upload(uploaded: Uploaded) -> None:
             inside = forecast.low <= submitted.public_score <= forecast.high
             higher = "higher" if submitted.public_score > forecast.high else "lower"
             verdict = ", as forecast" if inside else f", {higher} than forecast"
-        say("Public score", f"{submitted.public_score:.5f} on {PUBLIC_SHARE:.0%} of the test images{verdict}")
+        known = submitted.competition == DIGIT_RECOGNIZER
+        share = f" on {PUBLIC_SHARE:.0%} of the test images" if known else ""
+        say("Public score", f"{submitted.public_score:.5f}{share}{verdict}")
     elif submitted.status == "complete":
         say("Public score", "none: Kaggle gave no accuracy")
     else:

@@ -47,6 +47,8 @@ def test_the_public_score_is_compared_with_the_forecast(
     assert "Forecast     0.9885 (0.9850 to 0.9910 with 95 % confidence)\n" in text.getvalue()
     assert f"Public score {score:.5f} on 25% of the test images, {verdict}\n" in text.getvalue()
     assert "Left today   1 more submission\n" in text.getvalue()
+    show_upload(changed(uploaded, public_score=score, competition="kannada-mnist"))
+    assert f"Public score {score:.5f}, {verdict}\n" in text.getvalue()
 
 
 def test_a_pending_score_comes_with_the_command_that_waits_for_it(
