@@ -175,7 +175,7 @@ def at_2x2(read: Callable[[Path], object], at: str = "") -> Callable[[Path], obj
         with (
             patch.multiple(kaggle_csv, SIDE=2, PIXELS=pixels),
             patch.dict(kaggle_csv.COLUMNS, columns),
-            patch.object(sources, "with_dark_background", lambda digits, _: digits),  # the middle of a digit has no border
+            patch.object(sources, "with_dark_background", lambda digits, _: digits),  # too small for a border
         ):
             return read(folder / at)
 
