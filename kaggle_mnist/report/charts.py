@@ -42,7 +42,7 @@ def error_curves(history: pd.DataFrame) -> str:
     """
     percent = history.assign(error=(1 - history.watched_accuracy) * 100)
     with new_chart("error") as (figure, axes):
-        _plot_members(axes, percent, "error")
+        _plot_members(axes, _as_strokes(percent), "error")
         _finish(axes, percent, ["error"], "{:.3g} %")
         return to_svg(figure, "Held-out error after each epoch, in percent: each member, and their mean")
 
@@ -65,9 +65,9 @@ def loss_curves(history: pd.DataFrame) -> str:
     '<svg class="chart"'
     """
     with new_chart("loss") as (figure, axes):
-        _plot_members(axes, history, "watched_loss")
-        training = history.groupby("epoch").train_loss.mean()
-        axes.plot(training.index, training, color=ACCENT, linewidth=1.6, linestyle=DASHED, marker=_marker(history))
+        _plot_members(axes, _as_strokes(history), "watched_loss")
+        training = _as_strokes(history).groupby("epoch").train_loss.mean()
+        axes.plot(training.index, training, color=ACCENT, linewidth=1.6, linestyle=DASHED)
         _finish(axes, history, ["watched_loss", "train_loss"], "{:.3g}")
         return to_svg(figure, "Loss after each epoch: held out (solid), and in training (dashed)")
 
@@ -101,8 +101,7 @@ def dot_rows(rows: Sequence[tuple[str, Sequence[float]]], description: str, *, o
             axes.text(
                 overall, 1.01, f"mean {overall:.4f}", transform=axes.get_xaxis_transform(), ha="center", va="bottom"
             )
-        _as_rows(axes, [label for label, _ in rows])
-        axes.xaxis.set_major_formatter("{x:.4f}")
+        _as_rows(axes, [label for label, _ in rows], "{:.{}f}", decimals=4)
         return to_svg(figure, description)
 
 
@@ -129,8 +128,7 @@ def forest(rows: Sequence[tuple[str, float, float, float, bool]]) -> str:
             axes.plot([low, high], [y, y], color=colour, linewidth=2.2, zorder=3)
             axes.scatter([difference], [y], s=36, color=colour, zorder=4)
             _at_the_right(axes, y, f"{difference:+.4f}")
-        _as_rows(axes, [row[0] for row in rows])
-        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+.4f}" if abs(x) > 1e-9 else "0")
+        _as_rows(axes, [row[0] for row in rows], "{:+.{}f}", decimals=4)
         return to_svg(figure, "Differences in OOF accuracy with their intervals; the numbers are in the table")
 
 
@@ -155,8 +153,7 @@ def digit_chart(digits: pd.DataFrame) -> str:
         axes.scatter(digits.precision, digits.digit, s=32, color=ACCENT, label="precision", zorder=3)
         ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.4}
         axes.scatter(digits.recall, digits.digit, s=32, label="recall", zorder=4, **ring)
-        _as_rows(axes, [f"{digit}" for digit in digits.digit])
-        axes.xaxis.set_major_formatter("{x:.3f}")
+        _as_rows(axes, [f"{digit}" for digit in digits.digit], "{:.{}f}", decimals=3)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **LEGEND)
         return to_svg(figure, "Precision and recall of each digit; the numbers are in the table")
 
@@ -229,13 +226,16 @@ def _plot_members(axes: Axes, history: pd.DataFrame, column: str) -> None:
     members = list(history.groupby(["repeat", "fold"]))
     thin: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "alpha": 0.7 if len(members) <= 10 else 0.35}
     for _, rows in members:
-        axes.plot(rows.epoch, rows[column], marker=_marker(history), **thin)
+        axes.plot(rows.epoch, rows[column], **thin)
     average = history.groupby("epoch")[column].mean()
-    axes.plot(average.index, average, color=ACCENT, linewidth=2.2, marker=_marker(history))
+    axes.plot(average.index, average, color=ACCENT, linewidth=2.2)
 
 
-def _marker(history: pd.DataFrame) -> str:
-    return "." if history.epoch.nunique() == 1 else ""
+def _as_strokes(history: pd.DataFrame) -> pd.DataFrame:
+    """The only epoch of a run twice, so that a short stroke, which the legend explains, stands for each value."""
+    if history.epoch.nunique() > 1:
+        return history
+    return pd.concat([history.assign(epoch=history.epoch + aside) for aside in (-0.005, 0.005)])
 
 
 def _finish(axes: Axes, history: pd.DataFrame, columns: list[str], form: str) -> None:
@@ -272,11 +272,19 @@ def _name_ends(axes: Axes, last: int, ends: list[float], form: str) -> None:
         axes.text(1.015, height + move, text, transform=axes.transAxes, va="center_baseline", color=ACCENT)
 
 
-def _as_rows(axes: Axes, labels: Sequence[str]) -> None:
+def _as_rows(axes: Axes, labels: Sequence[str], form: str, *, decimals: int) -> None:
+    """A row for each label; ticks up to 1, with more `decimals` where they would look the same or be rounded."""
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.margins(x=0.07)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+    low, high = axes.get_xlim()
+    high = min(high, 1 + 0.02 * (1 - low))  # room for a dot at 1
+    axes.set_xlim(low, high)
+    values = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    ticks = [round(value, 9) for value in values if low <= value <= min(high, 1)]
+    while any(round(tick, decimals) != tick for tick in ticks):
+        decimals += 1
+    axes.set_xticks(ticks, [form.format(tick, decimals) if tick else "0" for tick in ticks])
 
 
 def _at_the_right(axes: Axes, y: float, text: str) -> None:

@@ -33,6 +33,7 @@ from kaggle_mnist.training.trainer import WATCHED
 from kaggle_mnist.utils.errors import AmbiguousData, BadData, DataNotFound, OutputError
 from kaggle_mnist.utils.files import SUMS, sha256_of, write_atomic
 from kaggle_mnist.utils.progress import Progress, quiet
+from kaggle_mnist.utils.words import plural
 
 MAX_BYTES = 5_000_000  # of the page, so that a phone opens it quickly
 FOLD = 0  # whose member reads what the user draws; always the first, so that it was not chosen by its score
@@ -167,6 +168,7 @@ def _charts(run: Run, outputs: Outputs) -> dict[str, Any]:
     return {
         "curves": [Markup(curve) for curve in curves],
         "fold_chart": Markup(_fold_chart(run)),
+        "several_a_row": run.record.repeats > 1 or run.record.folds > MAX_ROWS,
         "digits": digits.to_dict("records"),
         "digit_chart": Markup(charts.digit_chart(digits)),
         "bins": bins.to_dict("records"),
@@ -246,7 +248,8 @@ def _summary(run: Run) -> str:
         return f"blend of {len(record.parents)} runs"
     repeats = f" × {record.repeats} repeats" if record.repeats > 1 else ""
     network = summary_of(recipe, record.repeats)
-    return f"{record.name}: {network}, {recipe.epochs} epochs, {record.folds} folds{repeats}, seed {record.seed}"
+    epochs = plural(recipe.epochs, "epoch")
+    return f"{record.name}: {network}, {epochs}, {record.folds} folds{repeats}, seed {record.seed}"
 
 
 def _render(gallery: Gallery, parts: dict[str, Any], network: dict[str, Any] | None, reason: str) -> bytes:

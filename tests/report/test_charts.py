@@ -44,14 +44,14 @@ def charts(history: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def lines_of(svg: str) -> list[tuple[str, str]]:
-    """Colour and style of each line in a chart that has more than a few points."""
+def lines_of(svg: str, *, least: int = 6) -> list[tuple[str, str]]:
+    """Colour and style of each line in a chart that has at least so many points."""
     paths = re.findall(r'<path d="([^"]*)"[^>]*style="fill: none; ([^"]*)"', svg)
     found = []
     for shape, style in paths:
         colour = re.search(r"stroke: ([^;\"]+)", style)
         points = len(re.findall(r"[ML] ", shape))
-        if colour and points > 5:
+        if colour and points >= least:
             found.append((colour[1], "dashed" if "dasharray" in style else "solid"))
     return found
 
@@ -147,10 +147,9 @@ def test_a_loss_or_an_error_of_zero_is_drawn_on_a_linear_axis(history: pd.DataFr
     assert "0 %" in texts_of(error_curves(perfect))
 
 
-def test_a_run_of_one_epoch_is_drawn_as_points(history: pd.DataFrame) -> None:
-    point = re.compile(r'<use [^>]*style="fill: var\(--(accent|muted)\)')
-    assert len(point.findall(error_curves(history[history.epoch == 1]))) == 4
-    assert not point.findall(error_curves(history))
+def test_a_run_of_one_epoch_is_drawn_as_strokes_in_the_styles_that_the_legend_explains(history: pd.DataFrame) -> None:
+    drawn = [line for line in lines_of(loss_curves(history[history.epoch == 1]), least=2) if line[0] != "var(--line)"]
+    assert drawn == [*[("var(--muted)", "solid")] * 3, ("var(--accent)", "solid"), ("var(--accent)", "dashed")]
 
 
 def test_labels_at_the_ends_of_close_lines_do_not_overlap(history: pd.DataFrame) -> None:
@@ -165,6 +164,20 @@ def test_a_row_of_dots_ends_with_its_mean(charts: dict[str, str]) -> None:
     several = dot_rows([("A", [0.91, 0.93, 0.95])], "Runs")
     assert "0.9300" in texts_of(several)
     assert several.count("<use ") > charts["dots"].count('style="fill: var(--accent)')
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "decimals"),
+    [((1.0, 1.0), 4), ((0.9, 1.0), 4), ((0.08, 0.99), 4), ((0.995, 0.99512), 5), ((0.99, 0.990004), 6)],
+)
+def test_the_ticks_of_accuracies_end_at_1_and_each_says_where_it_stands(
+    accuracies: tuple[float, float], decimals: int
+) -> None:
+    svg = dot_rows([("fold 0", accuracies[:1]), ("fold 1", accuracies[1:])], "Folds")
+    ticks = [text for text in texts_of(svg) if "fold" not in text][:-2]  # the last two are the rows' values
+    assert 2 <= len(set(map(float, ticks))) == len(ticks) <= 7
+    assert max(map(float, ticks)) <= 1
+    assert {len(tick) for tick in ticks} == {decimals + 2}
 
 
 def test_only_significant_differences_are_in_colour(charts: dict[str, str]) -> None:

@@ -263,6 +263,15 @@ def test_axe_core_does_find_faint_text(open_page: Any, page: Path) -> None:
     assert [finding.split(":")[0] for finding in serious_findings(shown)] == ["color-contrast"]
 
 
+def test_a_link_that_is_reached_by_keyboard_is_in_sight(open_page: Any, page: Path) -> None:
+    shown = open_page(page, **PHONE)
+    for _ in range(5):
+        shown.keyboard.press("Tab")
+    assert shown.evaluate("document.activeElement.textContent") == "Settings"
+    box = shown.locator("nav a", has_text="Settings").bounding_box()
+    assert 0 <= box["x"] and box["x"] + box["width"] <= 390
+
+
 def test_a_phone_scrolls_one_way(open_page: Any, page: Path) -> None:
     shown = open_page(page, **PHONE)
     shown.locator("details").evaluate_all("all => all.forEach((part) => { part.open = true; })")

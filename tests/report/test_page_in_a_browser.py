@@ -300,13 +300,47 @@ def test_a_command_fits_a_phone_and_breaks_between_words_only(visit: Any, run: R
     assert command.evaluate("(pre) => pre.offsetHeight") > 2 * heights[0]
 
 
-def test_a_dark_pad_is_dark_grey(visit: Any) -> None:
-    page = visit(color_scheme="dark")
+@pytest.mark.parametrize("forced", ["none", "active"])
+def test_a_dark_pad_is_dark_grey(visit: Any, forced: str) -> None:
+    page = visit(color_scheme="dark", forced_colors=forced)
     pad = page.locator("#pad")
     pad.scroll_into_view_if_needed()
     with Image.open(io.BytesIO(pad.screenshot())) as picture:
         level = np.asarray(picture.convert("L"))[100:200, 100:200]
     assert 20 < level.min() <= level.max() < 50
+
+
+def test_with_forced_colors_bars_and_shades_are_seen_and_one_link_is_the_current_one(visit: Any) -> None:
+    page = visit(color_scheme="dark", forced_colors="active")
+    page.locator("#confusion").scroll_into_view_if_needed()
+    wait_until(page, "document.querySelector('nav [aria-current]') !== null")
+    colors = "all => [...new Set(all.map((one) => getComputedStyle(one).%s))]"
+    canvas = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert canvas not in page.locator(".columns i").evaluate_all(colors % "backgroundColor")
+    assert len(page.locator(".heat button:not(.right)").evaluate_all(colors % "backgroundColor")) > 1
+    assert page.locator("nav a:not([aria-current])").evaluate_all(colors % "borderBottomColor") == [canvas]
+    assert page.locator("nav a[aria-current]").evaluate_all(colors % "borderBottomColor") != [canvas]
+
+
+def test_on_paper_the_page_is_light_has_its_pictures_and_nothing_overlaps(visit: Any) -> None:
+    page = visit(color_scheme="dark", viewport={"width": 718, "height": 1000})
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(26, 29, 33)"
+    for kind in (".cards .digit", ".heat button", ".columns i"):  # backgrounds, which browsers leave out
+        assert page.locator(kind).first.evaluate("one => getComputedStyle(one).printColorAdjust") == "exact"
+    for parts in (".judged", ".beside", "section"):  # a grid's rows overlap where a page ends
+        assert page.locator(parts).first.evaluate("one => getComputedStyle(one).display") == "block"
+
+
+def test_the_narrowest_phone_shows_recipe_and_ids_whole(visit: Any) -> None:
+    page = visit(viewport={"width": 320, "height": 640})
+    page.locator("#recipe summary").click()
+    assert page.locator("#recipe").evaluate("one => one.scrollWidth - one.clientWidth") == 0
+    card = page.locator("#uncertain figure").first
+    title = card.locator(".named")
+    title.locator("b").evaluate("one => { one.textContent = '1000000000'; }")
+    assert title.evaluate("one => one.scrollWidth - one.clientWidth") == 0
+    assert title.evaluate("one => getComputedStyle(one).overflowX") == "visible"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

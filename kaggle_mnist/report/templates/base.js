@@ -18,12 +18,15 @@
     current?.removeAttribute("aria-current");
     link?.setAttribute("aria-current", "true");
     current = link;
-    if (link) nav.scrollTo({ left: link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2 });
+    if (link) reveal(link);
   }
+
+  const reveal = (link) => nav.scrollTo({ left: link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2 });
 
   for (const [section, link] of links) {
     if (section.tagName === "DETAILS") link.addEventListener("click", () => { section.open = true; });
   }
+  nav.addEventListener("focusin", ({ target }) => { if (target.matches(":focus-visible")) reveal(target); }); // by keyboard
   document.addEventListener("scroll", mark, { passive: true });
   window.addEventListener("resize", mark);
   mark();
