@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import sys
-import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +33,9 @@ OUT_OF_MEMORY = (  # not just "memory", which PyTorch also says of an illegal ac
     "failed to map segment",
 )
 
+LEAST_HELP = 50  # columns that Typer's --help takes unless told otherwise
+USAGE = "Error: "  # with which Typer begins a usage error
+
 # in which --help lists the commands
 ORDER = ["train", "resume", "search", "runs", "label", "compare", "report", "blend", "audit", "predict", "export"]
 ORDER += ["download", "upload", "data", "recipes", "check"]
@@ -46,6 +48,8 @@ class Commands(TyperGroup):
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
+        if (columns := shutil.get_terminal_size().columns) < LEAST_HELP + 2:
+            options["terminal_width"] = columns - 2
         with _one_line_errors():  # of --version
             return super().make_context(*arguments, **options)
 
@@ -65,20 +69,28 @@ def _one_line_errors(*, debug: bool = False) -> Iterator[None]:
         _flush()
     except BaseException as error:
         explained = _explain(error)
+        if explained is None and hasattr(error, "format_message"):  # a usage error
+            message = _fitted(f"{USAGE}{error.format_message()}").removeprefix(USAGE)
+            error.format_message = lambda: message
         if explained is None or debug:
             raise
         message, status = explained
         if isinstance(error, KeyboardInterrupt):  # another one, while Python ends, shows no traceback of that
             atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        line = f"kaggle-mnist: {message}"
-        if sys.stderr is not None and sys.stderr.isatty():  # no word is broken at the terminal's edge
-            width = shutil.get_terminal_size().columns
-            line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
-        print(line, file=sys.stderr)
+        print(_fitted(f"kaggle-mnist: {message}"), file=sys.stderr)
         if getattr(error, "errno", None) == errno.ENOSPC and sys.stdout is sys.__stdout__:
             with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  what could not be printed, Python would try again
                 os.dup2(nowhere.fileno(), 1)
         raise typer.Exit(status) from None
+
+
+def _fitted(line: str) -> str:
+    """In a terminal, a line for errors in several, so that no word is broken at the edge."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return line
+    from kaggle_mnist.cli.console import wrapped
+
+    return "\n".join(wrapped(line, shutil.get_terminal_size().columns))
 
 
 def _flush() -> None:

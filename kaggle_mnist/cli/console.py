@@ -130,15 +130,15 @@ def say_hidden(columns: Sequence[str]) -> None:
 
 def _show_stacked(table: Table, screen: Console) -> None:
     headers = [screen.render_str(str(column.header)).plain for column in table.columns]
-    widest = max(map(len, headers))
+    room = screen.width - (widest := max(map(len, headers))) - 2
     screen.print(table.title or "")
-    rows = list(zip(*(column.cells for column in table.columns), strict=True))
-    if table.show_footer:
-        rows.append(tuple(column.footer for column in table.columns))
-    for row in rows:
-        for header, cell in zip(headers, row, strict=True):
-            if cell not in ("", "·"):
-                screen.print(f"{escape(header):<{widest}}  {cell}")
+    cells = [(*column.cells, *([column.footer] if table.show_footer else [])) for column in table.columns]
+    for row in zip(*cells, strict=True):
+        for column, header, cell in zip(table.columns, headers, row, strict=True):
+            text = screen.render_str(f"{cell}").plain
+            lines = [f"{cell}"] if column.no_wrap or cell_len(text) <= room else map(escape, wrapped(text, room))
+            for number, line in enumerate(lines if cell not in ("", "·") else []):
+                screen.print(f"{'' if number else escape(header):<{widest}}  {line}")
         screen.print()
 
 

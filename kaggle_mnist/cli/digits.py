@@ -47,7 +47,7 @@ def predict(
         Path | None, typer.Option(help="Draw boxes on the pictures, to this file.", metavar="FILE.png")
     ] = None,
 ) -> None:
-    """Find and classify the digits in photos or scans; a folder prints CSV.
+    """Find and classify the digits in photos or scans. A folder prints CSV.
 
     One row per digit, in reading order; where it is not sure, the two likeliest. Unusable images are reported and
     skipped; the exit status is then 2.

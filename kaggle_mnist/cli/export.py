@@ -16,7 +16,7 @@ def export(
     file: Annotated[Path, typer.Argument(help="ONNX file to write.", metavar="FILE.onnx")],
     output: Output = Path("submissions"),
 ) -> None:
-    """Write a run as one ONNX graph: images in, the ensemble's outputs out."""
+    """Write a run as one ONNX graph, from images to outputs."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.export import export_onnx
 

@@ -9,7 +9,7 @@ from kaggle_mnist.cli.app import Input, Output, RunArgument, app
 
 @app.command()
 def report(run: RunArgument = None, input: Input = None, output: Output = Path("submissions")) -> None:
-    """Write a run's report.html; where its digits are not found, a page that exists is kept."""
+    """Write a run's report.html. Where its digits are not found, a page that exists is kept."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.report.page import write_report
     from kaggle_mnist.runs.finding import find_run

@@ -39,7 +39,7 @@ def compare(
     ] = None,
     input: Input = None,
 ) -> None:
-    """Compare runs image by image, or recipes seed by seed, and say which differ significantly."""
+    """Compare runs image by image, or recipes seed by seed. Says which differ significantly."""
     from kaggle_mnist.cli import console
     from kaggle_mnist.cli.screens import recipes as of_recipes
     from kaggle_mnist.cli.screens import runs as screens
@@ -193,7 +193,7 @@ def label(
     ] = None,
     output: Output = Path("submissions"),
 ) -> None:
-    """Give a run a name, a note or tags; --name '' takes the name away. Without options, show them."""
+    """Give a run a name, a note or tags. --name '' takes the name away; without options, show them."""
     from kaggle_mnist.cli.screens import overview as screens
     from kaggle_mnist.runs.finding import find_path
     from kaggle_mnist.runs.labels import labels_from, read_labels, write_labels

@@ -55,7 +55,7 @@ def search(
         bool, typer.Option("--resume", help="Go on with a search: the newest, or the one named.")
     ] = False,
 ) -> None:
-    """Search for a better recipe, and confirm it with fresh folds and seeds."""
+    """Search for a better recipe. It is confirmed with fresh folds and seeds."""
     from kaggle_mnist.recipes.named import find_recipe
     from kaggle_mnist.recipes.recipe import parse_setting
     from kaggle_mnist.trials.space import Space, default_space, read_space

@@ -112,6 +112,39 @@ def test_help_lists_every_command_on_a_line_of_its_own() -> None:
     for columns in (80, 40):
         listed = CliRunner().invoke(app, ["--help"], env={"COLUMNS": f"{columns}"}).output.splitlines()
         assert [line.split()[0] for line in listed if line.startswith("  ") and line.split()[0] in ORDER] == ORDER
+        assert max(map(len, listed)) <= columns
+        assert columns == 40 or "..." not in "".join(listed[1:])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["report", "nowhere", "--input", "somewhere/else/that/is/not/there"],
+            "kaggle-mnist: nowhere: no such run, here or",
+        ),
+        (
+            ["train", "--input", "a-folder-with-a-long-name/that-is-not-there"],
+            "that-is-not-there: no such file or folder",
+        ),
+        (["train", "--folds", "many"], "Error: Invalid value for '--folds': Input"),
+    ],
+)
+def test_an_error_in_a_narrow_terminal_breaks_between_words(
+    arguments: list[str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with pytest.raises(SystemExit, match="2"):
+        app(arguments, prog_name="kaggle-mnist")
+    lines = sys.stderr.getvalue().splitlines()
+    assert line in lines
+    assert max(map(len, lines)) <= 44
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
