@@ -6,7 +6,7 @@ submissions/<date>-<time>-search-<recipe>/
     trials.csv        every trial in a line
     confirmation.csv  the best recipe and the first one, trained again with other folds and seeds
     recipe.toml       the best recipe, for `train --recipe`
-    report.html       plots
+    report.html       the page
     lock              locked by the process that searches
 """
 

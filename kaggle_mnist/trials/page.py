@@ -1,15 +1,14 @@
-"""A search's page: its verdict, its trials and Optuna's plots, self-contained in one file."""
+"""A search's page: its verdict, its trials and their charts, self-contained in one file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kaggle_mnist.recipes.recipe import Recipe, format_value
+from kaggle_mnist.report.rendering import render
 from kaggle_mnist.significance import SIGNIFICANT
 from kaggle_mnist.trials.folder import SearchPlan
 from kaggle_mnist.trials.study import Trials, quiet_optuna
@@ -28,11 +27,20 @@ def search_page(name: str, plan: SearchPlan, trials: Trials, confirmation: Confi
     plan, trials : of the search
     confirmation : None if no trial exceeded the start
     """
-    templates = PackageLoader("kaggle_mnist.trials", "templates")
-    environment = Environment(loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    from kaggle_mnist.report.charts import dot_rows
+    from kaggle_mnist.trials.charts import curves_chart, progress_chart, slice_chart
+
     table = trials.table().sort_values(["accuracy", "trial"], ascending=[False, True])
-    fields = [dimension.field for dimension in trials.space.dimensions]
-    return environment.get_template("search.html.j2").render(
+    finished = table[table.state == "finished"].sort_values("trial").astype({"accuracy": float})
+    curves = {trial.number: trial.intermediate_values for trial in trials.all if trial.intermediate_values}
+    best = trials.best.number if trials.best else None
+    confirmed = [("best", confirmation.best), ("start", confirmation.start)] if confirmation else []
+    dimensions = trials.space.dimensions
+    fields = [dimension.field for dimension in dimensions]
+    page = render(
+        "search.html.j2",
+        columns=1,
+        sprite="",
         name=name,
         plan=plan,
         confirmation=confirmation,
@@ -40,8 +48,14 @@ def search_page(name: str, plan: SearchPlan, trials: Trials, confirmation: Confi
         counts=count_states(table),
         fields=fields,
         rows=[_row(row, fields) for row in table.to_dict("records")],
-        plots=list(_plots(trials)),
+        best=best,
+        confirmed_chart=Markup(dot_rows(confirmed, "Accuracy with each seed")) if confirmed else "",
+        progress_chart=Markup(progress_chart(finished, int(table.trial.max()))) if len(finished) else "",
+        curves_chart=Markup(curves_chart(curves, best)) if curves else "",
+        importance=_importance(trials),
+        slices=[(each.field, Markup(slice_chart(each, finished))) for each in dimensions] if len(finished) else [],
     )
+    return page.decode()
 
 
 def verdict_of(start: Recipe, confirmation: Confirmation | None) -> str:
@@ -82,30 +96,13 @@ def format_number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else format_value(value)
 
 
-def _plots(trials: Trials) -> Iterator[tuple[str, str, Markup]]:
-    from optuna import visualization
+def _importance(trials: Trials) -> dict[str, float]:
+    """The share of the accuracies' variance that each field explains; empty if too few trials are finished."""
     from optuna.exceptions import OptunaError
+    from optuna.importance import get_param_importances
 
-    named = {"target_name": "accuracy out of fold"}
-    curves = "On held-out images; pruned trials end early."
-    shares = "The share of the accuracies' variance that each field explains."
-    wanted: list[tuple[str, str, Callable[..., Any], dict[str, str]]] = [
-        ("History", "", visualization.plot_optimization_history, named),
-        ("Accuracy by epoch", curves, visualization.plot_intermediate_values, {}),
-        ("Importance", shares, visualization.plot_param_importances, {}),
-        ("Slices", "", visualization.plot_slice, named),
-    ]
-    library: bool = True  # plotly.js goes into the first plot
-    for title, note, plot, options in wanted:
-        try:
-            with quiet_optuna():
-                figure = plot(trials.study, **options)
-        except (OptunaError, ValueError, RuntimeError):  # too few trials, or all with the same accuracy
-            continue
-        figure.update_layout(title=None, paper_bgcolor="rgba(0,0,0,0)", margin={"t": 20, "l": 60, "r": 20, "b": 50})
-        if title == "Accuracy by epoch":
-            figure.update_layout(xaxis_title="epoch", yaxis_title="accuracy on held-out images")
-        elif title == "History":
-            figure.update_layout(legend={"orientation": "h", "y": 1.1})
-        yield title, note, Markup(figure.to_html(full_html=False, include_plotlyjs=library))
-        library = False
+    try:
+        with quiet_optuna():
+            return dict(get_param_importances(trials.study))
+    except (OptunaError, ValueError, RuntimeError):  # too few trials, or all with the same accuracy
+        return {}
