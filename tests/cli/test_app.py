@@ -139,10 +139,11 @@ def test_an_error_in_a_narrow_terminal_breaks_between_words(
     arguments: list[str], line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "44")
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     with pytest.raises(SystemExit, match="2"):
         app(arguments, prog_name="kaggle-mnist")
-    lines = sys.stderr.getvalue().splitlines()
+    lines = terminal.getvalue().splitlines()
     assert line in lines
     assert max(map(len, lines)) <= 44
 

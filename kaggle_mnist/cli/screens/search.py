@@ -12,8 +12,21 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
-from kaggle_mnist.cli.console import PLAIN_SECONDS, Watcher, console, duration, new_table, say, show_table
+from kaggle_mnist.cli.console import (
+    ACCENT,
+    LABEL,
+    PLAIN_SECONDS,
+    SHORTEST_BAR,
+    Watcher,
+    console,
+    duration,
+    fits,
+    new_table,
+    say,
+    show_table,
+)
 from kaggle_mnist.significance import format_p
 from kaggle_mnist.trials.page import count_states, format_number, verdict_of
 from kaggle_mnist.trials.study import COLUMNS
@@ -65,7 +78,7 @@ class SearchScreen:
             if row["state"] != "running" and row["trial"] not in self.told:
                 self.told.add(row["trial"])
                 self.last = now
-                say(f"Trial {row['trial']}", f"{_how_it_ended(row)}; {_summary(state)}")
+                say(f"Trial {row['trial']}", f"{_how_it_ended(row)}; {', '.join(_summary(state))}")
         if state.to_confirm and now - self.last >= PLAIN_SECONDS:
             self.last = now
             say("Confirming", f"{state.confirmed}/{state.to_confirm}, {_time_left(state)}")
@@ -94,18 +107,26 @@ def _picture(state: SearchState) -> Group:
         label, done, total = "Searching", state.done, state.plan.trials or 0
     if not total:  # a budget of minutes only
         done, total = round(state.seconds), round((state.plan.minutes or 0) * 60)
+    while not fits(trials):
+        del trials.columns[-1]
+    parts = _summary(state)
+    while LABEL + 1 + len(", ".join(parts)) > console.width and len(parts) > 2:
+        del parts[1]  # how many are done, and the time left, remain
+    room = min(24, console.width - LABEL - 2 - len(", ".join(parts)))
+    styles: dict[str, Any] = {"style": "dim", "complete_style": ACCENT, "finished_style": ACCENT}
+    bar = [ProgressBar(total=total, completed=min(done, total), width=room, **styles)] if room >= SHORTEST_BAR else []
     line = Table.grid(padding=(0, 1))
-    line.add_row(f"{label:<12}", ProgressBar(total=total, completed=min(done, total), width=24), _summary(state))
+    line.add_row(f"{label:<{LABEL}}", *bar, Text(", ".join(parts), no_wrap=True))
     return Group(trials, line)
 
 
-def _summary(state: SearchState) -> str:
+def _summary(state: SearchState) -> list[str]:
     running = int((state.trials.state == "running").sum())
     finished = state.trials[state.trials.state == "finished"]
     best = f"best {finished.accuracy.max():.4f}" if len(finished) else "none finished yet"
     counts = f"{state.done} done" + (f" of {state.plan.trials}" if state.plan.trials else "")
     pruned = int((state.trials.state == "pruned").sum())
-    return f"{counts}, {running} running, {pruned} pruned, {best}, {_time_left(state)}"
+    return [counts, f"{running} running", f"{pruned} pruned", best, _time_left(state)]
 
 
 def _time_left(state: SearchState) -> str:

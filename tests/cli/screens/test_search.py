@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from kaggle_mnist.cli.console import Watcher
-from kaggle_mnist.cli.screens.search import SearchScreen
+from kaggle_mnist.cli.screens.search import SearchScreen, _picture
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.search import search
 from kaggle_mnist.trials.budget import SearchState
@@ -38,3 +40,12 @@ def test_a_terminal_shows_the_best_trials_and_what_is_left(
         assert expected in printed
     assert f"{Path('submissions')}" in printed
     assert max(len(line) for line in printed.splitlines() if line.startswith(("     0  ", "     1  "))) <= width
+    for narrower in (width, 40):
+        text = screen(monkeypatch, width=narrower, terminal=True)
+        colored = Console(file=text, force_terminal=True, width=narrower, color_system="256")
+        colored.print(_picture(states[-1]))
+        assert set(re.findall(r"\x1b\[([\d;]*)m", text.getvalue())) <= {"0", "1", "2", "38;5;31"}  # one colour
+        lines = re.sub(r"\x1b\[[\d;]*m", "", text.getvalue()).splitlines()
+        assert max(map(len, lines)) <= narrower
+        assert "…" not in "".join(lines)
+        assert re.fullmatch(r"Confirming .* 2 done of 2, (.*, )?\d+:\d\d left *", lines[-1])
