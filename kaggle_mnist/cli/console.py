@@ -136,7 +136,7 @@ def _show_stacked(table: Table, screen: Console) -> None:
     for row in zip(*cells, strict=True):
         for column, header, cell in zip(table.columns, headers, row, strict=True):
             text = screen.render_str(f"{cell}").plain
-            lines = [f"{cell}"] if column.no_wrap or cell_len(text) <= room else map(escape, wrapped(text, room))
+            lines = f"{cell}".split("\n") if column.no_wrap or cell_len(text) <= room else wrapped(escape(text), room)
             for number, line in enumerate(lines if cell not in ("", "·") else []):
                 screen.print(f"{'' if number else escape(header):<{widest}}  {line}")
         screen.print()

@@ -108,10 +108,11 @@ def test_a_table_that_does_not_fit_a_terminal_is_stacked(monkeypatch: pytest.Mon
     assert "score        0.9950" in lines
     files = console.new_table("digit", "file", "output", numbers=True)
     files.columns[1].no_wrap = False
-    files.add_row("7", "a scan of my notes, page 12.png", "0.98")
+    files.add_row("7", "a scan of my notes, page 12.png", "0.98\n(sure)")
     text = screen(monkeypatch, width=21, terminal=True)
     console.show_table(files)
     assert text.getvalue().splitlines()[1:4] == ["digit   7", "file    a scan of my", "        notes, page"]
+    assert text.getvalue().splitlines()[5:7] == ["output  0.98", "        (sure)"]
     text = screen(monkeypatch, width=40)
     console.show_table(table)
     assert any("0.9953 (0.9941 to 0.9964)" in line and "0.9947" in line for line in text.getvalue().splitlines())

@@ -341,6 +341,8 @@ def test_the_narrowest_phone_shows_recipe_and_ids_whole(visit: Any) -> None:
     title.locator("b").evaluate("one => { one.textContent = '1000000000'; }")
     assert title.evaluate("one => one.scrollWidth - one.clientWidth") == 0
     assert title.evaluate("one => getComputedStyle(one).overflowX") == "visible"
+    page.locator("header .note").first.evaluate("one => { one.textContent = 'https://'.repeat(40); }")  # as in a note
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
