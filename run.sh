@@ -21,6 +21,10 @@ while [ -L "$script" ]; do # by hand: not every macOS has readlink -f
     esac
 done
 unset CDPATH
+case "${PYTHON:-}" in
+/*) ;;
+*/*) PYTHON=$PWD/$PYTHON ;; # relative to the caller's folder
+esac
 cd -P "$(dirname "$script")"
 grep -qs '^name = "kaggle-mnist"' pyproject.toml ||
     fail "$PWD is not the kaggle-mnist repository; call run.sh in its own folder, or through a symbolic link"
@@ -44,7 +48,7 @@ fi
 CPU_INDEX=https://download.pytorch.org/whl/cpu # PyTorch without several gigabytes of CUDA
 
 find_python() { # sets python
-    local candidates=(python3 python3.13 python3.12 python3.14 python3.11) lacks_venv=
+    local candidates=(python3 python3.13 python3.12 python3.14 python3.11) lacks_venv='' found
     if [ -n "${PYTHON:-}" ]; then candidates=("$PYTHON"); fi
     for python in "${candidates[@]}"; do
         "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || continue
@@ -54,7 +58,11 @@ find_python() { # sets python
     if [ -n "$lacks_venv" ]; then
         fail "$lacks_venv has no venv module; install it (Debian, Ubuntu: apt install python3-venv) and start again"
     fi
-    fail "needs Python 3.11 to 3.14, found $("${candidates[0]}" --version 2>/dev/null || echo none); install one, or set PYTHON"
+    found=$("${candidates[0]}" --version 2>/dev/null || echo none)
+    if [ -n "${PYTHON:-}" ]; then
+        fail "needs Python 3.11 to 3.14, found $found (PYTHON is $PYTHON); correct or unset PYTHON"
+    fi
+    fail "needs Python 3.11 to 3.14, found $found; install one, or set PYTHON"
 }
 
 state() { # what an installation depends on

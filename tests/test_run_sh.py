@@ -54,8 +54,9 @@ def run_sh(clone: Path, *arguments: str, **environment: str) -> subprocess.Compl
     [
         (
             'if [ "$1" = --version ]; then echo Python 3.10.1; else exit 1; fi',
-            "needs Python 3.11 to 3.14, found Python 3.10.1",
+            "needs Python 3.11 to 3.14, found Python 3.10.1 (PYTHON is /",
         ),
+        ("exit 1", "/python); correct or unset PYTHON"),
         ('case "$2" in *venv*) exit 1;; esac', "has no venv module; install it"),
     ],
 )
@@ -65,6 +66,13 @@ def test_an_old_python_or_one_without_venv_is_reported_in_one_line(clone: Path, 
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (clone / ".venv").exists()
+
+
+def test_a_python_may_be_given_relative_to_the_callers_folder(clone: Path, tmp_path: Path) -> None:
+    python_stub(tmp_path, MAKES_A_VENV)
+    command, env = [str(clone / "run.sh")], {**os.environ, "PYTHON": "./python"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == "installed\nstarted\n"
 
 
 def test_an_installed_clone_passes_on_its_arguments(clone: Path) -> None:
