@@ -36,6 +36,7 @@ fi
 
 # The caller's own settings must not send the packages elsewhere, or other packages into a run.
 unset PYTHONHOME PYTHONPATH PIP_PREFIX PIP_PYTHON PIP_ROOT PIP_TARGET
+unset PIP_CONSTRAINT PIP_DRY_RUN PIP_NO_BUILD_ISOLATION PIP_NO_DEPS PIP_REQUIRE_HASHES # constraints.txt pins all
 export PIP_USER=0 # stronger than `user = true` in pip.conf, which no virtual environment can obey
 
 # Freed memory stays with the process: reallocating wide layers' gradients at every step takes a tenth of the time.
