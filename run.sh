@@ -68,6 +68,7 @@ find_python() { # sets python
 
 state() { # what an installation depends on
     pwd -P
+    .venv/bin/python --version 2>/dev/null | sed 's/\.[^.]*$//' || true # another Python looks for packages elsewhere
     cat pyproject.toml constraints.txt kaggle_mnist/__init__.py
 }
 
@@ -99,24 +100,30 @@ make_venv() { # only where there is none, or one of ours: .venv/home marks those
     fi
     find_python
     echo "run.sh: making .venv with $("$python" --version)" >&2
-    mkdir -p .venv
-    : >.venv/home # before anything else, so that the next call can repair what an interrupted one leaves
-    find .venv -mindepth 1 -maxdepth 1 ! -name home -exec rm -rf {} +
-    "$python" -m venv .venv
-    pwd -P >.venv/home # a virtual environment does not survive being moved
+    mkdir -p .venv &&
+        : >.venv/home && # before anything else, so that the next call can repair what an interrupted one leaves
+        find .venv -mindepth 1 -maxdepth 1 ! -name home -exec rm -rf {} + &&
+        "$python" -m venv .venv &&
+        pwd -P >.venv/home || # a virtual environment does not survive being moved
+        give_up "making .venv"
+}
+
+give_up() { # $1: what failed; venv does not say that the disk is full
+    local free
+    free=$(df -Ph . 2>/dev/null | sed -n '$s/.* \([^ ]*\) *[0-9]*% .*/ (free on this disk: \1)/p' || true)
+    fail "$1 failed, see above$free; start again once its cause is gone"
 }
 
 install() { # $1: the extra, as "", "[dev]" or "[cluster,search]"
     local stamp=".venv/installed$1"
-    # A link to a Python that is gone is repaired below.
-    if [ -f "$stamp" ] && { [ -e .venv/bin/python ] || ! [ -L .venv/bin/python ]; } && state | cmp -s - "$stamp"; then return; fi
-    if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null || ! grep -qsxF "$(pwd -P)" .venv/home; then
+    if [ -f "$stamp" ] && state | cmp -s - "$stamp"; then return; fi
+    if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null || ! grep -qsxF "$(pwd -P)" .venv/home; then
         make_venv
     fi
     install_cpu_torch
     .venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".$1" ||
-        fail "the installation failed, see above; start again once its cause is gone"
-    state | tee "$stamp" >.venv/installed # with extras or without, everything that a run needs
+        give_up "the installation"
+    state | tee "$stamp" >.venv/installed || give_up "the installation" # with extras or without, everything that a run needs
 }
 
 install_cpu_torch() { # by itself: an extra index that does not answer would stall every package

@@ -217,10 +217,41 @@ def test_a_venv_whose_python_is_gone_is_made_again(clone: Path) -> None:
     (clone / ".venv/home").write_text(f"{clone}\n")
     (clone / ".venv/bin/python").symlink_to("/nowhere/python3")
     files = ("pyproject.toml", "constraints.txt", "kaggle_mnist/__init__.py")
-    (clone / ".venv/installed").write_text(f"{clone}\n" + "".join((clone / file).read_text() for file in files))
+    packages = "".join((clone / file).read_text() for file in files)
+    (clone / ".venv/installed").write_text(f"{clone}\nPython 3.12\n{packages}")
     done = run_sh(clone, PYTHON=python_stub(clone, "exit 1"))
     assert done.returncode == 2
     assert "needs Python 3.11 to 3.14" in done.stderr
+
+
+def test_a_venv_whose_python_is_now_another_version_is_made_again(clone: Path, tmp_path: Path) -> None:
+    """As after an upgrade of Debian: .venv/bin/python leads to a newer Python, which does not see the packages."""
+    python = python_stub(tmp_path, MAKES_A_VENV + 'if [ "$1" = --version ]; then echo Python 3.12.4; fi')
+    run_sh(clone, PYTHON=python)
+    (clone / ".venv/old").touch()
+    upgraded = 'if [ "$1" = --version ]; then echo Python 3.1V; fi; case "$2" in *pip*) exit 1;; esac'
+    python_stub(clone / ".venv/bin", upgraded.replace("V", "2.9"))
+    assert run_sh(clone, PYTHON=python).stdout == "started\n"
+    python_stub(clone / ".venv/bin", upgraded.replace("V", "3.0"))
+    assert run_sh(clone, PYTHON=python).stdout == "installed\nstarted\n"
+    assert not (clone / ".venv/old").exists()
+
+
+@pytest.mark.parametrize(
+    ("failing", "message"),
+    [
+        ('mkdir -p "$folder/bin"; exit 1', "run.sh: making .venv failed, see above"),
+        ('mkdir -p "$folder/bin" "$folder/installed"', "run.sh: the installation failed, see above"),
+    ],
+)
+def test_what_cannot_be_written_ends_with_a_line_that_says_what_is_free_on_the_disk(
+    clone: Path, tmp_path: Path, failing: str, message: str
+) -> None:
+    done = run_sh(clone, PYTHON=python_stub(tmp_path, MAKES_A_VENV.replace('mkdir -p "$folder/bin"', failing)))
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"{message} (free on this disk: ")
+    assert last.endswith("); start again once its cause is gone")
 
 
 def test_a_word_is_completed_by_the_installed_program_and_nothing_is_installed_for_it(clone: Path) -> None:
