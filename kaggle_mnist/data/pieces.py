@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ FILLED = 0.85  # its overlap (intersection over union) with a disc
 FRAGMENT = 0.6  # longer side of a detached stroke, relative to the piece that it belongs to
 TALLEST = 2.0  # longer side by which gaps are judged, relative to the typical piece: a box may be of several digits
 FLAT = 1.3  # width relative to height; more is a stroke, not a digit
+BROADEST = 1.4  # width relative to height of a digit and its stroke, in a group that is wider than any digit
 BESIDE, ABOVE = 0.15, 0.35  # the widest gap between pieces of one digit, relative to the longer side of a larger piece
 OVERLAP = 0.25  # of the boxes of two large pieces of one digit, relative to the smaller box
 
@@ -146,11 +148,20 @@ def find_groups(mask: Mask) -> tuple[Pieces, list[Indices]]:
     numbers = numbers[~(thin | underlines | (longer < DUST * typical))[numbers]]
     groups = []
     for joined in _joined(pieces, numbers, typical):
-        group = joined[pieces.areas[joined] >= SPECK * pieces.areas[joined].max()]
-        height, width = pieces.high[group].max(0) - pieces.low[group].min(0) + 1
-        if max(height, width) >= SMALLEST * typical and width <= WIDEST * height:
-            groups.append(group)
+        # A low digit is taken for a stroke of its neighbour, and may take its whole row with it.
+        row = len(joined) > 1 and _is_dash(pieces, joined)
+        for whole in _joined(pieces, joined, typical, BROADEST) if row else [joined]:
+            group = whole[pieces.areas[whole] >= SPECK * pieces.areas[whole].max()]
+            longer_side = (pieces.high[group].max(0) - pieces.low[group].min(0) + 1).max()
+            if longer_side >= SMALLEST * typical and not _is_dash(pieces, group):
+                groups.append(group)
     return pieces, groups
+
+
+def _is_dash(pieces: Pieces, group: Indices) -> bool:
+    """Whether a group is wider than any digit."""
+    height, width = pieces.high[group].max(0) - pieces.low[group].min(0) + 1
+    return bool(width > WIDEST * height)
 
 
 def _weighted_median(values: NDArray[np.generic], weights: Indices) -> float:
@@ -184,20 +195,20 @@ def _at_edge(pieces: Pieces, numbers: Indices) -> Mask:
     return np.zeros(len(numbers), bool)
 
 
-def _joined(pieces: Pieces, numbers: Indices, typical: float) -> list[Indices]:
+def _joined(pieces: Pieces, numbers: Indices, typical: float, broadest: float = math.inf) -> list[Indices]:
     """Groups of pieces that belong to one digit; what has been joined is joined to others as one piece."""
     groups = [numbers[i : i + 1] for i in range(len(numbers))]
     while len(groups) > 1:
         low = np.array([pieces.low[group].min(0) for group in groups])
         high = np.array([pieces.high[group].max(0) for group in groups])
-        joined = _neighbours(low, high, typical)
+        joined = _neighbours(low, high, typical, broadest)
         if joined.max() + 1 == len(groups):
             break
         groups = [np.concatenate([groups[i] for i in np.flatnonzero(joined == j)]) for j in range(joined.max() + 1)]
     return groups
 
 
-def _neighbours(low: Indices, high: Indices, typical: float) -> NDArray[np.int32]:
+def _neighbours(low: Indices, high: Indices, typical: float, broadest: float) -> NDArray[np.int32]:
     """Number groups of boxes: strokes with the nearest larger box, and boxes that interlock or stand on each other."""
     from scipy.sparse.csgraph import connected_components
 
@@ -216,6 +227,8 @@ def _neighbours(low: Indices, high: Indices, typical: float) -> NDArray[np.int32
     is_stroke = longer[:, None] < FRAGMENT * np.maximum(longer, typical)
     is_stroke = (is_stroke | flat[:, None]) & (longer[:, None] < longer / FRAGMENT)
     near = (gap_x <= BESIDE) & (gap_y <= ABOVE) & ~np.eye(len(longer), dtype=bool)
+    height, width = np.moveaxis(np.maximum(high[:, None], high) - np.minimum(low[:, None], low) + 1, -1, 0)
+    near &= width <= broadest * height
     is_stroke &= (same.sum(1) == 1)[:, None]  # what interlocks with a box belongs there, not to one farther off
     gaps = np.where(is_stroke & near, np.hypot(gap_y, gap_x), np.inf)  # of a stroke and every larger box
     strokes = np.flatnonzero(np.isfinite(gaps).any(1))

@@ -80,3 +80,11 @@ def test_a_page_of_dust_costs_no_more_than_its_largest_pieces() -> None:
     assert len(pieces.areas) == MAX_PIECES
     assert pieces.labels.max() == MAX_PIECES
     assert pieces.areas.max() >= 41 * 5
+
+
+def test_a_low_digit_does_not_take_its_row_with_it() -> None:
+    mask = np.zeros((160, 400), bool)
+    mask[66:91, 20:68] = True  # flat, as a stroke
+    for left in range(75, 300, 42):
+        mask[55:103, left : left + 35] = True
+    assert len(find_groups(mask)[1]) == 7
