@@ -16,12 +16,15 @@ MAX_PIECES = 1000  # the largest are kept; a page full of digits has 300
 SPECK = 0.08  # area relative to the largest piece of the same digit; smaller pieces are specks
 DUST = 0.08  # longer side relative to the page's typical piece; less is not part of a digit
 SMALLEST = 0.3  # longer side of a digit, relative to the page's typical piece
+LEAST = 6  # longer side of a digit in pixels; the dots of a dotted page have less
+LINES = 4.0  # length of a digit's lines, relative to its longer side; MNIST's have at most 3.2
 WIDEST = 2.5  # width of a digit, relative to its height; more is a dash
 LONGEST = 1.6  # length of a dash that belongs to a digit, relative to the typical piece; more is an underline
 THIN = 0.15  # width of a stroke, relative to the typical piece's area by its longer side; less is a printed line
 ENCLOSED = 0.06  # ink inside a frame, relative to the frame's; less is a speck in a 0
 MAX_OVERLAP = 10  # areas of the page that are searched for frames; those of a thousand crossed lines take a minute
 GAP = 0.08  # in a frame, relative to its longer side: still closed
+DOT, THICK = 0.4, 0.07  # a dot's longer side and an outline's width, relative to the longer side of a dotted 0
 ROUND = 0.75  # a punch hole's shorter side, relative to its longer
 FILLED = 0.85  # its overlap (intersection over union) with a disc
 FRAGMENT = 0.6  # longer side of a detached stroke, relative to the piece that it belongs to
@@ -112,7 +115,14 @@ def _encloses(pieces: Pieces, piece: int, ink: Mask) -> bool:
         lines[:gap] |= at_start[axis]
         lines[-gap:] |= at_end[axis]
     inside = (ndimage.binary_fill_holes(wall) & ~wall)[gap:-gap, gap:-gap]
-    return bool((inside & others).sum() >= least)
+    return bool((inside & others).sum() >= least) and not _is_dotted_zero(own, inside & others)
+
+
+def _is_dotted_zero(outline: Mask, enclosed: Mask) -> bool:
+    """Whether a thick outline has only a dot inside, as the 0 of many fonts for programmers."""
+    longer = max(outline.shape)
+    dot = np.ptp(np.nonzero(enclosed), axis=1).max() + 1
+    return bool(dot <= DOT * longer and outline.sum() >= THICK * longer * 2 * sum(outline.shape))
 
 
 def find_groups(mask: Mask) -> tuple[Pieces, list[Indices]]:
@@ -153,7 +163,8 @@ def find_groups(mask: Mask) -> tuple[Pieces, list[Indices]]:
         for whole in _joined(pieces, joined, typical, BROADEST) if row else [joined]:
             group = whole[pieces.areas[whole] >= SPECK * pieces.areas[whole].max()]
             longer_side = (pieces.high[group].max(0) - pieces.low[group].min(0) + 1).max()
-            if longer_side >= SMALLEST * typical and not _is_dash(pieces, group):
+            is_large = longer_side >= max(LEAST, SMALLEST * typical)
+            if is_large and not _is_dash(pieces, group) and not _is_lines(pieces, group):
                 groups.append(group)
     return pieces, groups
 
@@ -162,6 +173,14 @@ def _is_dash(pieces: Pieces, group: Indices) -> bool:
     """Whether a group is wider than any digit."""
     height, width = pieces.high[group].max(0) - pieces.low[group].min(0) + 1
     return bool(width > WIDEST * height)
+
+
+def _is_lines(pieces: Pieces, group: Indices) -> bool:
+    """Whether a group's lines are longer together than any digit's, as those of a ruled page or a table."""
+    (top, left), (bottom, right) = pieces.low[group].min(0), pieces.high[group].max(0) + 1
+    own = np.pad(np.isin(pieces.labels[top:bottom, left:right], group + 1), 1)
+    width = max(1.0, 4 * float(ndimage.distance_transform_edt(own)[own].mean()) - 1)  # of a stroke
+    return bool(own.sum() > LINES * max(bottom - top, right - left) * width)
 
 
 def _weighted_median(values: NDArray[np.generic], weights: Indices) -> float:

@@ -119,13 +119,21 @@ def test_the_strokes_of_a_digit_stay_together_and_neighbours_apart(practice: Dig
     assert_found(find_digits(as_grey(fives)), fives)
 
 
-@pytest.mark.parametrize("shape", ["a dash", "punch holes"])
+@pytest.mark.parametrize("shape", ["a dash", "punch holes", "lines", "a table", "dots"])
 def test_a_page_with_ink_but_without_digits_is_refused(shape: str) -> None:
     page = made.Page.empty()
-    if shape == "a dash":
-        page.ink[480:490, 200:500] = 1
-    else:
-        page = made.punched(page, np.random.default_rng(0))
+    match shape:
+        case "a dash":
+            page.ink[480:490, 200:500] = 1
+        case "punch holes":
+            page = made.punched(page, np.random.default_rng(0))
+        case "lines":
+            page.ink[30::40] = page.ink[31::40] = 0.3
+        case "a table":
+            page.ink[100:900:50, 60:660] = page.ink[101:900:50, 60:660] = 0.3
+            page.ink[100:852, 60:660:100] = page.ink[100:852, 61:660:100] = 0.3
+        case "dots":
+            page.ink[np.ix_(*(np.flatnonzero(np.arange(side) % 40 < 4) for side in page.ink.shape))] = 0.3
     with pytest.raises(NoInk, match="no digit found"):
         find_digits(as_grey(page))
 

@@ -88,3 +88,16 @@ def test_a_low_digit_does_not_take_its_row_with_it() -> None:
     for left in range(75, 300, 42):
         mask[55:103, left : left + 35] = True
     assert len(find_groups(mask)[1]) == 7
+
+
+def test_a_dotted_zero_is_no_frame() -> None:
+    zero, dot = np.zeros((2, 60, 60), bool)
+    zero[10:34, 10:26] = True
+    zero[13:31, 13:23] = False
+    dot[20:25, 16:20] = True
+    np.testing.assert_array_equal(without_frames(zero | dot, zero | dot), zero | dot)
+    thin, digit = np.zeros((2, 60, 60), bool)
+    thin[5:55, 5:55] = True
+    thin[6:54, 6:54] = False
+    digit[25:40, 28:31] = True
+    np.testing.assert_array_equal(without_frames(thin | digit, thin | digit), digit)
