@@ -16,11 +16,14 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # and AVIF, where Pillo
 PHOTOS = ("JPEG", "MPO")  # Pillow calls a JPG with several pictures MPO
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif")
 UNREAD = (".heic", ".heif")  # photos that Pillow cannot read: reported in a folder, not ignored
+HEIF = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftyphevc", b"ftypmif1", b"ftypmsf1")  # a phone's photos
+SIGNS = {b"%pdf": "PDF", b"<svg": "SVG", b"<html": "a web page", b"<!doctype html": "a web page"}  # in lower case
 MAX_BYTES = 100 << 20  # of a file
 MAX_READS = 200_000  # of a file; a PNG of 100 MB takes 40,000
 MAX_SCANS = 200  # of a JPG; a progressive one has about 10
 MAX_PIXELS = 64_000_000  # a phone's largest photos have 50 million; checked before decompression
 SMALLEST = 8  # pixels per side
+LONGEST = 25  # longer side of a picture that must be reduced, relative to the shorter
 WORKING = 640  # pixels on the longer side for finding the digit: one that fills a tenth of the picture has 64
 
 Grey = NDArray[np.float32]
@@ -73,11 +76,21 @@ def read_grey(file: Path) -> Grey:
         raise
     except UnidentifiedImageError as error:
         known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        raise BadData(f"{file}: not a supported image format; use {known}") from error
+        raise BadData(f"{file}: not a supported image format{_recognized(content)}; use {known}") from error
     except Image.DecompressionBombError as error:
         raise BadData(f"{file}: has too many pixels; the limit is {MAX_PIXELS:,} in all") from error
     except Exception as error:  # Pillow raises many types for damaged files
         raise BadData(f"{file}: cannot be decoded, it may be truncated ({error}); save it again") from error
+
+
+def _recognized(content: bytes) -> str:
+    """What an unsupported file is, whatever its name, in brackets; nothing if that is not known."""
+    start = content[:1000].lstrip().lower()
+    if not content:
+        return " (it is empty)"
+    if content[4:12] in HEIF:
+        return " (it is HEIC)"
+    return next((f" (it is {name})" for sign, name in SIGNS.items() if sign in start), "")
 
 
 def is_avif(file: str | Path, content: bytes) -> bool:
@@ -95,6 +108,8 @@ def _refuse_unusable(file: Path, image: Image.Image) -> None:
         raise BadData(f"{file}: is {width}×{height} pixels; the limit is {MAX_PIXELS:,} in all")
     if min(width, height) < SMALLEST:
         raise BadData(f"{file}: is {width}×{height} pixels; it must be at least {SMALLEST}×{SMALLEST}")
+    if max(width, height) > max(WORKING, LONGEST * min(width, height)):
+        raise BadData(f"{file}: is {width}×{height} pixels, too long for its digits to be seen; cut it into pieces")
     # A phone's JPG may contain a thumbnail or a second view as well.
     if image.format not in PHOTOS and getattr(image, "is_animated", False):
         raise BadData(f"{file}: contains several pictures; save the one with the digit as a separate file")

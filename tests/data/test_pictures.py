@@ -91,6 +91,16 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100)))
 
 
+UNREADABLE = {
+    "other.jpg": b"\x01 etc.",
+    "empty.jpg": b"",
+    "pdf.jpg": b"%PDF-1.7 etc.",
+    "heic.jpg": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    "svg.png": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"></svg>',
+    "login.png": b"<!DOCTYPE html><html><body>Sign in</body></html>",
+}
+
+
 def write_unusable(name: str, digit: Image.Image) -> None:
     match name:
         case "small.png":
@@ -104,14 +114,16 @@ def write_unusable(name: str, digit: Image.Image) -> None:
         case "truncated.jpg":
             digit.resize((300, 300)).save(name)
             Path(name).write_bytes(Path(name).read_bytes()[:1500])
-        case "other.jpg":
-            Path(name).write_bytes(b"%PDF-1.7 etc.")
+        case "long.png":
+            Image.new("L", (20_000, 200)).save(name)
         case "nan.tiff":
             Image.fromarray(np.full((50, 50), np.nan, np.float32)).save(name)
         case "huge.tiff":
             Image.fromarray(np.array([[-3e38, 3e38]] * 50, np.float32).repeat(25, 1)).save(name)
         case "folder.png":
             Path(name).mkdir()
+        case _ if name in UNREADABLE:
+            Path(name).write_bytes(UNREADABLE[name])
 
 
 @pytest.mark.parametrize(
@@ -122,7 +134,13 @@ def write_unusable(name: str, digit: Image.Image) -> None:
         ("large.png", "is 9000×9000 pixels; the limit is 64,000,000 in all"),
         ("moving.gif", "contains several pictures; save the one with the digit as a separate file"),
         ("truncated.jpg", "cannot be decoded, it may be truncated"),
+        ("long.png", "is 20000×200 pixels, too long for its digits to be seen; cut it into pieces"),
         ("other.jpg", "not a supported image format; use JPEG, PNG, BMP, WEBP, GIF or TIFF"),
+        ("empty.jpg", "not a supported image format (it is empty); use JPEG, PNG"),
+        ("pdf.jpg", "not a supported image format (it is PDF); use JPEG, PNG"),
+        ("heic.jpg", "not a supported image format (it is HEIC); use JPEG, PNG"),
+        ("svg.png", "not a supported image format (it is SVG); use JPEG, PNG"),
+        ("login.png", "not a supported image format (it is a web page); use JPEG, PNG"),
         ("nan.tiff", "contains NaN, infinite or huge pixels; save it as an 8-bit image"),
         ("huge.tiff", "contains NaN, infinite or huge pixels; save it as an 8-bit image"),
         ("folder.png", "not a file"),
