@@ -137,8 +137,10 @@ def test_sh_can_run_it(clone: Path, shell: list[str]) -> None:
 def test_the_callers_python_settings_affect_neither_installation_nor_run(clone: Path, tmp_path: Path) -> None:
     show = '\nenv | grep foreign\necho "user $PIP_USER"'
     python = python_stub(tmp_path, MAKES_A_VENV.replace("echo installed", show).replace("echo started", show))
-    names = ("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH")
-    names += ("PIP_CONSTRAINT", "PIP_DRY_RUN", "PIP_NO_BUILD_ISOLATION", "PIP_NO_DEPS", "PIP_REQUIRE_HASHES")
+    names = (
+        *("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH"),
+        *("PIP_CONSTRAINT", "PIP_DRY_RUN", "PIP_NO_BUILD_ISOLATION", "PIP_NO_DEPS", "PIP_REQUIRE_HASHES"),
+    )
     done = run_sh(clone, PYTHON=python, **dict.fromkeys(names, "foreign"))
     assert done.stdout == "user 0\nuser 0\n"
 
