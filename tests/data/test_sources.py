@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_mnist.data import sources
+from kaggle_mnist.data import finding
 from kaggle_mnist.data.digits import Digits
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.practice import FINGERPRINT
@@ -64,7 +64,7 @@ def test_in_a_kaggle_notebook_the_mounted_files_are_found(
     handful: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export_csv(handful, tmp_path / "kaggle")
-    monkeypatch.setattr(sources, "KAGGLE_INPUTS", (tmp_path / "kaggle",))
+    monkeypatch.setattr(finding, "KAGGLE_INPUTS", (tmp_path / "kaggle",))
     assert same_digits(load_digits(), handful)
 
 
