@@ -129,8 +129,8 @@ class Terminal(io.StringIO):
             "kaggle-mnist: nowhere: no such run, here or",
         ),
         (
-            ["train", "--input", "a-folder-with-a-long-name/that-is-not-there"],
-            "that-is-not-there: no such file or folder",
+            ["check", "a-folder-with-a-long-name/that-is-not-there.csv"],
+            "that-is-not-there.csv: cannot be read as a",
         ),
         (["train", "--folds", "many"], "Error: Invalid value for '--folds': Input"),
     ],
