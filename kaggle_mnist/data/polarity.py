@@ -51,9 +51,13 @@ def with_dark_background(digits: Digits, places: Callable[[], Sequence[str]] | N
 def on_paper_all_around(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which images are dark on light paper without any doubt: no pixel at the border is dark, and one inside is.
 
+    The border is also nearer to the brightest pixel than to the darkest: light ink on a grey board may have dark noise.
     `images` are ``(n, 28, 28)``, the result is ``(n,)``.
     """
-    found: NDArray[np.bool_] = (_border(images).min(1) > BRIGHT) & (images.min((1, 2)) < BRIGHT)
+    border = _border(images)
+    found: NDArray[np.bool_] = border.min(1) > BRIGHT
+    darkest, brightest = images[found].min((1, 2)), images[found].max((1, 2))
+    found[found] = (darkest < BRIGHT) & (border[found].mean(1) > (darkest.astype(float) + brightest) / 2)
     return found
 
 
@@ -62,6 +66,8 @@ def with_one_paper(images: NDArray[np.uint8], transparent: NDArray[np.bool_]) ->
 
     Their paper is white or black depending on their ink only. `images` are ``(n, 28, 28)``, `transparent` is ``(n,)``.
     """
+    if not transparent.any():
+        return images
     bright = _border(images).mean(1) > BRIGHT
     others = bright if transparent.all() else bright[~transparent]
     differ = transparent & (bright != (others.mean() > 0.5))

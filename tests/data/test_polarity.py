@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kaggle_mnist.data.digits import Digits
+from kaggle_mnist.data.inspection import inspect
 from kaggle_mnist.data.kaggle_csv import export_csv
 from kaggle_mnist.data.polarity import with_dark_background
 from kaggle_mnist.data.sources import load_digits
@@ -88,6 +90,21 @@ def test_chalk_on_a_grey_board_is_left_as_it_is(few: Digits) -> None:
         few, train_images=(140 + few.train_images * 0.4).astype(np.uint8), test_images=140 + few.test_images // 4
     )
     assert with_dark_background(chalk) is chalk
+
+
+@pytest.mark.parametrize(("board", "ink"), [(140, 255), (145, 255), (135, 230), (105, 10), (110, 20), (115, 20)])
+def test_the_noise_of_jpg_on_a_grey_background_makes_no_mixture(few: Digits, board: int, ink: int) -> None:
+    def as_jpg(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        grey = np.rint(board + (ink - board) * (images / 255)).astype(np.uint8)
+        sheet = io.BytesIO()
+        Image.fromarray(grey.reshape(-1, 28)).save(sheet, "JPEG", quality=50)
+        return np.asarray(Image.open(sheet)).reshape(images.shape)
+
+    read = with_dark_background(
+        replace(few, train_images=as_jpg(few.train_images), test_images=as_jpg(few.test_images))
+    )
+    assert read.turned_over == (ink < board)
+    assert inspect(read).inverted == 0
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["light on dark", "dark on light"])
