@@ -102,7 +102,7 @@ def inspect(digits: Digits) -> Look:
     if len(first) > 1 and copies.sum() == len(first) - 1:
         what = f"all {len(first):,} labeled images are the same"
         raise BadData(f"{digits.path}: {what}; nothing can be learned from them: make the files anew")
-    if 1 in (digits.train_images.max(), digits.test_images.max(initial=0)):
+    if any(images.size and np.ptp(images) == 1 for images in (digits.train_images, digits.test_images)):
         raise BadData(f"{digits.path}: no pixel is above 1; pixels are from 0 to 255: multiply them by 255")
     contradicted = np.unique(first[labels != labels[first]])
     ink, offset = _ink(digits.train_images)

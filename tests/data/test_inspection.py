@@ -96,6 +96,8 @@ def test_what_is_unusual_is_said(few: Digits, change: Callable[[Digits], Digits]
 def test_pixels_of_0_and_1_are_refused(few: Digits, half: str) -> None:
     with pytest.raises(BadData, match="no pixel is above 1; pixels are from 0 to 255: multiply them by 255"):
         inspect(replace(few, **{half: getattr(few, half) // 200}))
+    with pytest.raises(BadData, match="no pixel is above 1"):  # dark on light, turned over
+        inspect(replace(few, **{half: 255 - getattr(few, half) // 200}))
 
 
 def test_copies_of_an_image_tell_no_more_than_it(few: Digits) -> None:
