@@ -52,7 +52,7 @@ def search_page(name: str, plan: SearchPlan, trials: Trials, confirmation: Confi
         confirmed_chart=Markup(dot_rows(confirmed, "Accuracy with each seed")) if confirmed else "",
         progress_chart=Markup(progress_chart(finished, int(table.trial.max()))) if len(finished) else "",
         curves_chart=Markup(curves_chart(curves, best)) if curves else "",
-        importance=_importance(trials),
+        importance=_importance(trials) if finished.accuracy.nunique() > 1 else {},
         slices=[(each.field, Markup(slice_chart(each, finished))) for each in dimensions] if len(finished) else [],
     )
     return page.decode()
