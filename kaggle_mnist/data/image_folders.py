@@ -29,7 +29,7 @@ from kaggle_mnist.data.places import StoredFile, info_of
 from kaggle_mnist.data.polarity import with_one_paper
 from kaggle_mnist.data.sample import read_sample, with_ids
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.formats import form_of
+from kaggle_mnist.utils.formats import SAVE, form_of
 from kaggle_mnist.utils.progress import Progress, quiet
 from kaggle_mnist.utils.reading import ZIP_ERRORS, format_size, open_zip, zip_problem
 
@@ -178,7 +178,7 @@ def _decode_image(path: str, content: bytes) -> bytes:
     except BadData:
         raise
     except UnidentifiedImageError as error:
-        if form := form_of(content):
+        if (form := form_of(content)) and form.advice != SAVE:
             raise BadData(f"{path}: is {form.what}, not an image; {form.advice}") from error
         if not content:
             raise BadData(f"{path}: is empty; copy it again") from error

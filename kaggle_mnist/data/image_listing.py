@@ -17,18 +17,7 @@ from kaggle_mnist.utils.reading import open_zip
 TRAIN_NAMES = {"train": "test", "training": "testing", "trainingset": "testSet"}  # in lower case, and the other half
 TEST_NAMES = {"test": "train", "testing": "training", "testset": "trainingSet"}
 SUFFIXES = (".jpg", ".jpeg", ".png", ".avif")
-OTHERS = (
-    ".jpe",
-    ".jfif",
-    ".bmp",
-    ".webp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".pgm",
-    ".svg",
-    ".heic",
-)  # pictures that are not read
+OTHERS = (".jpe", ".jfif", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".pgm", ".svg", ".heic")  # pictures, not read
 LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*\.[^.]*$")  # the last one before the suffix
 DIGITS = [str(digit) for digit in range(CLASSES)]
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from kaggle_mnist.utils.errors import BadData
+from kaggle_mnist.utils.formats import form_of
 from kaggle_mnist.utils.reading import LimitedReads, format_size, jpeg_scans, read_bounded
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")  # and AVIF, where Pillow has it
@@ -17,7 +18,7 @@ PHOTOS = ("JPEG", "MPO")  # Pillow calls a JPG with several pictures MPO
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif")
 UNREAD = (".heic", ".heif")  # photos that Pillow cannot read: reported in a folder, not ignored
 HEIF = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftyphevc", b"ftypmif1", b"ftypmsf1")  # a phone's photos
-SIGNS = {b"%pdf": "PDF", b"<svg": "SVG", b"<html": "a web page", b"<!doctype html": "a web page"}  # in lower case
+SIGNS = {b"%pdf": "PDF", b"<svg": "SVG"}  # in lower case
 MAX_BYTES = 100 << 20  # of a file
 MAX_READS = 200_000  # of a file; a PNG of 100 MB takes 40,000
 MAX_SCANS = 200  # of a JPG; a progressive one has about 10
@@ -90,7 +91,9 @@ def _recognized(content: bytes) -> str:
         return " (it is empty)"
     if content[4:12] in HEIF:
         return " (it is HEIC)"
-    return next((f" (it is {name})" for sign, name in SIGNS.items() if sign in start), "")
+    form = form_of(content)
+    name = form.what if form else next((name for sign, name in SIGNS.items() if sign in start), None)
+    return f" (it is {name})" if name else ""
 
 
 def is_avif(file: str | Path, content: bytes) -> bool:

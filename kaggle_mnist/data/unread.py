@@ -8,8 +8,9 @@ from collections.abc import Collection, Sequence
 from kaggle_mnist.data.csv_files import ZIPPED, role_of
 from kaggle_mnist.data.places import Place
 from kaggle_mnist.utils.errors import BadData
+from kaggle_mnist.utils.formats import EXTRACT
 
-EXTRACT, CONVERT = "extract it", "save its images as train.csv (label,pixel0,…,pixel783) and test.csv"
+CONVERT = "save its images as train.csv (label,pixel0,…,pixel783) and test.csv"
 RENAME = (".txt", ".tsv", ".data")  # text that is a CSV but for its name
 ENDINGS = {
     r"\.(tar(\.\w+)?|tgz|7z|rar)": f"is an archive that is not read; {EXTRACT}",

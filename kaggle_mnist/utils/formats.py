@@ -9,10 +9,10 @@ from kaggle_mnist.utils.dialect import GZIP, ZIP
 
 START = 1 << 10  # bytes that tell what a file is
 EXTRACT, SAVE = "extract it", "save it as CSV"
-WEB_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+WEB_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype html|html)\b", re.IGNORECASE | re.DOTALL
+)
 TAR = b"ustar"  # at byte 257
-
-
 WORKBOOK, DOCUMENT = b"xl/workbook.xml", b"opendocument"  # parts of zips
 
 
@@ -45,7 +45,7 @@ def form_of(start: bytes) -> Form | None:
     >>> form_of(b"\xfd7zXZ\0\0").what, form_of(b"<html>").what, form_of(b"label,pixel0")
     ('compressed by xz', 'a web page', None)
     """
-    if WEB_PAGE.match(start):
+    if WEB_PAGE.match(start[:START]):
         return Form("a web page", "download it again, signed in if it asks for that")
     if start[257:262] == TAR:
         return Form("a tar archive", EXTRACT)

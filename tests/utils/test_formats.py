@@ -35,6 +35,7 @@ def npy() -> bytes:
         (npy(), "a NumPy array"),
         (b"\n<!DOCTYPE HTML>\n<html>", "a web page"),
         (b"\xef\xbb\xbf<html lang='en'>", "a web page"),
+        (b'<?xml version="1.0"?>\n<!-- saved -->\n<!DOCTYPE html>', "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "only a pointer of Git LFS"),
     ],
 )
