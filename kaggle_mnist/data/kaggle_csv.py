@@ -196,7 +196,7 @@ def _read(file: StoredFile, expected: list[str], report: Callable[[StoredFile, i
                     if found.leading and not found.header and expected == PIXELS and are_ids(leading[:, 0].tolist()):
                         raise _ids(file, expected)
                     pixels = np.ascontiguousarray(np.concatenate([pixels for _, pixels in parts]))
-                    unnamed = not found.header or found.pixels[0].isdigit()
+                    unnamed = not found.header or found.pixels[0] == "1"  # pandas names the columns 0 to 784
                     if found.leading and unnamed and _are_labels_last(leading[:, 0], pixels[:, -1]):
                         raise BadData(f"{file}: the last column has the labels; they must be in the first")
                     return Table(pixels, by_kind)
