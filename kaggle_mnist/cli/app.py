@@ -33,6 +33,7 @@ OUT_OF_MEMORY = (  # not just "memory", which PyTorch also says of an illegal ac
     "failed to map segment",
 )
 
+LEAST_WIDTH = 10  # columns that --help needs not to fail
 LEAST_HELP = 50  # columns that Typer's --help takes unless told otherwise
 USAGE = "Error: "  # with which Typer begins a usage error
 
@@ -49,7 +50,7 @@ class Commands(TyperGroup):
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         if (columns := shutil.get_terminal_size().columns) < LEAST_HELP + 2:
-            options["terminal_width"] = columns - 2
+            options["terminal_width"] = max(columns - 2, LEAST_WIDTH)
         with _one_line_errors():  # of --version
             return super().make_context(*arguments, **options)
 
