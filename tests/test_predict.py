@@ -164,7 +164,8 @@ def test_a_file_without_a_digit_is_reported(page: Path, submissions: Path) -> No
     prediction = predict(find_run(A, submissions), [page / "blank.png", page / "one.png"])
     assert prediction.numbers == [1]
     assert prediction.faults == [
-        "pages/blank.png: no ink found, the picture is blank or too faint; increase the contrast"
+        "pages/blank.png: no ink found, the picture is blank, too faint or cropped to its ink;"
+        " increase contrast and margin"
     ]
 
 

@@ -14,11 +14,11 @@ FAINTEST = 0.06  # contrast of ink and paper, from 0 to 1; less is a blank page
 DIMMEST = 0.1  # brightness of paper, from 0 to 1
 NOISE_FACTOR = 4.0  # the least contrast of ink, in standard deviations of the paper's noise
 LINES = 10  # ends of ruled lines at the page's edge; a digit that is cut off has fewer
-NO_INK = "no ink found, the picture is blank or too faint; increase the contrast"
+NO_INK = "no ink found, the picture is blank, too faint or cropped to its ink; increase contrast and margin"
 
 
 class NoInk(ValueError):
-    """The page is blank, or its ink is too faint."""
+    """The page is blank, or its ink is too faint or runs along the page's edge."""
 
 
 def ink_of(grey: Grey, widest: float) -> Grey:
@@ -37,7 +37,7 @@ def ink_of(grey: Grey, widest: float) -> Grey:
     Raises
     ------
     NoInk
-        The page is blank or too faint.
+        The page is blank or too faint, or all its ink runs along its edge.
 
     Examples
     --------
