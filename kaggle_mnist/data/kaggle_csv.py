@@ -21,7 +21,7 @@ from kaggle_mnist.data.sample import read_sample, with_ids
 from kaggle_mnist.utils.dialect import AsUtf8
 from kaggle_mnist.utils.errors import BadData, OutputError
 from kaggle_mnist.utils.files import write_atomic
-from kaggle_mnist.utils.formats import form_of, packed_form
+from kaggle_mnist.utils.formats import require_csv
 from kaggle_mnist.utils.progress import Progress, quiet
 from kaggle_mnist.utils.reading import BoundedLines
 
@@ -142,8 +142,7 @@ def _format(file: StoredFile, expected: list[str]) -> Format:
         start = stream.read(MAX_START).removeprefix(b"\xef\xbb\xbf")
     if not start.strip():
         raise BadData(f"{file}: is empty; download it again")
-    if form := packed_form(start) or form_of(start):
-        raise BadData(f"{file}: is {form.what}, not a CSV; {form.advice}")
+    require_csv(file, start)
     found = recognize(start, expected)
     if isinstance(found, str):
         raise BadData(f"{file}, {found}")

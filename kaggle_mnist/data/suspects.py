@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kaggle_mnist.utils.dialect import encoding_of, is_blank, separator_of
 from kaggle_mnist.utils.errors import BadData
 from kaggle_mnist.utils.files import sha256_of
-from kaggle_mnist.utils.formats import form_of, packed_form
+from kaggle_mnist.utils.formats import require_csv
 from kaggle_mnist.utils.reading import open_regular, read_bounded
 
 COLUMNS = ("image", "label")  # all that is read; other columns are optional
@@ -87,8 +87,7 @@ def read_suspects(file: Path, y_true: NDArray[np.int64]) -> tuple[int, ...]:
         content = read_bounded(file, MAX_BYTES, pipe=True)
     except OSError as error:
         raise BadData(f"{file}: cannot be read ({error.strerror}); use a CSV from `kaggle-mnist audit`") from error
-    if form := packed_form(content) or form_of(content):
-        raise BadData(f"{file}: is {form.what}, not a CSV; {form.advice}")
+    require_csv(file, content)
     text = content.decode(encoding_of(content), errors="replace").removeprefix("\ufeff")
     separator = separator_of(text.partition("\n")[0])
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)

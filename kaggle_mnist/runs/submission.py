@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kaggle_mnist.data.digits import SUBMISSION
 from kaggle_mnist.utils.dialect import INDEX, SEPARATORS, encoding_of, is_blank, separator_of
 from kaggle_mnist.utils.errors import BadData
-from kaggle_mnist.utils.formats import EXTRACT, form_of, packed_form
+from kaggle_mnist.utils.formats import require_csv
 from kaggle_mnist.utils.reading import read_bounded
 from kaggle_mnist.utils.words import plural
 
@@ -92,9 +92,7 @@ def check_submission(
         content = read_bounded(path, MAX_BYTES, pipe=True)
     except OSError as error:
         raise BadData(f"{path}: cannot be read as a submission ({error.strerror})") from error
-    if form := packed_form(content) or form_of(content):
-        then = " and check the file inside" if form.advice == EXTRACT else ""
-        raise BadData(f"{path}: is {form.what}, not a CSV; {form.advice}{then}")
+    require_csv(path, content, then=" and check the file inside")
     wanted = range(1, expected + 1) if isinstance(expected, int) else [int(number) for number in expected]
     check = _Check(wanted, header)
     try:

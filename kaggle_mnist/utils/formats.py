@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from kaggle_mnist.utils.dialect import GZIP, ZIP
+from kaggle_mnist.utils.errors import BadData
 
 START = 1 << 10  # bytes that tell what a file is
 EXTRACT, SAVE = "extract it", "save it as CSV"
@@ -52,14 +53,23 @@ def form_of(start: bytes) -> Form | None:
     return next((form for first, form in SIGNATURES.items() if start.startswith(first)), None)
 
 
-def packed_form(content: bytes) -> Form | None:
-    r"""What a file is that is a zip or gzipped, by its content; None for any other.
+def require_csv(file: object, content: bytes, *, then: str = "") -> None:
+    r"""Raise BadData if a file is known to be no CSV; `then` is what to do with one that was extracted.
 
     Examples
     --------
-    >>> packed_form(b"PK\3\4... xl/workbook.xml").what, packed_form(b"\x1f\x8b\x08").what, packed_form(b"ImageId,Label")
-    ('an Excel workbook', 'gzipped', None)
+    >>> require_csv("train.csv", b"label,pixel0")
+    >>> require_csv("train.csv", b"PK\3\4... xl/workbook.xml")
+    Traceback (most recent call last):
+    kaggle_mnist.utils.errors.BadData: train.csv: is an Excel workbook, not a CSV; save it as CSV
     """
+    if form := _packed_form(content) or form_of(content):
+        advice = f"{form.advice}{then}" if form.advice == EXTRACT else form.advice
+        raise BadData(f"{file}: is {form.what}, not a CSV; {advice}")
+
+
+def _packed_form(content: bytes) -> Form | None:
+    """What a file is that is a zip or gzipped, by its content; None for any other."""
     if not content.startswith((ZIP, GZIP)):
         return None
     if WORKBOOK in content:
