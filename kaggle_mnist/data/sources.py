@@ -50,13 +50,11 @@ def load_digits(where: str | Path | None = None, *, progress: Progress = quiet) 
     """
     found, input = find(where)
     if found is None:
-        digits = load_practice()
-    elif isinstance(found.files, ImageFolders):
+        return replace(load_practice(), input=input)
+    if isinstance(found.files, ImageFolders):
         digits = load_images(found.files, found.sample, progress=progress)
     else:
         digits = load_csv(found.files.files[TRAIN], found.files.files[TEST], found.sample, progress=progress)
-    if found is None:
-        return replace(digits, input=input)
     digits = with_dark_background(digits, lambda: _places(found, digits))
     return replace(digits, input=input, competition=_competition(Path(input)))
 
