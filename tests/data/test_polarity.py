@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +22,12 @@ from kaggle_mnist.data.sources import load_digits
 from kaggle_mnist.pipeline import train
 from kaggle_mnist.utils.errors import BadData
 from tests.conftest import TINY, same_digits, write_folders
+
+
+def redraw(folder: Path, changed: Callable[[NDArray[np.uint8]], NDArray[Any]]) -> None:
+    """Change the pixels of every picture; with another axis, of length 2 or 4, it also gets an alpha channel."""
+    for file in sorted(folder.rglob("*.png")):
+        Image.fromarray(changed(np.asarray(Image.open(file)))).save(file)
 
 
 def negative(digits: Digits) -> Digits:
@@ -128,10 +137,8 @@ def test_a_rare_digit_of_the_other_kind_is_a_mixture_and_its_files_are_named(few
 def test_transparent_pictures_are_one_set_whatever_the_colour_of_their_ink(few: Digits) -> None:
     plain, folder = few.head(100, 20), Path("drawn")
     write_folders(plain, folder)
-    for number, file in enumerate(sorted(folder.rglob("*.png"))):
-        alpha = np.asarray(Image.open(file))
-        colour = np.full((28, 28, 3), [(0, 0, 0), (255, 255, 255)][number % 3 > 0], np.uint8)
-        Image.fromarray(np.dstack([colour, alpha])).save(file)
+    inks = itertools.cycle([0, 255, 255])
+    redraw(folder, lambda alpha: np.dstack([np.full((28, 28, 3), next(inks), np.uint8), alpha]))
     assert same_digits(load_digits(folder), plain)
     for file in folder.rglob("*.png"):
         if file.name not in ("img_7.png", "img_8.png"):  # the others are drawn on white paper
@@ -145,10 +152,7 @@ def test_transparent_pictures_are_one_set_whatever_the_colour_of_their_ink(few: 
 def test_paper_may_be_half_transparent(few: Digits, ink: int) -> None:
     plain, folder = few.head(100, 20), Path("drawn")
     write_folders(plain, folder)
-    for file in folder.rglob("*.png"):
-        pixels = np.asarray(Image.open(file))
-        alpha = (180 + pixels / 255 * 75).astype(np.uint8)
-        Image.fromarray(np.dstack([pixels if ink else 255 - pixels, alpha]), "LA").save(file)
+    redraw(folder, lambda own: np.dstack([own if ink else 255 - own, (180 + own / 255 * 75).astype(np.uint8)]))
     found = load_digits(folder)
     assert found.turned_over == (not ink)
     assert found.train_images[:, 0].max() == 0
@@ -158,9 +162,8 @@ def test_paper_may_be_half_transparent(few: Digits, ink: int) -> None:
 def test_one_opacity_for_a_whole_picture_does_not_matter(few: Digits) -> None:
     plain, folder = few.head(100, 20), Path("drawn")
     write_folders(plain, folder)
-    for number, file in enumerate(folder.rglob("*.png")):
-        ink = np.asarray(Image.open(file))
-        Image.fromarray(np.dstack([255 - ink, np.full_like(ink, [0, 100, 255][number % 3])]), "LA").save(file)
+    opacities = itertools.cycle([0, 100, 255])
+    redraw(folder, lambda ink: np.dstack([255 - ink, np.full_like(ink, next(opacities))]))
     assert same_digits(load_digits(folder), plain)
 
 
@@ -168,15 +171,12 @@ def test_one_opacity_for_a_whole_picture_does_not_matter(few: Digits) -> None:
 def test_ink_in_the_alpha_channel_is_read(few: Digits, ink: int) -> None:
     plain, folder = few.head(100, 20), Path("drawn")
     write_folders(plain, folder)
-    for file in folder.rglob("*.png"):
-        alpha = np.asarray(Image.open(file))
-        Image.fromarray(np.dstack([np.full_like(alpha, ink), alpha]), "LA").save(file)
+    redraw(folder, lambda alpha: np.dstack([np.full_like(alpha, ink), alpha]))
     assert same_digits(load_digits(folder), plain)
 
 
 def test_16_bits_are_scaled_to_8(few: Digits) -> None:
     plain, folder = few.head(100, 20), Path("deep")
     write_folders(plain, folder)
-    for file in folder.rglob("*.png"):
-        Image.fromarray(np.asarray(Image.open(file)).astype(np.uint16) * 257).save(file)
+    redraw(folder, lambda pixels: pixels.astype(np.uint16) * 257)
     assert same_digits(load_digits(folder), plain)
